@@ -1,0 +1,100 @@
+//! What a Dockerfile would bake (pure).
+//!
+//! A small interpreter over instructions, not a matcher: it reads the Dockerfile as BuildKit's frontend does, runs each
+//! instruction that the target needs against a [`crate::tree::Tree`], and yields the tree of the image: for every path
+//! what it is, which bytes, which mode, and the line that put it there. Nothing is executed. What nobody could know
+//! from the text is `unknown`, with line and reason; what is taken for granted is an assumption, with line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::tree::{Tree, TreeError};
+
+/// One build: what `docker build` would be given.
+pub struct Build<'a> {
+    /// The build context.
+    pub context: &'a dyn Tree,
+    /// The Dockerfile's bytes.
+    pub dockerfile: &'a [u8],
+    /// The Dockerfile's name for messages and causes, as the reader knows it (from the consumer's root).
+    pub dockerfile_name: &'a str,
+    /// The ignore file that applies, bytes and name; `None` where there is none or it is not applied. `<Dockerfile>.dockerignore`
+    /// beside the Dockerfile replaces `.dockerignore` of the context entirely: [`ignore_file`] chooses.
+    pub ignore: Option<(&'a [u8], &'a str)>,
+    /// `--build-arg`.
+    pub build_args: &'a BTreeMap<String, String>,
+    /// `--target`.
+    pub target: Option<&'a str>,
+}
+
+/// What a build would produce.
+#[derive(Debug, Default)]
+pub struct Image {
+    /// What is known, by path without leading slash.
+    pub entries: BTreeMap<String, Baked>,
+    /// What cannot be known.
+    pub unknown: Vec<Unknown>,
+    /// What was taken for granted.
+    pub assumptions: Vec<Assumption>,
+    /// What BuildKit accepts but loses files by: a JSON form that does not parse, a pattern without a match.
+    pub traps: Vec<Trap>,
+}
+
+/// One path of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baked {
+    pub kind: BakedKind,
+    /// The Dockerfile line (1-based) of the instruction that put it there.
+    pub line: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BakedKind {
+    File { content: Content, mode: u32 },
+    Dir { mode: u32 },
+    Link { target: String },
+}
+
+/// Where the bytes of a baked file come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The file at this path of the build context, byte for byte.
+    Context(String),
+    /// These bytes (a heredoc, an unpacked archive, an `echo >`).
+    Bytes(Arc<[u8]>),
+}
+
+/// A part of the image that cannot be known: `path` and everything below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    pub path: String,
+    pub line: u32,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assumption {
+    pub line: u32,
+    pub text: String,
+}
+
+/// An instruction that builds but does not do what its words say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    pub line: u32,
+    pub message: String,
+}
+
+/// Why there is no image.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BuildError {
+    /// The build would fail, and this is what it would say.
+    #[error("line {line}: {message}")]
+    Fails { line: u32, message: String },
+    /// An instruction, flag or form that this evaluator does not understand, or a budget that it keeps.
+    #[error("line {line}: {message}")]
+    Undecided { line: u32, message: String },
+    /// The context could not be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}

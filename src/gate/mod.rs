@@ -1,0 +1,100 @@
+//! What drift is (pure).
+//!
+//! One gate, one [`Case`], one [`World`] of objects to look things up in: [`judge`] answers with a [`Report`]. Equal
+//! inputs give an equal report, byte for byte; nothing here knows a forge, a clock or a thread. The service, the command
+//! line and the backtest call the same function and differ only in the world that they bring.
+//!
+//! Traps handled here: a side that is missing is never "equal"; an object that is not fetched yet is never "absent"
+//! ([`TreeError::NotHere`] goes up to the driver, which fetches and calls again); a pull request answers only for what
+//! its merge would add.
+
+use std::sync::Arc;
+
+use crate::tree::{ObjectId, Tree, TreeError};
+
+/// Which repository of a gate.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Consumer,
+    Source,
+}
+
+/// One state of a repository: a commit, or files on disk that no commit names.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(untagged)]
+pub enum Revision {
+    Commit(ObjectId),
+    /// The files of a folder, as they are.
+    WorkTree,
+}
+
+/// What is asked: see "How each head is judged" in `docs/design.md`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Case {
+    /// Does what ships now say what the source says: consumer branch head `consumer` against source branch head
+    /// `source`. Both branch heads are told this verdict.
+    Branch {
+        consumer: Revision,
+        source: Revision,
+    },
+    /// Would merging `head` into consumer revision `base` break it?
+    ConsumerPull {
+        head: Revision,
+        base: Revision,
+        source: Revision,
+    },
+    /// Would merging `head` into source revision `base` break consumer branch head `consumer`?
+    SourcePull {
+        head: Revision,
+        base: Revision,
+        consumer: Revision,
+    },
+}
+
+/// How a bound source commit stands to the source branch's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// The same commit.
+    Same,
+    /// An ancestor of the head, this many first-parent steps behind.
+    Behind(u32),
+    /// A descendant of the head.
+    Ahead,
+    /// Neither.
+    Diverged,
+    /// Nobody can tell: a folder without history.
+    Unknown,
+}
+
+/// The objects that an evaluation may look at. Implementations answer from what is at hand and say
+/// [`TreeError::NotHere`] for what must be fetched first.
+pub trait World {
+    /// The tree of a revision; `None` when the repository does not have that commit (asked, and asked again).
+    fn tree(&self, side: Side, revision: &Revision) -> Result<Option<Arc<dyn Tree>>, TreeError>;
+
+    /// How `commit` stands to `head` on the commit graph of that side.
+    fn relation(
+        &self,
+        side: Side,
+        commit: &Revision,
+        head: &Revision,
+    ) -> Result<Relation, TreeError>;
+
+    /// The best common ancestor of two revisions; `None` when the histories are unrelated.
+    fn merge_base(
+        &self,
+        side: Side,
+        one: &Revision,
+        other: &Revision,
+    ) -> Result<Option<Revision>, TreeError>;
+}
+
+pub mod finding;
+pub mod verdict;
+
+pub use verdict::Report;

@@ -1,0 +1,26 @@
+//! drift-gate: proves that what a repository bakes, copies or pins is what its source of truth says.
+//!
+//! The house has rooms; each says in its own first lines why it exists and what it may use.
+//!
+//! | room | what it is | may use |
+//! |---|---|---|
+//! | [`config`] | what an operator writes | nobody |
+//! | [`tree`] | how everything reads a tree of files (pure) | nobody |
+//! | [`dockerfile`] | what a Dockerfile would bake (pure) | `tree` |
+//! | [`gate`] | what drift is (pure) | `config`, `dockerfile`, `tree` |
+//! | [`report`] | a verdict for people and machines | `gate` and what it may use |
+//! | [`snapshot`] | where trees come from: git objects, directories | `tree` |
+//! | [`git`] | repository caches and the wire | `snapshot`, `tree` |
+//! | [`forge`] | who hosts the repositories | `config` |
+//! | [`store`] | what survives a restart | nobody |
+//! | [`controller`] | what happens when | all above |
+//! | [`web`] | what people and webhooks see | `controller` and all above |
+//! | [`demo`] | a stand-in forge in one process | `git`, `snapshot`; only the command line knows it |
+//!
+//! A test (`tests/architecture.rs`) reads the `use` paths and holds this table.
+
+pub mod config;
+pub mod dockerfile;
+pub mod forge;
+pub mod gate;
+pub mod tree;
