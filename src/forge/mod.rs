@@ -108,39 +108,25 @@ pub enum ForgeError {
     Moved { what: String },
     /// 401, 403.
     #[error("{what}: {status} {message}")]
-    Denied {
-        what: String,
-        status: u16,
-        message: String,
-    },
+    Denied { what: String, status: u16, message: String },
     /// The forge does not know the commit (yet): 422 on GitHub, 404 or 500 on Gitea and Forgejo.
     #[error("{what}: the forge does not know commit {sha}")]
     UnknownCommit { what: String, sha: ObjectId },
     /// 429, or GitHub's 403 with `retry-after`: wait this long.
     #[error("{what}: rate limit, wait {}s", .after.as_secs())]
-    RateLimited {
-        what: String,
-        after: std::time::Duration,
-    },
+    RateLimited { what: String, after: std::time::Duration },
     /// 5xx, transport, time-out, half an answer: the same call may go through later.
     #[error("{what}: {message}")]
     Transient { what: String, message: String },
     /// Any other answer: asking again would get the same.
     #[error("{what}: {status} {message}")]
-    Refused {
-        what: String,
-        status: u16,
-        message: String,
-    },
+    Refused { what: String, status: u16, message: String },
 }
 
 impl ForgeError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Transient { .. } | Self::RateLimited { .. } | Self::UnknownCommit { .. }
-        )
+        matches!(self, Self::Transient { .. } | Self::RateLimited { .. } | Self::UnknownCommit { .. })
     }
 }
 
@@ -156,18 +142,8 @@ pub trait Forge: Send + Sync {
     async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError>;
     async fn pull(&self, repo: &RepoName, number: u64) -> Result<Pull, ForgeError>;
     /// The newest status of `context` on `sha`; `None` where there is none.
-    async fn status(
-        &self,
-        repo: &RepoName,
-        sha: &ObjectId,
-        context: &str,
-    ) -> Result<Option<PostedStatus>, ForgeError>;
-    async fn post_status(
-        &self,
-        repo: &RepoName,
-        sha: &ObjectId,
-        status: &Status,
-    ) -> Result<(), ForgeError>;
+    async fn status(&self, repo: &RepoName, sha: &ObjectId, context: &str) -> Result<Option<PostedStatus>, ForgeError>;
+    async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError>;
     async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError>;
     /// `reaction` is one that all forges know: `+1 -1 laugh hooray confused heart rocket eyes`. Twice is once.
     async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError>;

@@ -13,9 +13,7 @@ use std::sync::Arc;
 use crate::tree::{ObjectId, Tree, TreeError};
 
 /// Which repository of a gate.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     Consumer,
@@ -23,9 +21,7 @@ pub enum Side {
 }
 
 /// One state of a repository: a commit, or files on disk that no commit names.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(untagged)]
 pub enum Revision {
     Commit(ObjectId),
@@ -38,22 +34,11 @@ pub enum Revision {
 pub enum Case {
     /// Does what ships now say what the source says: consumer branch head `consumer` against source branch head
     /// `source`. Both branch heads are told this verdict.
-    Branch {
-        consumer: Revision,
-        source: Revision,
-    },
+    Branch { consumer: Revision, source: Revision },
     /// Would merging `head` into consumer revision `base` break it?
-    ConsumerPull {
-        head: Revision,
-        base: Revision,
-        source: Revision,
-    },
+    ConsumerPull { head: Revision, base: Revision, source: Revision },
     /// Would merging `head` into source revision `base` break consumer branch head `consumer`?
-    SourcePull {
-        head: Revision,
-        base: Revision,
-        consumer: Revision,
-    },
+    SourcePull { head: Revision, base: Revision, consumer: Revision },
 }
 
 /// How a bound source commit stands to the source branch's head.
@@ -78,20 +63,10 @@ pub trait World {
     fn tree(&self, side: Side, revision: &Revision) -> Result<Option<Arc<dyn Tree>>, TreeError>;
 
     /// How `commit` stands to `head` on the commit graph of that side.
-    fn relation(
-        &self,
-        side: Side,
-        commit: &Revision,
-        head: &Revision,
-    ) -> Result<Relation, TreeError>;
+    fn relation(&self, side: Side, commit: &Revision, head: &Revision) -> Result<Relation, TreeError>;
 
     /// The best common ancestor of two revisions; `None` when the histories are unrelated.
-    fn merge_base(
-        &self,
-        side: Side,
-        one: &Revision,
-        other: &Revision,
-    ) -> Result<Option<Revision>, TreeError>;
+    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError>;
 }
 
 pub mod finding;

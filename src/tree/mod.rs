@@ -19,10 +19,8 @@ pub struct ObjectId(Arc<str>);
 impl ObjectId {
     /// Reads 40 or 64 hexadecimal digits in lower case; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = matches!(text.len(), 40 | 64)
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let digits =
+            matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         digits.then(|| Self(text.into()))
     }
 
@@ -63,8 +61,7 @@ impl serde::Serialize for ObjectId {
 impl<'de> serde::Deserialize<'de> for ObjectId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not an object name")))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not an object name")))
     }
 }
 
@@ -167,11 +164,7 @@ impl Objects {
 
 /// `dir/name`, or `name` in the root.
 pub fn join(dir: &str, name: &str) -> String {
-    if dir.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{dir}/{name}")
-    }
+    if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
 }
 
 /// The directory of `path` and its last name; the directory of a name in the root is `""`.
