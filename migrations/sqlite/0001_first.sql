@@ -62,6 +62,7 @@ CREATE TABLE wanted (
     told_state   TEXT,
     told_description TEXT,
     told_at      INTEGER,
+    doubt        INTEGER NOT NULL DEFAULT 1, -- what the forge has is not known: read before writing
     attempts     INTEGER NOT NULL DEFAULT 0,
     not_before   INTEGER NOT NULL DEFAULT 0,
     trouble      TEXT,

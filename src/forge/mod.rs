@@ -4,15 +4,61 @@
 //! Everything that a forge says over its API goes through [`Forge`]; git objects do not (see `git`). Traps that this
 //! room hides from the rest: the status key (`status` or `state`), paging by number (never by `Link`), redirects (never
 //! followed on a write, never to another host), answers of 500 and 404 for "no such commit", null items in lists.
+//! `docs/forges.md` tells the differences in full.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`http`] | the one HTTP client of the program, and a forge's API on top of it |
+//! | [`gitea`], [`github`] | the two dialects |
+//! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
+//!
+//! May use: `config`, `tree`.
 
+pub mod gitea;
+pub mod github;
+pub mod http;
+mod rest;
+pub mod webhook;
+mod wire;
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::config;
 use crate::tree::ObjectId;
+
+pub use self::http::ConnectError;
 
 /// `owner/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RepoName(pub String);
+
+impl RepoName {
+    /// Reads `owner/name`; `None` for anything that could mean another place in a URL: no or several slashes, an empty
+    /// half, `.` or `..`, white space, control characters, or characters that end a URL's path.
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = Self(text.to_owned());
+        name.parts().is_some().then_some(name)
+    }
+
+    /// Owner and name; `None` where [`RepoName::parse`] would refuse the text.
+    pub fn parts(&self) -> Option<(&str, &str)> {
+        let fits = |half: &str| {
+            !matches!(half, "" | "." | "..")
+                && half.chars().all(|c| !c.is_whitespace() && !c.is_control() && !r"/\?#%".contains(c))
+        };
+        self.0.split_once('/').filter(|(owner, name)| fits(owner) && fits(name))
+    }
+}
+
+impl std::fmt::Display for RepoName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A repository as its forge describes it now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +101,18 @@ pub enum State {
     Error,
 }
 
+impl State {
+    /// The word for it, the same on every forge.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// A commit status to post, or as read back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -63,6 +121,36 @@ pub struct Status {
     /// At most 140 characters.
     pub description: String,
     pub target_url: String,
+}
+
+/// How many characters of a description every forge takes; GitHub answers 422 to one more.
+pub const DESCRIPTION_LIMIT: usize = 140;
+
+impl Status {
+    /// A status whose description fits every forge: one line, without control characters and without the characters
+    /// that turn the direction of text (a file name may hold them), cut to [`DESCRIPTION_LIMIT`] characters, the last of
+    /// them `…` where something was cut.
+    pub fn new(context: impl Into<String>, state: State, description: &str, target_url: impl Into<String>) -> Self {
+        Self { context: context.into(), state, description: one_line(description), target_url: target_url.into() }
+    }
+}
+
+/// See [`Status::new`].
+fn one_line(text: &str) -> String {
+    let turns_direction =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let spaced: String = text
+        .chars()
+        .filter(|c| !turns_direction(*c))
+        .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
+        .collect();
+    let line = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= DESCRIPTION_LIMIT {
+        return line;
+    }
+    let mut cut: String = line.chars().take(DESCRIPTION_LIMIT - 1).collect();
+    cut.push('…');
+    cut
 }
 
 /// A status that stands on a commit.
@@ -130,6 +218,22 @@ impl ForgeError {
     }
 }
 
+/// The forge that a configuration describes, reached through the program's client. Must be called inside a Tokio
+/// runtime. `token` is what `forge.token` gave.
+///
+/// # Errors
+/// The address or the token is none.
+pub fn connect_with(
+    forge: &config::Forge,
+    token: Option<SecretString>,
+    client: reqwest::Client,
+) -> Result<Arc<dyn Forge>, ConnectError> {
+    Ok(match forge.kind {
+        config::ForgeKind::Gitea => gitea::Gitea::new(&forge.name, &forge.url, token, client)?,
+        config::ForgeKind::GitHub => github::GitHub::new(&forge.name, &forge.url, token, client)?,
+    })
+}
+
 /// What the controller asks of a forge. `what` in errors names method and URL without secrets.
 #[async_trait::async_trait]
 pub trait Forge: Send + Sync {
@@ -150,11 +254,49 @@ pub trait Forge: Send + Sync {
     /// The address for git's smart HTTP, made from the configured base, never from an answer.
     fn git_url(&self, repo: &RepoName) -> String;
     /// The value of the `Authorization` header for git over HTTP; a secret.
-    async fn git_authorization(&self) -> Result<Option<secrecy::SecretString>, ForgeError>;
+    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError>;
     /// Where people see a commit.
     fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String;
     /// Where people see a pull request.
     fn pull_page(&self, repo: &RepoName, number: u64) -> String;
     /// Where people see a file at a commit, at a line where given.
     fn file_page(&self, repo: &RepoName, sha: &ObjectId, path: &str, line: Option<u32>) -> String;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(text: &str) -> String {
+        Status::new("drift-gate", State::Failure, text, "https://gate.example.org/r/1").description
+    }
+
+    #[test]
+    fn a_description_of_140_characters_stays_and_a_longer_one_ends_with_an_ellipsis() {
+        let fits = "ä".repeat(140);
+        assert_eq!(described(&fits), fits);
+        let cut = described(&"ä".repeat(141));
+        assert_eq!(cut.chars().count(), 140);
+        assert!(cut.ends_with("ä…"));
+        assert_eq!(described(&cut), cut, "a second cut changes nothing");
+    }
+
+    #[test]
+    fn a_description_is_one_line_without_control_characters() {
+        assert_eq!(described("config.yaml\n\tdiffers\u{1b}[31m \u{0}now\r\n"), "config.yaml differs [31m now");
+        assert_eq!(described("a\u{202e}b\u{2066}c"), "abc", "a file name cannot turn the text around");
+    }
+
+    #[test]
+    fn a_repository_name_cannot_lead_elsewhere() {
+        for name in ["molecule/core", "a/b.c", "A-1/x_y", ".github/.github"] {
+            assert!(RepoName::parse(name).is_some(), "{name}");
+        }
+        for name in [
+            "", "core", "a/", "/b", "a/b/c", "../admin", "a/..", "./b", "a/b?x", "a/b#x", "a/%2e", "a b/c", "a/b\n",
+            r"a\b/c",
+        ] {
+            assert!(RepoName::parse(name).is_none(), "{name:?}");
+        }
+    }
 }

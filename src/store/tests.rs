@@ -40,6 +40,7 @@ fn decision(state: &str, description: &str) -> Judged {
         url: "https://gate.example.org/r/key".into(),
         judgements: "[]".into(),
         decided_at: 5,
+        is_new: false,
         reports: vec![("r1".into(), "{}".into())],
     }
 }

@@ -23,6 +23,8 @@ pub struct Judged {
     pub judgements: String,
     /// Unix milliseconds.
     pub decided_at: i64,
+    /// The commit was no head before this look, so the forge cannot have a status of ours on it.
+    pub is_new: bool,
     /// New reports: key and JSON.
     pub reports: Vec<(String, String)>,
 }
@@ -53,6 +55,8 @@ pub struct WantedRow {
     /// Still the head of a branch or pull request.
     pub head: bool,
     pub told: Option<Told>,
+    /// What the forge has is not known: it is read before anything is written.
+    pub doubt: bool,
     pub attempts: i64,
     pub trouble: Option<String>,
 }
@@ -73,7 +77,7 @@ pub struct HistoryRow {
 }
 
 const COLUMNS: &str = "SELECT id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at, \
-     head, told_state, told_description, told_at, attempts, trouble FROM wanted ";
+     head, told_state, told_description, told_at, attempts, trouble, doubt FROM wanted ";
 
 macro_rules! select {
     ($rest:literal) => {
@@ -132,8 +136,8 @@ impl Store {
     /// The forge has this status now.
     pub async fn told(&self, id: &str, state: &str, description: &str, now: i64) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE wanted SET told_state = $2, told_description = $3, told_at = $4, attempts = 0, not_before = 0, \
-             trouble = NULL WHERE id = $1",
+            "UPDATE wanted SET told_state = $2, told_description = $3, told_at = $4, doubt = 0, attempts = 0, \
+             not_before = 0, trouble = NULL WHERE id = $1",
         )
         .bind(id)
         .bind(state)
@@ -146,7 +150,8 @@ impl Store {
 
     /// The forge could not be told: again at `not_before`.
     pub async fn not_told(&self, id: &str, why: &str, not_before: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE wanted SET attempts = attempts + 1, not_before = $2, trouble = $3 WHERE id = $1")
+        sqlx::query("UPDATE wanted SET attempts = attempts + 1, not_before = $2, trouble = $3, doubt = 1 \
+             WHERE id = $1")
             .bind(id)
             .bind(not_before)
             .bind(why)
@@ -158,7 +163,7 @@ impl Store {
     /// What the forge was told about a commit is in doubt: it is read again before anything is written.
     pub async fn doubt(&self, forge: &str, forge_id: i64, sha: &str) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE wanted SET told_state = NULL, told_description = NULL, not_before = 0 \
+            "UPDATE wanted SET told_state = NULL, told_description = NULL, doubt = 1, not_before = 0 \
              WHERE forge = $1 AND forge_id = $2 AND sha = $3",
         )
         .bind(forge)
@@ -228,8 +233,8 @@ async fn keep(tx: &mut Transaction<'_, Any>, decision: &Judged) -> Result<(), sq
     let changed = before
         .is_none_or(|row| row.get::<String, _>(0) != decision.state || row.get::<String, _>(1) != decision.description);
     sqlx::query(
-        "INSERT INTO wanted (id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO UPDATE SET state = excluded.state, \
+        "INSERT INTO wanted (id, forge, repository, forge_id, sha, context, state, description, url, judgements, \
+         decided_at, doubt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO UPDATE SET state = excluded.state, \
          description = excluded.description, url = excluded.url, judgements = excluded.judgements, head = 1, \
          decided_at = excluded.decided_at, repository = excluded.repository",
     )
@@ -244,6 +249,7 @@ async fn keep(tx: &mut Transaction<'_, Any>, decision: &Judged) -> Result<(), sq
     .bind(decision.url.as_str())
     .bind(decision.judgements.as_str())
     .bind(decision.decided_at)
+    .bind(i64::from(!decision.is_new))
     .execute(&mut **tx)
     .await?;
     if changed {
@@ -286,5 +292,6 @@ fn wanted(row: &AnyRow) -> WantedRow {
         told,
         attempts: row.get(15),
         trouble: row.get(16),
+        doubt: row.get::<i64, _>(17) != 0,
     }
 }

@@ -1,0 +1,98 @@
+//! Comments that are commands: `/drift-gate check`.
+//!
+//! The delivery only says that there is a comment. Its text and author are read from the forge by its id, each id acts
+//! once (the store keeps that), and our own comments never do.
+
+use super::plan::RepoKey;
+use super::{Controller, Trouble, backoff};
+use crate::forge::ForgeError;
+use crate::store::{CommandRow, StoreError};
+
+/// What a comment asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Judge afresh.
+    Check,
+}
+
+/// The command in a comment: its first line, words of any case, spaces forgiven. Anything else is `None`.
+pub fn parse(body: &str) -> Option<Command> {
+    let mut words = body.lines().next()?.split_whitespace();
+    if !words.next()?.eq_ignore_ascii_case("/drift-gate") {
+        return None;
+    }
+    let command = words.next()?;
+    let alone = words.next().is_none();
+    (alone && command.eq_ignore_ascii_case("check")).then_some(Command::Check)
+}
+
+impl Controller {
+    /// Reads every waiting comment and does what it asks for.
+    pub(super) async fn run_commands(&self) -> Result<(), StoreError> {
+        for row in self.store.commands(self.now()).await? {
+            let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
+            match self.run_command(&repo, &row).await? {
+                Ok(outcome) => {
+                    tracing::info!(%repo, comment = row.comment, outcome, "read a comment");
+                    self.store.acted(&row, outcome, self.now()).await?;
+                }
+                Err(Trouble { why, passing: true }) => {
+                    tracing::warn!(%repo, comment = row.comment, why, "a comment cannot be read or answered yet");
+                    self.store.postpone_command(&row, self.now() + backoff(row.attempts)).await?;
+                }
+                Err(Trouble { why, passing: false }) => {
+                    tracing::warn!(%repo, comment = row.comment, why, "a comment was given up");
+                    self.store.acted(&row, "given up", self.now()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_command(&self, repo: &RepoKey, row: &CommandRow) -> Result<Result<&'static str, Trouble>, StoreError> {
+        let Some(api) = self.forges.get(&repo.forge) else { return Ok(Ok("its forge is not configured")) };
+        let name = self.current_name(repo);
+        let id = u64::try_from(row.comment).unwrap_or_default();
+        let comment = match api.comment(&name, id).await {
+            Ok(comment) => comment,
+            Err(ForgeError::NotFound { .. }) => return Ok(Ok("deleted")),
+            Err(error) => return Ok(Err(error.into())),
+        };
+        if self.is_us(&repo.forge, comment.author_id).await {
+            return Ok(Ok("our own"));
+        }
+        match parse(&comment.body) {
+            None => Ok(Ok("no command")),
+            Some(Command::Check) => {
+                // The answer first: it costs one request, and the person sees that the command was heard.
+                match api.react(&name, id, "eyes").await {
+                    Ok(()) => {}
+                    Err(error) if error.is_transient() => return Ok(Err(error.into())),
+                    Err(error) => tracing::warn!(%repo, comment = row.comment, %error, "cannot react to a comment"),
+                }
+                self.afresh(repo, comment.issue).await?;
+                Ok(Ok("check"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_the_first_line_of_a_comment_in_any_case() {
+        for body in ["/drift-gate check", "  /Drift-Gate   CHECK  \r\nthanks", "/drift-gate check\n\nmore"] {
+            assert_eq!(parse(body), Some(Command::Check), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn quoted_later_or_other_text_is_no_command() {
+        for body in ["", "> /drift-gate check", "please\n/drift-gate check", "/drift-gate", "/drift-gate checkout", "/drift-gate check now", "`/drift-gate check`"]
+        {
+            assert_eq!(parse(body), None, "{body:?}");
+        }
+    }
+}

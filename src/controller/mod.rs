@@ -1,0 +1,312 @@
+//! What happens when.
+//!
+//! **Wanted properties.** Whatever delivery is lost, doubled, reordered or forged, and whatever process or forge fails: in
+//! the end every head of every gated repository has the status that its commits deserve, and nobody had to notice.
+//!
+//! **How.** Level-triggered: a delivery, a comment or the timer only says *look at this repository*. Looking reads the
+//! repository and the other sides of its gates from the forge ([`look`]), [`plan`] says which commits are to be judged
+//! as what, [`judge`] answers from the objects, the policy makes one status of it, and the store keeps it as *wanted*.
+//! [`publish`] makes the forge say what is wanted. Each step can be repeated at any time: it reads what is true now.
+//!
+//! **Races.**
+//! - *A hint arrives while its repository is being looked at*: hints are counted; the look settles only those that it saw
+//!   before it began, so there is another look.
+//! - *A hint arrives before the forge serves the commit*: the look names its head; fetching it fails as passing trouble,
+//!   the repository is looked at again soon.
+//! - *Both sides change at once*: each look reads both sides; whichever comes last judges the newest of both. Looks run
+//!   one after another, so an older view never overwrites a newer one.
+//! - *The process dies anywhere*: what was accepted is a hint on disk, what was decided is wanted on disk, what was sent but
+//!   not noted is read back from the forge before it is sent again.
+//! - *A side cannot be read*: what was decided before stands; only heads that never had a verdict, and branch heads after
+//!   `unreadable_after`, get `error`.
+//!
+//! May use all rooms but `web` and `demo`.
+
+mod accept;
+mod commands;
+mod decide;
+mod judge;
+mod keys;
+mod look;
+mod pages;
+pub mod plan;
+mod publish;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::forge::{Forge, ForgeError, RepoName, Repository};
+use crate::git;
+use crate::store::{Store, StoreError};
+use plan::{Gated, RepoKey, View};
+
+pub use crate::web::metrics::Metrics;
+
+/// What may be set apart from the configuration file; tests make it impatient.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How often everything is looked at without a hint.
+    pub reconcile: Duration,
+    /// How long a head that never had a verdict waits for an unreadable side before it gets `error`.
+    pub first_verdict: Duration,
+    /// How long an evaluation may take before `pending` is said.
+    pub moment: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            reconcile: Duration::from_secs(5 * 60),
+            first_verdict: Duration::from_secs(20),
+            moment: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A forge and what its webhooks need.
+pub struct Connected {
+    pub kind: crate::config::ForgeKind,
+    pub api: Arc<dyn Forge>,
+    /// One or more; a delivery must be signed with one of them.
+    pub webhook_secrets: Vec<secrecy::SecretString>,
+}
+
+/// Why a step could not be done.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    pub why: String,
+    /// It may pass without anybody doing anything.
+    pub passing: bool,
+}
+
+impl From<ForgeError> for Trouble {
+    fn from(error: ForgeError) -> Self {
+        Self { passing: error.is_transient(), why: error.to_string() }
+    }
+}
+
+/// The service without its web face.
+pub struct Controller {
+    gates: Vec<Gated>,
+    /// All repositories of all gates.
+    repositories: BTreeSet<RepoKey>,
+    forges: BTreeMap<String, Arc<dyn Forge>>,
+    hooks: BTreeMap<String, (crate::config::ForgeKind, Vec<secrecy::SecretString>)>,
+    store: Store,
+    git: git::Caches,
+    options: Options,
+    public_url: String,
+    link_secret: Vec<u8>,
+    metrics: Metrics,
+    /// What was last seen of each repository.
+    views: Mutex<HashMap<RepoKey, Arc<View>>>,
+    /// Repositories that could not be read at the last look.
+    down: Mutex<BTreeSet<RepoKey>>,
+    /// Verdicts by content.
+    verdicts: judge::Verdicts,
+    /// Pull requests to judge without remembered verdicts, from `check` commands.
+    afresh: Mutex<BTreeSet<(RepoKey, u64)>>,
+    /// Our own user on each forge.
+    us: Mutex<HashMap<String, u64>>,
+    look_wake: Notify,
+    publish_wake: Notify,
+    command_wake: Notify,
+}
+
+impl Controller {
+    /// Makes the controller of a checked configuration. Reads nothing from a forge yet.
+    pub async fn new(
+        config: &Config,
+        forges: BTreeMap<String, Connected>,
+        store: Store,
+        git: git::Caches,
+        metrics: Metrics,
+        link_secret: Vec<u8>,
+        options: Options,
+    ) -> Result<Arc<Self>, StoreError> {
+        let gates: Vec<Gated> = config.gates.iter().filter_map(Gated::new).collect();
+        let repositories: BTreeSet<RepoKey> =
+            gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]).collect();
+        store.register(&pairs(&repositories)).await?;
+        let hooks = forges.iter().map(|(name, forge)| (name.clone(), (forge.kind, forge.webhook_secrets.clone()))).collect();
+        Ok(Arc::new(Self {
+            gates,
+            repositories,
+            forges: forges.into_iter().map(|(name, forge)| (name, forge.api)).collect(),
+            hooks,
+            store,
+            git,
+            options,
+            public_url: config.server.public_url.clone(),
+            link_secret,
+            metrics,
+            views: Mutex::default(),
+            down: Mutex::default(),
+            verdicts: judge::Verdicts::default(),
+            afresh: Mutex::default(),
+            us: Mutex::default(),
+            look_wake: Notify::new(),
+            publish_wake: Notify::new(),
+            command_wake: Notify::new(),
+        }))
+    }
+
+    /// Runs until `shutdown`; what runs then is finished or left for the next start, nothing is lost.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let watched: Vec<String> = self.gates.iter().map(|gate| gate.id.clone()).collect();
+        tracing::info!(gates = watched.len(), repositories = self.repositories.len(), "watching {}", watched.join(", "));
+        let me = self.clone();
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move { me.reconcile().await }));
+        for step in [Step::Look, Step::Publish, Step::Commands] {
+            let (me, shutdown) = (self.clone(), shutdown.clone());
+            tasks.spawn(async move { me.repeat(step, shutdown).await });
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Hints at every repository, at start and on the timer: what a lost delivery would have said is found here.
+    async fn reconcile(&self) {
+        let mut timer = tokio::time::interval(self.options.reconcile);
+        loop {
+            timer.tick().await;
+            match self.store.hint(&pairs(&self.repositories), self.now()).await {
+                Ok(()) => self.look_wake.notify_one(),
+                Err(error) => tracing::error!(%error, "the timer cannot write its hint"),
+            }
+        }
+    }
+
+    /// Repeats a step whenever it is woken or something falls due.
+    async fn repeat(&self, step: Step, shutdown: CancellationToken) {
+        loop {
+            let outcome = match step {
+                Step::Look => self.look_due().await,
+                Step::Publish => self.publish_due().await,
+                Step::Commands => self.run_commands().await,
+            };
+            let wake = match step {
+                Step::Look => &self.look_wake,
+                Step::Publish => &self.publish_wake,
+                Step::Commands => &self.command_wake,
+            };
+            let pause = match outcome {
+                Ok(()) => self.until_next_due().await,
+                Err(error) => {
+                    tracing::error!(%error, ?step, "the store failed; trying again");
+                    STORE_PAUSE
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn until_next_due(&self) -> Duration {
+        match self.store.next_due().await {
+            Ok(Some(at)) => {
+                let wait = u64::try_from(at.saturating_sub(self.now())).unwrap_or(0);
+                Duration::from_millis(wait).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+            }
+            Ok(None) => LONGEST_PAUSE,
+            Err(_) => STORE_PAUSE,
+        }
+    }
+
+    /// Hints at one repository without a delivery.
+    pub(crate) async fn hint(&self, repo: &RepoKey) -> Result<(), StoreError> {
+        self.store.hint(&[(repo.forge.clone(), repo.name.clone())], self.now()).await?;
+        self.look_wake.notify_one();
+        Ok(())
+    }
+
+    /// Judges a pull request without remembered verdicts and reads back its status.
+    pub(crate) async fn afresh(&self, repo: &RepoKey, pull: u64) -> Result<(), StoreError> {
+        lock(&self.afresh).insert((repo.clone(), pull));
+        self.hint(repo).await
+    }
+
+    async fn is_us(&self, forge: &str, user: u64) -> bool {
+        if let Some(us) = lock(&self.us).get(forge) {
+            return *us == user;
+        }
+        let Some(api) = self.forges.get(forge) else { return false };
+        match api.whoami().await {
+            Ok(us) => {
+                lock(&self.us).insert(forge.to_owned(), us.id);
+                us.id == user
+            }
+            Err(error) => {
+                tracing::warn!(forge, %error, "cannot tell who the token belongs to");
+                false
+            }
+        }
+    }
+
+    /// The repository's name now: a rename is seen when it is looked at.
+    fn current_name(&self, repo: &RepoKey) -> RepoName {
+        match lock(&self.views).get(repo) {
+            Some(view) => view.repository.name.clone(),
+            None => RepoName(repo.name.clone()),
+        }
+    }
+
+    fn forget_name(&self, repo: &RepoKey) {
+        lock(&self.views).remove(repo);
+    }
+
+    fn known(&self, repo: &RepoKey) -> Option<Repository> {
+        lock(&self.views).get(repo).map(|view| view.repository.clone())
+    }
+
+    /// Unix milliseconds.
+    fn now(&self) -> i64 {
+        chrono::Utc::now().timestamp_millis()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Look,
+    Publish,
+    Commands,
+}
+
+/// After a failure of the store.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Due work that is due elsewhere (another step's) must not make this step spin.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Milliseconds to wait after this many failures: 0.2 s, doubling up to a minute, the upper half of it by chance so that
+/// many do not return at once.
+pub(crate) fn backoff(attempts: i64) -> i64 {
+    let doubled = 200_i64 << attempts.clamp(0, 9);
+    let most = doubled.min(60_000);
+    most / 2 + i64::from(chance()) * (most / 2) / i64::from(u32::MAX)
+}
+
+/// A number by chance, from the hasher's random keys: enough to spread retries, not for secrets.
+fn chance() -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    u32::try_from(RandomState::new().hash_one(0_u8) & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+/// A lock whose data stays good when a holder panicked: every critical section here is a single map operation.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn pairs(repositories: &BTreeSet<RepoKey>) -> Vec<(String, String)> {
+    repositories.iter().map(|repo| (repo.forge.clone(), repo.name.clone())).collect()
+}

@@ -1,0 +1,113 @@
+//! Makes the forge say what is wanted.
+//!
+//! The races it handles: an answer that was lost after the forge took the status (before the second try the status is
+//! read, and found as wanted); a want that changes while the old one is being sent (what was sent is kept as told, the
+//! difference remains and is sent next; one pass at a time, so no older status overtakes a newer one); a commit that
+//! the forge announces before it serves it (asked again soon).
+
+use futures_util::StreamExt;
+
+use super::plan::RepoKey;
+use super::{Controller, backoff};
+use crate::forge::{ForgeError, State, Status};
+use crate::store::{StoreError, WantedRow};
+use crate::tree::ObjectId;
+
+/// Statuses sent at a time: enough to hide the round trip, few enough to be a good guest.
+const AT_ONCE: usize = 4;
+/// Rows taken in one pass.
+const MOST: i64 = 256;
+/// A status that the forge refuses for a reason which only a person can change is tried again this rarely (ms).
+const REFUSED: i64 = 5 * 60_000;
+
+impl Controller {
+    /// Sends what is unsent and due, until nothing is.
+    pub(super) async fn publish_due(&self) -> Result<(), StoreError> {
+        loop {
+            let rows = self.store.unsent(self.now(), MOST).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let mut sending = futures_util::stream::iter(rows.iter().map(|row| self.publish(row))).buffer_unordered(AT_ONCE);
+            while let Some(result) = sending.next().await {
+                result?;
+            }
+        }
+    }
+
+    async fn publish(&self, row: &WantedRow) -> Result<(), StoreError> {
+        let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
+        let began = self.now();
+        match self.send(&repo, row).await {
+            Ok(wrote) => {
+                tracing::info!(%repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
+                self.metrics.published(wrote, began.saturating_sub(row.decided_at));
+                self.store.told(&row.id, &row.state, &row.description, self.now()).await
+            }
+            Err(error) => {
+                let why = error.to_string();
+                let passing = error.is_transient() || matches!(error, ForgeError::Moved { .. });
+                if row.trouble.as_deref() != Some(why.as_str()) {
+                    tracing::warn!(%repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
+                }
+                if matches!(error, ForgeError::Moved { .. }) {
+                    self.forget_name(&repo);
+                    self.hint(&repo).await?;
+                }
+                let wait = match error {
+                    ForgeError::RateLimited { after, .. } => i64::try_from(after.as_millis()).unwrap_or(REFUSED),
+                    _ if passing => backoff(row.attempts),
+                    _ => REFUSED,
+                };
+                self.store.not_told(&row.id, &why, self.now() + wait).await
+            }
+        }
+    }
+
+    /// Whether a status had to be written.
+    async fn send(&self, repo: &RepoKey, row: &WantedRow) -> Result<bool, ForgeError> {
+        let refused = |message: &str| ForgeError::Refused { what: row.id.clone(), status: 0, message: message.to_owned() };
+        let Some(api) = self.forges.get(&repo.forge) else { return Err(refused("its forge is not configured any more")) };
+        let (Some(sha), Some(state)) = (ObjectId::parse(&row.sha), state(&row.state)) else {
+            return Err(refused("the stored status cannot be read"));
+        };
+        let name = self.current_name(repo);
+        if row.doubt {
+            let stands = api.status(&name, &sha, &row.context).await?;
+            if stands.is_some_and(|stands| {
+                stands.state == row.state && stands.description == row.description && stands.target_url == row.url
+            }) {
+                return Ok(false);
+            }
+        }
+        let status = Status {
+            context: row.context.clone(),
+            state,
+            description: row.description.clone(),
+            target_url: row.url.clone(),
+        };
+        api.post_status(&name, &sha, &status).await?;
+        Ok(true)
+    }
+}
+
+/// A state by its word in the store.
+pub(super) fn state(word: &str) -> Option<State> {
+    match word {
+        "pending" => Some(State::Pending),
+        "success" => Some(State::Success),
+        "failure" => Some(State::Failure),
+        "error" => Some(State::Error),
+        _ => None,
+    }
+}
+
+/// The word that a state has in the store and on every forge.
+pub(super) fn word(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Success => "success",
+        State::Failure => "failure",
+        State::Error => "error",
+    }
+}

@@ -1,0 +1,130 @@
+//! GitHub, and GitHub Enterprise Server.
+//!
+//! Its traps: exactly four states and 140 characters of description, else 422; contexts are compared without case; a
+//! commit and context hold 1000 statuses at most, so nothing unchanged is posted (the controller sees to that); an
+//! unknown commit is a 422 among others; rate limits come as 403 or 429 and say how long; a renamed repository answers 301
+//! to a GET and 307 to a POST. Statuses are listed newest first, so the first of a context counts.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reqwest::Url;
+use secrecy::SecretString;
+
+use super::http::{Api, ConnectError, Dialect, below};
+use super::wire::WireStatus;
+use super::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User, rest};
+use crate::tree::ObjectId;
+
+const DIALECT: Dialect = Dialect {
+    scheme: "Bearer",
+    accept: "application/vnd.github+json",
+    extra: Some(("x-github-api-version", "2022-11-28")),
+    page_key: "per_page",
+    page_size: 100,
+};
+
+/// github.com or a GitHub Enterprise Server, with a plain token.
+pub struct GitHub {
+    api: Api,
+    root: Url,
+}
+
+impl GitHub {
+    /// `url` is `https://github.com`, whose API is at `api.github.com`, or a server's root, whose API is below
+    /// `/api/v3`; `name` is the forge's name in the configuration, for errors. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// The address or the token is none.
+    pub fn new(
+        name: &str,
+        url: &str,
+        token: Option<SecretString>,
+        client: reqwest::Client,
+    ) -> Result<Arc<Self>, ConnectError> {
+        let root = super::http::base_url(name, url)?;
+        let api = match root.host_str() {
+            Some("github.com" | "www.github.com") => super::http::base_url(name, "https://api.github.com")?,
+            _ => below(&root, ["api", "v3"]),
+        };
+        Ok(Arc::new(Self { api: Api::new(name, api, token, DIALECT, client)?, root }))
+    }
+}
+
+/// A 422 is about the commit when it says so; other errors stay what they are.
+fn about_commit(error: ForgeError, sha: &ObjectId) -> ForgeError {
+    match error {
+        ForgeError::Refused { what, status: 422, message } if message.to_lowercase().contains("no commit found") => {
+            ForgeError::UnknownCommit { what, sha: sha.clone() }
+        }
+        error => error,
+    }
+}
+
+#[async_trait]
+impl Forge for GitHub {
+    async fn whoami(&self) -> Result<User, ForgeError> {
+        rest::whoami(&self.api).await
+    }
+
+    async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {
+        rest::repository(&self.api, name).await
+    }
+
+    async fn repository_by_id(&self, id: u64) -> Result<Repository, ForgeError> {
+        rest::repository_by_id(&self.api, id).await
+    }
+
+    async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
+        rest::open_pulls(&self.api, repo).await
+    }
+
+    async fn pull(&self, repo: &RepoName, number: u64) -> Result<Pull, ForgeError> {
+        rest::pull(&self.api, repo, number).await
+    }
+
+    async fn status(&self, repo: &RepoName, sha: &ObjectId, context: &str) -> Result<Option<PostedStatus>, ForgeError> {
+        let segments = self.api.repo(repo, &["commits", sha.as_str(), "statuses"])?;
+        let mut pages = self.api.pages(&segments, &[]);
+        while let Some(rows) = pages.next::<WireStatus>().await.map_err(|error| about_commit(error, sha))? {
+            if let Some(row) = rows.into_iter().find(|row| row.context.eq_ignore_ascii_case(context)) {
+                return Ok(Some(row.into_posted()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sent once.
+    async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError> {
+        let answer = rest::send_status(&self.api, repo, sha, status).await?;
+        rest::accepted(&answer.success().map_err(|error| about_commit(error, sha))?)
+    }
+
+    async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError> {
+        rest::comment(&self.api, repo, id).await
+    }
+
+    async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError> {
+        rest::react(&self.api, repo, comment, reaction).await
+    }
+
+    fn git_url(&self, repo: &RepoName) -> String {
+        rest::repository_url(&self.root, repo, ".git", &[])
+    }
+
+    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError> {
+        Ok(rest::basic("x-access-token", self.api.token()))
+    }
+
+    fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String {
+        rest::repository_url(&self.root, repo, "", &["commit", sha.as_str()])
+    }
+
+    fn pull_page(&self, repo: &RepoName, number: u64) -> String {
+        rest::repository_url(&self.root, repo, "", &["pull", &number.to_string()])
+    }
+
+    fn file_page(&self, repo: &RepoName, sha: &ObjectId, path: &str, line: Option<u32>) -> String {
+        rest::file_url(&self.root, repo, &["blob", sha.as_str()], path, line)
+    }
+}

@@ -1,0 +1,199 @@
+//! What goes wrong: deliveries that are lost, doubled, reversed or forged, a forge that fails, a service that stops.
+
+use std::time::Duration;
+
+use axum::http::Method;
+
+use crate::host::eventually;
+use crate::relay::Post;
+use crate::world::{CORE, Setting, TEMPLATE, World};
+
+const NEW_CONFIG: &str = "name: Org Concierge\nruntime: claude-code\nmodel: opus\n";
+const NEWER_CONFIG: &str = "name: Org Concierge\nruntime: codex\n";
+
+fn often() -> Setting {
+    let mut setting = Setting::default();
+    setting.options.reconcile = Duration::from_millis(300);
+    setting
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_that_are_lost_altogether_are_made_up_for_by_the_timer() {
+    let world = World::with(often()).await;
+    world.post(Post::Drop);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    let core = world.bump(&template).await;
+    world.expect(CORE, &core, "success", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_comes_three_times_writes_one_status() {
+    let world = World::in_sync().await;
+    world.post(Post::Hold);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let held = wait_for(&world, 1).await;
+    for _ in 0..3 {
+        assert_eq!(world.relay.deliver(&held[0]).await, 202);
+    }
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.post(Post::Deliver);
+    world.settled().await;
+    assert_eq!(world.admin.posted(TEMPLATE, &template, "drift-gate").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_in_the_wrong_order_end_in_the_same_statuses() {
+    let world = World::in_sync().await;
+    world.post(Post::Hold);
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let template = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    let core = world.bump(&template).await;
+    let held = wait_for(&world, 3).await;
+    for delivery in held.iter().rev() {
+        assert_eq!(world.relay.deliver(delivery).await, 202);
+    }
+    world.expect(TEMPLATE, &template, "success", "").await;
+    world.expect(CORE, &core, "success", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_delivery_is_refused_and_changes_nothing() {
+    let world = World::in_sync().await;
+    world.post(Post::Hold);
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let held = wait_for(&world, 1).await.remove(0);
+    let mut forged = held.clone();
+    let mut body = forged.body.to_vec();
+    let last = body.len() - 1;
+    body[last] = b' ';
+    forged.body = body.into();
+    assert_eq!(world.relay.deliver(&forged).await, 401);
+    let mut unsigned = held.clone();
+    for header in ["x-gitea-signature", "x-hub-signature-256", "x-hub-signature", "x-gogs-signature", "x-forgejo-signature"] {
+        unsigned.headers.remove(header);
+    }
+    assert_eq!(world.relay.deliver(&unsigned).await, 401);
+    world.expect(CORE, &world.core_head, "success", "").await;
+    assert_eq!(world.relay.deliver(&held).await, 202);
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forge_that_answers_502_for_a_while_is_told_when_it_is_back() {
+    let world = World::in_sync().await;
+    world.proxy.refuse("/statuses/", 502);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    eventually("drift-gate tried", async || {
+        if world.proxy.count(&Method::POST, "/statuses/") >= 3 { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    world.proxy.mend();
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_whose_answer_was_lost_is_found_and_not_posted_twice() {
+    let world = World::in_sync().await;
+    world.proxy.lose_next_answer(Method::POST, &format!("/repos/{TEMPLATE}/statuses/"));
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.settled().await;
+    assert_eq!(world.admin.posted(TEMPLATE, &template, "drift-gate").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_between_accepting_and_publishing_loses_nothing() {
+    let mut world = World::in_sync().await;
+    world.proxy.refuse("/statuses/", 502);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    eventually("drift-gate tried to publish", async || {
+        if world.proxy.count(&Method::POST, "/statuses/") > 2 { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    world.stop().await;
+    world.proxy.mend();
+    world.post(Post::Drop);
+    world.start().await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_comes_before_the_forge_serves_its_commit_is_judged_when_it_does() {
+    let world = World::in_sync().await;
+    world.proxy.refuse_next(Method::POST, "platform-agent-template.git/git-upload-pack", 404, 3);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreadable_template_is_an_error_on_a_new_head_and_rewrites_no_old_one() {
+    let world = World::in_sync().await;
+    world.proxy.refuse("platform-agent-template", 502);
+    let before = world.admin.posted(CORE, &world.core_head, "drift-gate").await;
+    let head = world.admin.commit_new(CORE, "main", "docs", &[("README.md", Some("Hello\n"))]).await;
+    world.admin.open_pull(CORE, "docs", "main").await;
+    world.expect(CORE, &head, "error", "cannot be read").await;
+    assert_eq!(world.admin.posted(CORE, &world.core_head, "drift-gate").await, before, "the old verdict stands");
+    world.expect(CORE, &world.core_head, "success", "").await;
+    world.proxy.mend();
+    world.expect(CORE, &head, "success", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_head_whose_template_stays_unreadable_is_an_error_after_the_set_time() {
+    let mut setting = often();
+    setting.gate = "unreadable_after = \"1s\"";
+    let world = World::with(setting).await;
+    world.proxy.refuse("platform-agent-template", 502);
+    world.expect(CORE, &world.core_head, "error", "cannot be read").await;
+    world.proxy.mend();
+    world.expect(CORE, &world.core_head, "success", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_renamed_under_us_is_found_again_by_its_id() {
+    let world = World::with(often()).await;
+    let body = serde_json::json!({ "name": "template-renamed" });
+    world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), body).await;
+    let now = "molecule/template-renamed";
+    let template = world.admin.commit(now, "main", &[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(now, &template, "failure", "config.yaml").await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_says_what_the_status_links_to() {
+    let world = World::in_sync().await;
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    let (_, _, url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
+    let path = url.strip_prefix("http://gate.example.org").expect("the public address");
+    let page = reqwest::get(format!("{}{path}", world.gate_url())).await.expect("a page").text().await.expect("text");
+    for words in ["config.yaml", "stale", &world.core_head[..8], "model: opus", "/drift-gate check"] {
+        assert!(page.contains(words), "the page lacks `{words}`:\n{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_templates_contents_are_not_shown_on_the_page() {
+    let world = World::with(Setting { private_template: true, ..Setting::default() }).await;
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(CORE, &world.core_head, "failure", "").await;
+    let (_, _, url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
+    let path = url.strip_prefix("http://gate.example.org").expect("the public address");
+    let page = reqwest::get(format!("{}{path}", world.gate_url())).await.expect("a page").text().await.expect("text");
+    assert!(!page.contains("model: opus"), "contents of a private repository:\n{page}");
+}
+
+async fn wait_for(world: &World, most: usize) -> Vec<crate::relay::Delivery> {
+    eventually("the deliveries are there", async || {
+        let held = world.relay.held();
+        if held >= most { Ok(()) } else { Err(format!("{held}")) }
+    })
+    .await;
+    world.relay.take().into_iter().filter(|delivery| delivery.event() == "push").collect()
+}

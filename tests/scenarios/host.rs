@@ -1,0 +1,297 @@
+//! The forge that the stories run on: the built-in stand-in, or a real Gitea that `DRIFT_GATE_FORGE_BIN` names. Both are
+//! driven through the same REST API; only making users and repositories differs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use serde_json::{Value, json};
+
+use crate::relay::free_port;
+
+/// Everything a story does on a forge as one user.
+#[derive(Clone)]
+pub struct Api {
+    pub base: String,
+    pub token: String,
+    http: reqwest::Client,
+}
+
+impl Api {
+    pub fn new(base: &str, token: &str) -> Self {
+        Self { base: base.to_owned(), token: token.to_owned(), http: reqwest::Client::new() }
+    }
+
+    /// A request that must succeed; the answer's JSON (null where it has none).
+    pub async fn call(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.try_call(method, path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    pub async fn try_call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let method = method.parse().expect("a method");
+        let mut request = self.http.request(method, format!("{}/api/v1{path}", self.base));
+        request = request.header("authorization", format!("token {}", self.token));
+        if !body.is_null() {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.expect("the forge answers");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.call("GET", path, Value::Null).await
+    }
+
+    /// The head of a branch.
+    pub async fn head(&self, repo: &str, branch: &str) -> String {
+        let branch = self.get(&format!("/repos/{repo}/branches/{branch}")).await;
+        branch["commit"]["id"].as_str().expect("a commit").to_owned()
+    }
+
+    /// Commits changes onto `branch` (`None` removes a file); returns the new head.
+    pub async fn commit(&self, repo: &str, branch: &str, changes: &[(&str, Option<&str>)]) -> String {
+        self.commit_onto(repo, branch, None, changes).await
+    }
+
+    /// Commits changes made from `branch` onto a new branch; returns its head.
+    pub async fn commit_new(&self, repo: &str, branch: &str, new: &str, changes: &[(&str, Option<&str>)]) -> String {
+        self.commit_onto(repo, branch, Some((new, false)), changes).await
+    }
+
+    /// Makes `target` a commit of these changes on `branch`, whatever it was: a force-push.
+    pub async fn force(&self, repo: &str, branch: &str, target: &str, changes: &[(&str, Option<&str>)]) -> String {
+        self.commit_onto(repo, branch, Some((target, true)), changes).await
+    }
+
+    async fn commit_onto(
+        &self,
+        repo: &str,
+        branch: &str,
+        new: Option<(&str, bool)>,
+        changes: &[(&str, Option<&str>)],
+    ) -> String {
+        let mut files = Vec::new();
+        for (path, content) in changes {
+            let (status, there) =
+                self.try_call("GET", &format!("/repos/{repo}/contents/{path}?ref={branch}"), Value::Null).await;
+            let sha = (status == 200).then(|| there["sha"].clone());
+            let operation = match (content, &sha) {
+                (None, _) => "delete",
+                (Some(_), Some(_)) => "update",
+                (Some(_), None) => "create",
+            };
+            let mut file = json!({ "operation": operation, "path": path });
+            if let Some(content) = content {
+                file["content"] = base64::engine::general_purpose::STANDARD.encode(content).into();
+            }
+            if let Some(sha) = sha {
+                file["sha"] = sha;
+            }
+            files.push(file);
+        }
+        let mut body = json!({ "branch": branch, "message": "A change", "files": files });
+        if let Some((new, force)) = new {
+            body["new_branch"] = new.into();
+            if force {
+                body["force_push"] = true.into();
+            }
+        }
+        let answer = self.call("POST", &format!("/repos/{repo}/contents"), body).await;
+        answer["commit"]["sha"].as_str().expect("a commit").to_owned()
+    }
+
+    /// Opens a pull request; returns its number.
+    pub async fn open_pull(&self, repo: &str, head: &str, base: &str) -> u64 {
+        let body = json!({ "head": head, "base": base, "title": format!("{head} into {base}") });
+        self.call("POST", &format!("/repos/{repo}/pulls"), body).await["number"].as_u64().expect("a number")
+    }
+
+    /// Merges a pull request; the forge may need a moment to work out that it can.
+    pub async fn merge(&self, repo: &str, number: u64) {
+        let path = format!("/repos/{repo}/pulls/{number}/merge");
+        eventually("the pull request is merged", async || {
+            let (status, answer) = self.try_call("POST", &path, json!({ "Do": "merge" })).await;
+            if status == 200 { Ok(()) } else { Err(format!("{status} {answer}")) }
+        })
+        .await;
+    }
+
+    /// The newest status of `context` on a commit: state and description.
+    pub async fn status(&self, repo: &str, sha: &str, context: &str) -> Option<(String, String, String)> {
+        let all = self.get(&format!("/repos/{repo}/statuses/{sha}?limit=50")).await;
+        let newest = all
+            .as_array()?
+            .iter()
+            .filter(|status| status["context"] == context)
+            .max_by_key(|status| status["id"].as_u64())?;
+        let text = |key: &str| newest[key].as_str().unwrap_or_default().to_owned();
+        Some((text("status"), text("description"), text("target_url")))
+    }
+
+    /// How many statuses of `context` were ever posted on a commit.
+    pub async fn posted(&self, repo: &str, sha: &str, context: &str) -> usize {
+        let all = self.get(&format!("/repos/{repo}/statuses/{sha}?limit=50")).await;
+        all.as_array().map_or(0, |all| all.iter().filter(|status| status["context"] == context).count())
+    }
+}
+
+/// How long a story waits for what must come; on a quiet machine everything comes within a second.
+const PATIENCE: Duration = Duration::from_secs(20);
+const GLANCE: Duration = Duration::from_millis(25);
+
+/// Asks again until the answer is `Ok`; fails with the last answer when patience ends.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    let mut again = tokio::time::interval(GLANCE);
+    loop {
+        again.tick().await;
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(last) => assert!(began.elapsed() < PATIENCE, "waited in vain until {what}; last: {last}"),
+        }
+    }
+}
+
+/// The forge of one story.
+pub enum Host {
+    StandIn(Box<drift_gate::demo::StandIn>),
+    Gitea(Gitea),
+}
+
+pub const ADMIN: &str = "maintainer";
+pub const BOT: &str = "drift-gate-bot";
+pub const CONTRIBUTOR: &str = "contributor";
+
+impl Host {
+    /// The stand-in, or the executable that `DRIFT_GATE_FORGE_BIN` names.
+    pub async fn start(folder: &Path) -> Self {
+        match std::env::var_os("DRIFT_GATE_FORGE_BIN") {
+            Some(executable) => Self::Gitea(Gitea::start(&PathBuf::from(executable), folder).await),
+            None => Self::StandIn(Box::new(crate::world::stand_in(folder).await)),
+        }
+    }
+
+    pub fn base(&self) -> String {
+        match self {
+            Self::StandIn(forge) => forge.url(),
+            Self::Gitea(gitea) => gitea.base.clone(),
+        }
+    }
+
+    /// The forge as one of its users.
+    pub fn api(&self, user: &str) -> Api {
+        let token = match self {
+            Self::StandIn(forge) => forge.token(user),
+            Self::Gitea(gitea) => gitea.tokens.iter().find(|(name, _)| name == user).expect("a user").1.clone(),
+        };
+        Api::new(&self.base(), &token)
+    }
+
+    /// Makes `molecule/<name>` with a README on `main`; the bot administers it, the contributor may read it.
+    pub async fn make_repository(&self, name: &str, private: bool) {
+        match self {
+            Self::StandIn(forge) => crate::world::stand_in_repository(forge, name, private),
+            Self::Gitea(_) => {
+                let admin = self.api(ADMIN);
+                let body = json!({ "name": name, "private": private, "auto_init": true, "default_branch": "main" });
+                admin.call("POST", "/orgs/molecule/repos", body).await;
+                let path = format!("/repos/molecule/{name}/collaborators/{BOT}");
+                admin.call("PUT", &path, json!({ "permission": "admin" })).await;
+            }
+        }
+    }
+}
+
+/// A real Gitea in a folder of its own; killed when dropped.
+pub struct Gitea {
+    base: String,
+    tokens: Vec<(String, String)>,
+    process: Child,
+}
+
+impl Drop for Gitea {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing must be left behind.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Gitea {
+    async fn start(executable: &Path, folder: &Path) -> Self {
+        let port = free_port();
+        let base = format!("http://127.0.0.1:{port}");
+        let settings = folder.join("app.ini");
+        std::fs::write(&settings, Self::settings(folder, port)).expect("app.ini");
+        let run = |arguments: &[&str]| {
+            let output = Command::new(executable)
+                .arg("--config")
+                .arg(&settings)
+                .args(arguments)
+                .env("USER", "root")
+                .output()
+                .expect("the forge's executable runs");
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        run(&["migrate"]);
+        let mut tokens = Vec::new();
+        for user in [ADMIN, BOT, CONTRIBUTOR] {
+            let mail = format!("{user}@example.org");
+            let mut create = vec!["admin", "user", "create", "--username", user, "--password", "a-Password-of-20-chars"];
+            create.extend(["--email", &mail, "--must-change-password=false"]);
+            if user == ADMIN {
+                create.push("--admin");
+            }
+            run(&create);
+            let token =
+                run(&["admin", "user", "generate-access-token", "--username", user, "--token-name", "t", "--scopes", "all", "--raw"]);
+            let token = token.lines().last().unwrap_or_default().trim().to_owned();
+            tokens.push((user.to_owned(), token));
+        }
+        let log = std::fs::File::create(folder.join("forge.log")).expect("a log");
+        let process = Command::new(executable)
+            .arg("--config")
+            .arg(&settings)
+            .arg("web")
+            .env("USER", "root")
+            .stdout(Stdio::from(log.try_clone().expect("a log")))
+            .stderr(Stdio::from(log))
+            .spawn()
+            .expect("the forge starts");
+        let gitea = Self { base, tokens, process };
+        let http = reqwest::Client::new();
+        let version = format!("{}/api/v1/version", gitea.base);
+        eventually("the forge answers", async || match http.get(&version).send().await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(answer.status().to_string()),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
+        let admin = Api::new(&gitea.base, &gitea.tokens[0].1);
+        admin.call("POST", "/orgs", json!({ "username": "molecule" })).await;
+        gitea
+    }
+
+    fn settings(folder: &Path, port: u16) -> String {
+        let folder = folder.display();
+        // A build without embedded assets finds them beside its executable's source.
+        let assets = match std::env::var("DRIFT_GATE_FORGE_ASSETS") {
+            Ok(assets) => format!("STATIC_ROOT_PATH = {assets}"),
+            Err(_) => String::new(),
+        };
+        format!(
+            "RUN_MODE = prod\nRUN_USER = root\nI_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true\nWORK_PATH = {folder}\n\
+             [server]\nHTTP_ADDR = 127.0.0.1\nHTTP_PORT = {port}\nROOT_URL = http://127.0.0.1:{port}/\n\
+             OFFLINE_MODE = true\nDISABLE_SSH = true\n{assets}\n\
+             [database]\nDB_TYPE = sqlite3\nPATH = {folder}/forge.db\n[security]\nINSTALL_LOCK = true\n\
+             SECRET_KEY = a-key\n[webhook]\nALLOWED_HOST_LIST = *\n[log]\nLEVEL = warn\nMODE = console\n\
+             [repository]\nROOT = {folder}/repositories\n[actions]\nENABLED = false\n[indexer]\nISSUE_INDEXER_TYPE = db\n"
+        )
+    }
+}

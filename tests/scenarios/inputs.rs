@@ -1,0 +1,74 @@
+//! Bad input: what a person may write into the repositories or send to the service.
+
+use serde_json::Value;
+
+use crate::world::{CORE, World, manifest};
+
+const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
+
+async fn after(world: &World, path: &str, content: Option<&str>) -> String {
+    world.admin.commit(CORE, "main", &[(path, content)]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_pin_is_red_with_words_that_name_the_file_and_the_value() {
+    let world = World::in_sync().await;
+    let doubled = manifest(&world.template_head).replace("\"hermes\"", "\"platform-agent\"");
+    let trailing = format!("{}// Triggered by a bot\n", manifest(&world.template_head));
+    for (text, words) in [
+        ("{\"workspace_templates\": []}".to_owned(), "platform-agent"),
+        (doubled, "manifest.json"),
+        (manifest("main"), "main"),
+        (manifest(&"ab".repeat(20)), "abababab"),
+        (trailing, "manifest.json"),
+        ("not json".to_owned(), "manifest.json"),
+    ] {
+        let head = after(&world, "manifest.json", Some(&text)).await;
+        world.expect(CORE, &head, "failure", words).await;
+    }
+    let head = after(&world, "manifest.json", None).await;
+    world.expect(CORE, &head, "failure", "manifest.json").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dockerfile_that_is_gone_is_red_and_one_that_cannot_be_read_is_an_error() {
+    let world = World::in_sync().await;
+    let head = after(&world, DOCKERFILE, Some("FROM scratch\nADD https://example.org/x /opt/molecule-platform-agent-template/\n")).await;
+    world.expect(CORE, &head, "error", "").await;
+    let huge = "# a line\n".repeat(300_000);
+    let head = after(&world, DOCKERFILE, Some(&huge)).await;
+    world.expect(CORE, &head, "error", "Dockerfile.platform-agent").await;
+    let head = after(&world, DOCKERFILE, None).await;
+    world.expect(CORE, &head, "failure", "Dockerfile.platform-agent").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_a_delivery_is_answered_in_kind() {
+    let world = World::in_sync().await;
+    let http = reqwest::Client::new();
+    let hooks = format!("{}/hooks/main", world.gate_url());
+    let signed = |event: &str, body: &str| {
+        use hmac::{Hmac, KeyInit, Mac};
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(crate::world::SECRET.as_bytes()).expect("a key");
+        mac.update(body.as_bytes());
+        http.post(&hooks)
+            .header("content-type", "application/json")
+            .header("x-gitea-event", event)
+            .header("x-gitea-delivery", "1")
+            .header("x-gitea-signature", hex::encode(mac.finalize().into_bytes()))
+            .body(body.to_owned())
+    };
+    let status = async |request: reqwest::RequestBuilder| request.send().await.expect("an answer").status().as_u16();
+    assert_eq!(status(http.get(&hooks)).await, 405);
+    assert_eq!(status(http.post(&hooks).body("{}")).await, 401);
+    assert_eq!(status(signed("push", "{}").header("x-gitea-signature", "")).await, 401);
+    assert_eq!(status(signed("push", "not json")).await, 400);
+    let other = r#"{"repository": {"id": 1, "full_name": "molecule/core"}, "ref": 12}"#;
+    assert_eq!(status(signed("push", other)).await, 202);
+    assert_eq!(status(signed("moon_phase", "{}")).await, 202);
+    let unknown = r#"{"ref": "refs/heads/main", "repository": {"id": 99, "full_name": "else/where"}}"#;
+    assert_eq!(status(signed("push", unknown)).await, 202);
+    assert_eq!(status(http.post(format!("{}/hooks/nowhere", world.gate_url())).body("{}")).await, 404);
+    let ready: Value = http.get(format!("{}/healthz", world.gate_url())).send().await.expect("an answer").status().as_u16().into();
+    assert_eq!(ready, 200);
+}

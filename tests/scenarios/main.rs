@@ -1,0 +1,11 @@
+//! Stories: what a person would see on the forge, told against the built-in stand-in, or against a real Gitea or Forgejo
+//! when `DRIFT_GATE_FORGE_BIN` names its executable.
+
+mod comments;
+mod faults;
+mod host;
+mod inputs;
+mod pulls;
+mod pushes;
+mod relay;
+mod world;

@@ -1,0 +1,221 @@
+//! What stands between the forge and drift-gate in a story: a proxy for the API and git, which can refuse, lose answers and
+//! hold, and a relay for deliveries, which can drop, hold, double and reverse them. It works alike before the stand-in
+//! and before a real forge.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// A fault for requests of a method whose path has this text.
+#[derive(Clone, Debug)]
+struct Fault {
+    method: Option<Method>,
+    path: String,
+    what: What,
+    /// `None`: until it is mended.
+    times: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// The forge is not asked; this is the answer.
+    Answer(StatusCode),
+    /// The forge is asked and does it; the answer is lost.
+    LoseAnswer,
+}
+
+/// The way from drift-gate to the forge.
+#[derive(Clone)]
+pub struct Proxy {
+    forge: String,
+    http: reqwest::Client,
+    faults: Arc<Mutex<Vec<Fault>>>,
+    seen: Arc<Mutex<Vec<(Method, String)>>>,
+    pub url: String,
+}
+
+impl Proxy {
+    pub async fn start(forge: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let proxy = Self { forge: forge.to_owned(), http, faults: Arc::default(), seen: Arc::default(), url };
+        let router = Router::new().fallback(pass).with_state(proxy.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        proxy
+    }
+
+    fn add(&self, method: Option<Method>, path: &str, what: What, times: Option<u32>) {
+        self.faults.lock().expect("faults").push(Fault { method, path: path.to_owned(), what, times });
+    }
+
+    /// Every request whose path has this text is answered with `status` until [`Proxy::mend`].
+    pub fn refuse(&self, path: &str, status: u16) {
+        self.add(None, path, What::Answer(StatusCode::from_u16(status).expect("a status")), None);
+    }
+
+    /// The next `times` such requests of this method are answered with `status`.
+    pub fn refuse_next(&self, method: Method, path: &str, status: u16, times: u32) {
+        self.add(Some(method), path, What::Answer(StatusCode::from_u16(status).expect("a status")), Some(times));
+    }
+
+    /// The forge does what the next such request asks, but nobody hears its answer.
+    pub fn lose_next_answer(&self, method: Method, path: &str) {
+        self.add(Some(method), path, What::LoseAnswer, Some(1));
+    }
+
+    /// All is well again.
+    pub fn mend(&self) {
+        self.faults.lock().expect("faults").clear();
+    }
+
+    /// How many requests of this method had this text in their path so far.
+    pub fn count(&self, method: &Method, path: &str) -> usize {
+        let seen = self.seen.lock().expect("requests");
+        seen.iter().filter(|(seen, at)| seen == method && at.contains(path)).count()
+    }
+
+    fn fault(&self, method: &Method, path: &str) -> Option<What> {
+        let mut faults = self.faults.lock().expect("faults");
+        let matches = |fault: &Fault| {
+            fault.method.as_ref().is_none_or(|wanted| wanted == method) && path.contains(&fault.path) && fault.times != Some(0)
+        };
+        let fault = faults.iter_mut().find(|fault| matches(fault))?;
+        if let Some(times) = &mut fault.times {
+            *times -= 1;
+        }
+        Some(fault.what)
+    }
+}
+
+async fn pass(State(proxy): State<Proxy>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    proxy.seen.lock().expect("requests").push((method.clone(), path.clone()));
+    let fault = proxy.fault(&method, &path);
+    if let Some(What::Answer(status)) = fault {
+        return (status, "<html>Bad gateway</html>").into_response();
+    }
+    let mut request = proxy.http.request(method, format!("{}{path}", proxy.forge)).body(body);
+    for (name, value) in &headers {
+        if name != "host" && name != "content-length" {
+            request = request.header(name, value);
+        }
+    }
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => return (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    };
+    let mut response = Response::builder().status(answer.status());
+    for (name, value) in answer.headers() {
+        if name != "transfer-encoding" && name != "content-length" && name != "connection" {
+            response = response.header(name, value);
+        }
+    }
+    let Ok(bytes) = answer.bytes().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    if fault == Some(What::LoseAnswer) {
+        return (StatusCode::BAD_GATEWAY, "the connection broke").into_response();
+    }
+    response.body(Body::from(bytes)).unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
+}
+
+/// A delivery on its way.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Delivery {
+    pub fn event(&self) -> String {
+        self.headers.get("x-gitea-event").and_then(|event| event.to_str().ok()).unwrap_or_default().to_owned()
+    }
+}
+
+/// What happens to deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Post {
+    Deliver,
+    Drop,
+    /// Kept until a story delivers them itself.
+    Hold,
+}
+
+/// The way from the forge to drift-gate.
+#[derive(Clone)]
+pub struct Relay {
+    http: reqwest::Client,
+    post: Arc<Mutex<Post>>,
+    held: Arc<Mutex<Vec<Delivery>>>,
+    target: Arc<Mutex<String>>,
+    pub url: String,
+}
+
+impl Relay {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let relay = Self {
+            http: reqwest::Client::new(),
+            post: Arc::new(Mutex::new(Post::Deliver)),
+            held: Arc::default(),
+            target: Arc::default(),
+            url,
+        };
+        let router = Router::new().fallback(receive).with_state(relay.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        relay
+    }
+
+    /// Where deliveries go on to.
+    pub fn to(&self, target: &str) {
+        *self.target.lock().expect("target") = target.to_owned();
+    }
+
+    pub fn set(&self, post: Post) {
+        *self.post.lock().expect("post") = post;
+    }
+
+    /// What was held so far; the list starts anew.
+    pub fn take(&self) -> Vec<Delivery> {
+        std::mem::take(&mut *self.held.lock().expect("held"))
+    }
+
+    pub fn held(&self) -> usize {
+        self.held.lock().expect("held").len()
+    }
+
+    /// Delivers; the answer's status.
+    pub async fn deliver(&self, delivery: &Delivery) -> u16 {
+        let target = self.target.lock().expect("target").clone();
+        let mut request = self.http.post(format!("{target}/hooks/main")).body(delivery.body.clone());
+        for (name, value) in &delivery.headers {
+            if name != "host" && name != "content-length" {
+                request = request.header(name, value);
+            }
+        }
+        request.send().await.map_or(0, |answer| answer.status().as_u16())
+    }
+}
+
+async fn receive(State(relay): State<Relay>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let delivery = Delivery { headers, body };
+    let post = *relay.post.lock().expect("post");
+    match post {
+        Post::Drop => StatusCode::ACCEPTED,
+        Post::Hold => {
+            relay.held.lock().expect("held").push(delivery);
+            StatusCode::ACCEPTED
+        }
+        Post::Deliver => StatusCode::from_u16(relay.deliver(&delivery).await).unwrap_or(StatusCode::BAD_GATEWAY),
+    }
+}

@@ -1,0 +1,271 @@
+//! The world of every story: a template, the core that bakes it, their forge, and drift-gate between them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use drift_gate::cli::serve::Service;
+use drift_gate::config::Config;
+use drift_gate::controller::Options;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::host::{ADMIN, Api, BOT, CONTRIBUTOR, Host, eventually};
+use crate::relay::{Post, Proxy, Relay};
+
+pub const CORE: &str = "molecule/core";
+pub const TEMPLATE: &str = "molecule/platform-agent-template";
+pub const SECRET: &str = "a-shared-secret-of-32-characters";
+const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
+
+pub const CONFIG: &str = "name: Org Concierge\nruntime: claude-code\n";
+pub const SERVERS: &str = "mcp_servers:\n  - name: platform\n";
+pub const PROMPT: &str = "# You are {{CONCIERGE_NAME}} — the Org Concierge\n";
+
+/// The Dockerfile of the stories.
+pub const BAKES: &str = r#"# The platform agent: the base image with the concierge's identity baked in.
+ARG BASE_IMAGE=molecule-local/platform:latest
+FROM ${BASE_IMAGE}
+ARG PLATFORM_AGENT_TEMPLATE_DIR=.tenant-bundle-deps/workspace-configs-templates/platform-agent
+COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/config.yaml /opt/molecule-platform-agent-template/config.yaml
+COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/mcp_servers.yaml /opt/molecule-platform-agent-template/mcp_servers.yaml
+COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/ /opt/molecule-platform-agent-template/prompts/
+COPY --chmod=0755 <<'ENTRY' /entrypoint-platform-agent.sh
+#!/bin/sh
+exec /entrypoint.sh "$@"
+ENTRY
+ENTRYPOINT ["/entrypoint-platform-agent.sh"]
+"#;
+
+/// The manifest that pins the template at a commit.
+pub fn manifest(pin: &str) -> String {
+    format!(
+        "{{\n  \"version\": 1,\n  \"workspace_templates\": [\n    {{\"name\": \"hermes\", \"repo\": \"molecule/hermes\", \
+         \"ref\": \"{hermes}\"}},\n    {{\"name\": \"platform-agent\", \"repo\": \"{TEMPLATE}\", \"ref\": \"{pin}\"}}\n  ]\n}}\n",
+        hermes = "1".repeat(40)
+    )
+}
+
+/// The stand-in with the users of the stories.
+pub async fn stand_in(folder: &Path) -> drift_gate::demo::StandIn {
+    drift_gate::demo::StandIn::start(&folder.join("forge")).await.expect("the stand-in starts")
+}
+
+pub struct World {
+    pub host: Host,
+    pub proxy: Proxy,
+    pub relay: Relay,
+    /// The forge as its administrator, past the proxy.
+    pub admin: Api,
+    pub bot: Api,
+    pub contributor: Api,
+    /// What core bakes and pins at first.
+    pub template_head: String,
+    pub core_head: String,
+    options: Options,
+    binding: String,
+    more: String,
+    service: Option<Service>,
+    folder: TempDir,
+}
+
+/// How a story's world differs from the usual one.
+pub struct Setting {
+    pub options: Options,
+    /// Further keys of the gate.
+    pub gate: &'static str,
+    pub private_template: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        let options = Options {
+            // Long enough that only hints can explain what a story sees.
+            reconcile: Duration::from_secs(600),
+            first_verdict: Duration::from_millis(600),
+            moment: Duration::from_secs(2),
+        };
+        Self { options, gate: "", private_template: false }
+    }
+}
+
+impl World {
+    /// Both sides in sync, and both statuses say so.
+    pub async fn in_sync() -> Self {
+        Self::with(Setting::default()).await
+    }
+
+    pub async fn with(setting: Setting) -> Self {
+        let mut world = Self::before_the_first_look(setting).await;
+        world.start().await;
+        world.expect(CORE, &world.core_head, "success", "").await;
+        world.expect(TEMPLATE, &world.template_head, "success", "").await;
+        world
+    }
+
+    /// The repositories and hooks are there, drift-gate does not run yet.
+    pub async fn before_the_first_look(setting: Setting) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let host = Host::start(folder.path()).await;
+        let proxy = Proxy::start(&host.base()).await;
+        let relay = Relay::start().await;
+        host.make_repository("platform-agent-template", setting.private_template).await;
+        host.make_repository("core", false).await;
+        let admin = host.api(ADMIN);
+        let template_head = admin
+            .commit(
+                TEMPLATE,
+                "main",
+                &[
+                    ("config.yaml", Some(CONFIG)),
+                    ("mcp_servers.yaml", Some(SERVERS)),
+                    ("prompts/concierge.md", Some(PROMPT)),
+                ],
+            )
+            .await;
+        let core_head = admin
+            .commit(CORE, "main", &[("manifest.json", Some(&manifest(&template_head))), (DOCKERFILE, Some(BAKES))])
+            .await;
+        for repo in [CORE, TEMPLATE] {
+            let hook = json!({
+                "type": "gitea", "active": true,
+                "events": ["push", "create", "delete", "pull_request", "pull_request_sync", "pull_request_comment",
+                    "issue_comment", "repository", "status"],
+                "config": { "url": relay.url, "content_type": "json", "secret": SECRET },
+            });
+            admin.call("POST", &format!("/repos/{repo}/hooks"), hook).await;
+        }
+        let (bot, contributor) = (host.api(BOT), host.api(CONTRIBUTOR));
+        Self {
+            host,
+            proxy,
+            relay,
+            admin,
+            bot,
+            contributor,
+            template_head,
+            core_head,
+            options: setting.options,
+            binding: format!(
+                "{{ pin = \"manifest.json\", at = \"workspace_templates[name=platform-agent].ref\", \
+                 require = {{ repo = \"{TEMPLATE}\" }} }}"
+            ),
+            more: setting.gate.to_owned(),
+            service: None,
+            folder,
+        }
+    }
+
+    /// The gate follows the template's branch instead of a pin.
+    pub fn follow(&mut self) {
+        self.binding = "{ follow = true }".to_owned();
+    }
+
+    pub fn config(&self) -> String {
+        let write = |name: &str, text: &str| {
+            let path = self.folder.path().join(name);
+            std::fs::write(&path, text).expect("a secret's file");
+            path.display().to_string()
+        };
+        let (token, secret) = (write("token", &self.bot.token), write("secret", SECRET));
+        format!(
+            r#"
+[server]
+public_url = "http://gate.example.org"
+[store]
+url = "sqlite://{database}"
+[forge.main]
+kind = "gitea"
+url = "{forge}"
+token = {{ file = "{token}" }}
+webhook_secrets = [{{ file = "{secret}" }}]
+[[gate]]
+name = "platform-agent-identity"
+source = {{ forge = "main", repo = "{TEMPLATE}", branch = "main" }}
+consumer = {{ forge = "main", repo = "{CORE}", branches = ["main"] }}
+binding = {binding}
+identity = ["config.yaml", "mcp_servers.yaml", "prompts/**"]
+ignore = ["README.md"]
+{more}
+[[gate.check]]
+kind = "bake"
+dockerfile = "{DOCKERFILE}"
+context = "."
+source_dir = ".tenant-bundle-deps/workspace-configs-templates/platform-agent"
+destination = "/opt/molecule-platform-agent-template"
+"#,
+            database = self.folder.path().join("drift-gate.db").display(),
+            forge = self.proxy.url,
+            more = self.more,
+            binding = self.binding,
+        )
+    }
+
+    /// Starts drift-gate on the database of before.
+    pub async fn start(&mut self) {
+        let config = Config::parse(&self.config(), "drift-gate.toml").expect("a configuration");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let service = Service::start(&config, listener, self.options).await.expect("the service starts");
+        self.relay.to(&format!("http://{}", service.address()));
+        self.service = Some(service);
+    }
+
+    /// The address of drift-gate.
+    pub fn gate_url(&self) -> String {
+        format!("http://{}", self.service.as_ref().expect("a running service").address())
+    }
+
+    /// Stops it, as SIGTERM would.
+    pub async fn stop(&mut self) {
+        if let Some(service) = self.service.take() {
+            service.stop().await;
+        }
+    }
+
+    /// The status of a commit becomes this, with these words in its description. Returns the description.
+    pub async fn expect(&self, repo: &str, sha: &str, state: &str, words: &str) -> String {
+        let what = format!("{repo} {sha} is {state} ({words})");
+        eventually(&what, async || match self.admin.status(repo, sha, "drift-gate").await {
+            Some((is, description, _)) if is == state && description.contains(words) => Ok(description),
+            other => Err(format!("{other:?}")),
+        })
+        .await
+    }
+
+    /// A push to both: nothing that was hinted before this is still waiting when it returns.
+    pub async fn settled(&self) {
+        let sha = self.admin.commit_new(CORE, "main", &format!("marker-{}", unique()), &[("marker", Some(&unique()))]).await;
+        let number = self.admin.get(&format!("/repos/{CORE}/branches/main")).await;
+        assert!(number["commit"]["id"].is_string(), "core still has main, so {sha} was a side branch");
+        let pull = self.admin.open_pull(CORE, &self.branch_of(&sha).await, "main").await;
+        self.expect(CORE, &sha, "success", "").await;
+        self.admin.call("PATCH", &format!("/repos/{CORE}/pulls/{pull}"), json!({ "state": "closed" })).await;
+    }
+
+    async fn branch_of(&self, sha: &str) -> String {
+        let branches = self.admin.get(&format!("/repos/{CORE}/branches?limit=50")).await;
+        let found = branches.as_array().expect("branches").iter().find(|branch| branch["commit"]["id"] == sha);
+        found.expect("the branch")["name"].as_str().expect("a name").to_owned()
+    }
+
+    /// Lets deliveries through, drops or holds them.
+    pub fn post(&self, post: Post) {
+        self.relay.set(post);
+    }
+
+    /// A change of the template on `main`.
+    pub async fn push_template(&self, changes: &[(&str, Option<&str>)]) -> String {
+        self.admin.commit(TEMPLATE, "main", changes).await
+    }
+
+    /// Core pins this commit of the template.
+    pub async fn bump(&self, pin: &str) -> String {
+        self.admin.commit(CORE, "main", &[("manifest.json", Some(&manifest(pin)))]).await
+    }
+}
+
+/// A name that no other has.
+pub fn unique() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
+}
