@@ -12,6 +12,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod combine;
+mod memory;
+mod merged;
+#[cfg(test)]
+mod tests;
+
+pub use combine::{Mounted, Subtree};
+pub use memory::{BlobHasher, Memory, blob_id};
+pub use merged::Merged;
+
 /// A git object name, as 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId(Arc<str>);

@@ -1,0 +1,173 @@
+//! `drift-gate serve`, and the service as a whole: store, forges, controller and web, put together and taken apart.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{DONE, FAILED, USAGE};
+use crate::config::Config;
+use crate::controller::{Connected, Controller, Options};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::{forge, git, web};
+
+/// What `serve` takes.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The configuration; `drift-gate config example` prints one.
+    #[arg(long, value_name = "FILE", default_value = "drift-gate.toml")]
+    config: PathBuf,
+}
+
+/// Runs the service until SIGTERM or SIGINT.
+pub fn run(arguments: Arguments) -> u8 {
+    let config = match Config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(error) => {
+            anstream::eprintln!("{error}");
+            return USAGE;
+        }
+    };
+    if let Err(error) = config.check_secrets() {
+        anstream::eprintln!("{error}");
+        return USAGE;
+    }
+    start_log();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            anstream::eprintln!("error: cannot start: {error}");
+            return FAILED;
+        }
+    };
+    match runtime.block_on(serve(&config)) {
+        Ok(()) => DONE,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            FAILED
+        }
+    }
+}
+
+/// Logs to standard error; `RUST_LOG` filters.
+pub fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish();
+    // A second call (the demo's tests) keeps the first subscriber.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let listen = config.server.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+    let service = Service::start(config, listener, Options::default()).await?;
+    tracing::info!("listening on http://{}", service.address());
+    stop_signal().await?;
+    tracing::info!("stopping");
+    service.stop().await;
+    Ok(())
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// A running service.
+pub struct Service {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    store: Store,
+}
+
+impl Service {
+    /// Opens the store, connects to the forges and starts to listen and to look.
+    ///
+    /// # Errors
+    /// The store cannot be opened or written, a secret is missing, a forge's address is none.
+    pub async fn start(config: &Config, listener: TcpListener, options: Options) -> anyhow::Result<Self> {
+        Self::start_open(config, listener, options, web::Access::of(config)?).await
+    }
+
+    /// As [`Service::start`], with a say in who may see what: the demo shows everything to everyone.
+    pub async fn start_open(
+        config: &Config,
+        listener: TcpListener,
+        options: Options,
+        access: web::Access,
+    ) -> anyhow::Result<Self> {
+        let address = listener.local_addr().context("the listener has no address")?;
+        let store = Store::open(&config.store.url).await.with_context(|| format!("store.url {}", config.store.url))?;
+        store.check().await.context("the store cannot be written")?;
+        let link_secret = link_secret(config, &store).await?;
+        let client = forge::http::client(forge::http::Timeouts::default())?;
+        let mut forges = BTreeMap::new();
+        for (name, forge) in &config.forges {
+            let token = forge.token.as_ref().map(crate::config::Secret::read).transpose()?;
+            let api = forge::connect_with(forge, token, client.clone()).with_context(|| format!("forge.{name}"))?;
+            let webhook_secrets =
+                forge.webhook_secrets.iter().map(crate::config::Secret::read).collect::<Result<Vec<_>, _>>()?;
+            forges.insert(name.clone(), Connected { kind: forge.kind, api, webhook_secrets });
+        }
+        let caches = git::Caches::new(&caches_beside(&config.store.url), client)
+            .context("the folder for repository caches")?;
+        let metrics = Metrics::new();
+        let controller =
+            Controller::new(config, forges, store.clone(), caches, metrics.clone(), link_secret.clone(), options).await?;
+        let router = web::router(Arc::clone(&controller), metrics, access, web::Limits::default());
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(web::serve(listener, router, web::Limits::default(), shutdown.clone()));
+        tasks.spawn(controller.run(shutdown.clone()));
+        tasks.close();
+        Ok(Self { address, shutdown, tasks, store })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, finishes what runs, flushes. What is not done then is done at the next start.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.wait().await;
+        self.store.close().await;
+    }
+}
+
+/// The secret of the addresses of reports: the configured one, or one made once and kept in the store.
+async fn link_secret(config: &Config, store: &Store) -> anyhow::Result<Vec<u8>> {
+    if let Some(secret) = &config.server.link_secret {
+        return Ok(secret.read()?.expose_secret().as_bytes().to_vec());
+    }
+    if let Some(kept) = store.meta("link_secret").await? {
+        return hex::decode(kept).context("the link secret in the store is damaged");
+    }
+    let mut made = [0_u8; 32];
+    getrandom::fill(&mut made).context("the system gives no random bytes")?;
+    store.set_meta("link_secret", &hex::encode(made)).await?;
+    Ok(made.to_vec())
+}
+
+/// Repository caches lie beside the database: they can be lost at any time, and come back from the forge.
+fn caches_beside(url: &str) -> PathBuf {
+    let file = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let file = file.split_once('?').map_or(file, |(file, _)| file);
+    let stem = Path::new(file).with_extension("");
+    PathBuf::from(format!("{}-repositories", stem.display()))
+}

@@ -1,0 +1,216 @@
+//! Answers one gate's question from the objects: evaluates, fetches what is missing, evaluates again, and remembers.
+//!
+//! The engine is pure and runs on a blocking thread; it says what it lacks and is called again when that is here. A
+//! verdict is a function of the gate, the case (commits) and the engine's version, so it is remembered under the digest
+//! of those, in memory and in the store. What depends on more than commits is not remembered: that a commit does *not*
+//! exist may be untrue a moment later.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::OnceCell;
+
+use super::plan::{Gated, RepoKey};
+use super::{Controller, Trouble, keys, lock};
+use crate::forge::RepoName;
+use crate::gate::{self, Case, Relation, Report, Revision, Side, World};
+use crate::git::{self, FetchError};
+use crate::tree::{Need, ObjectId, Objects, Tree, TreeError};
+
+/// How often an evaluation may come back for more objects. Each time it names all that it lacks at that point: the pin,
+/// then both trees, then contents, then history.
+const ROUNDS: usize = 24;
+
+/// Remembered verdicts: an answer that is being worked out is waited for, not worked out twice.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    known: Mutex<HashMap<String, Arc<OnceCell<Arc<Report>>>>>,
+}
+
+/// Verdicts kept in memory; beyond it all are forgotten and come back from the store.
+const KEPT: usize = 50_000;
+
+impl Verdicts {
+    fn cell(&self, key: &str) -> Arc<OnceCell<Arc<Report>>> {
+        let mut known = lock(&self.known);
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.entry(key.to_owned()).or_default().clone()
+    }
+
+    fn forget(&self, key: &str) {
+        lock(&self.known).remove(key);
+    }
+}
+
+/// A report and the key under which it is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Verdict {
+    pub key: String,
+    pub report: Arc<Report>,
+}
+
+impl Controller {
+    /// Answers a case; `afresh` ignores what is remembered.
+    pub(super) async fn judge(&self, gated: &Gated, case: &Case, afresh: bool) -> Result<Verdict, Trouble> {
+        let key = keys::report(&gated.id, &gated.gate.digest, case);
+        if afresh {
+            self.verdicts.forget(&key);
+        }
+        let cell = self.verdicts.cell(&key);
+        let report = cell
+            .get_or_try_init(|| async {
+                if !afresh && let Some(stored) = self.stored(&key).await {
+                    return Ok(Arc::new(stored));
+                }
+                self.evaluate(gated, case).await.map(Arc::new)
+            })
+            .await?
+            .clone();
+        if report.binding.state == "unreachable" {
+            self.verdicts.forget(&key);
+        }
+        Ok(Verdict { key, report })
+    }
+
+    async fn stored(&self, key: &str) -> Option<Report> {
+        let json = self.store.report(key).await.ok()??;
+        let report: Report = serde_json::from_str(&json).ok()?;
+        (report.binding.state != "unreachable").then_some(report)
+    }
+
+    async fn evaluate(&self, gated: &Gated, case: &Case) -> Result<Report, Trouble> {
+        let consumer = self.objects(&gated.consumer).await?;
+        let source = self.objects(&gated.source).await?;
+        let absent = Arc::new(Mutex::new(Vec::new()));
+        for _ in 0..ROUNDS {
+            let world = Pair { consumer: consumer.clone(), source: source.clone(), absent: absent.clone() };
+            let (gate, asked) = (gated.gate.clone(), case.clone());
+            let evaluation = tokio::task::spawn_blocking(move || gate::judge(&gate, &asked, &world)).await;
+            match evaluation {
+                Ok(Ok(report)) => return Ok(report),
+                Ok(Err(TreeError::NotHere(need))) => self.fetch(gated, &need, &absent).await?,
+                Ok(Err(error)) => return Err(Trouble { why: error.to_string(), passing: true }),
+                Err(panic) => {
+                    tracing::error!(gate = gated.id, ?case, %panic, "the evaluation broke");
+                    return Err(Trouble { why: "the evaluation broke; this is a defect of drift-gate".into(), passing: false });
+                }
+            }
+        }
+        Err(Trouble { why: "the evaluation asked for objects again and again".into(), passing: false })
+    }
+
+    /// Brings what an evaluation lacks.
+    async fn fetch(&self, gated: &Gated, need: &Need, absent: &Mutex<Vec<ObjectId>>) -> Result<(), Trouble> {
+        let repo = if *need.repository == *gated.consumer.to_string() { &gated.consumer } else { &gated.source };
+        let objects = self.objects(repo).await?;
+        let remote = self.remote(repo, &self.current_name(repo)).await?;
+        match objects.fetch(&remote, &need.objects).await {
+            Ok(()) => Ok(()),
+            Err(FetchError::NotOurRef { .. }) => {
+                // A head that the forge named a moment ago but does not serve yet: look again soon. Any other commit,
+                // asked and asked again, is not in that repository.
+                match &need.objects {
+                    Objects::Commit(id) if !self.is_head(repo, id) => {
+                        lock(absent).push(id.clone());
+                        Ok(())
+                    }
+                    objects => Err(Trouble { why: format!("{repo} does not serve {objects:?} yet"), passing: true }),
+                }
+            }
+            Err(error) => Err(Trouble { passing: true, why: format!("{} cannot be read: {error}", repo.name) }),
+        }
+    }
+
+    fn is_head(&self, repo: &RepoKey, id: &ObjectId) -> bool {
+        lock(&self.views).get(repo).is_some_and(|view| {
+            view.heads.values().any(|head| head == id) || view.pulls.iter().any(|pull| pull.head_sha == *id)
+        })
+    }
+
+    async fn objects(&self, repo: &RepoKey) -> Result<Arc<git::Repo>, Trouble> {
+        let id = self.known(repo).map_or(0, |known| known.id);
+        self.git
+            .open(&repo.to_string(), &repo.forge, id)
+            .map_err(|error| Trouble { why: format!("the object cache of {repo}: {error}"), passing: true })
+    }
+
+    async fn remote(&self, repo: &RepoKey, name: &RepoName) -> Result<git::Remote, Trouble> {
+        let api = self.api(&repo.forge)?;
+        Ok(git::Remote { url: api.git_url(name), authorization: api.git_authorization().await? })
+    }
+
+    /// Branch heads, by `ls-refs`.
+    pub(super) async fn branch_heads(
+        &self,
+        repo: &RepoKey,
+        name: &RepoName,
+    ) -> Result<std::collections::BTreeMap<String, ObjectId>, crate::forge::ForgeError> {
+        use crate::forge::ForgeError;
+        let what = || format!("ls-refs of {repo}");
+        let transient = |message: String| ForgeError::Transient { what: what(), message };
+        let remote = self.remote(repo, name).await.map_err(|trouble| transient(trouble.why))?;
+        let refs = self.git.ls_refs(&remote, &["refs/heads/"]).await.map_err(|error| match error {
+            FetchError::NotFound { .. } => ForgeError::NotFound { what: what() },
+            error => transient(error.to_string()),
+        })?;
+        Ok(refs
+            .into_iter()
+            .filter_map(|(name, id)| Some((name.strip_prefix("refs/heads/")?.to_owned(), id)))
+            .collect())
+    }
+}
+
+/// Both repositories of a gate, as the engine sees them.
+struct Pair {
+    consumer: Arc<git::Repo>,
+    source: Arc<git::Repo>,
+    /// Commits that the source was asked for twice and does not have.
+    absent: Arc<Mutex<Vec<ObjectId>>>,
+}
+
+impl Pair {
+    fn side(&self, side: Side) -> &git::Repo {
+        match side {
+            Side::Consumer => &self.consumer,
+            Side::Source => &self.source,
+        }
+    }
+
+    fn is_absent(&self, revision: &Revision) -> bool {
+        matches!(revision, Revision::Commit(id) if lock(&self.absent).contains(id))
+    }
+}
+
+fn commit(revision: &Revision) -> Result<&ObjectId, TreeError> {
+    match revision {
+        Revision::Commit(id) => Ok(id),
+        Revision::WorkTree => {
+            Err(TreeError::Unfit { path: String::new(), what: "a work tree where a commit was expected".into() })
+        }
+    }
+}
+
+impl World for Pair {
+    fn tree(&self, side: Side, revision: &Revision) -> Result<Option<Arc<dyn Tree>>, TreeError> {
+        if self.is_absent(revision) {
+            return Ok(None);
+        }
+        self.side(side).tree(commit(revision)?).map(Some)
+    }
+
+    fn relation(&self, side: Side, one: &Revision, head: &Revision) -> Result<Relation, TreeError> {
+        self.side(side).relation(commit(one)?, commit(head)?).map(|relation| match relation {
+            git::Relation::Same => Relation::Same,
+            git::Relation::Behind(steps) => Relation::Behind(steps),
+            git::Relation::Ahead => Relation::Ahead,
+            git::Relation::Diverged => Relation::Diverged,
+        })
+    }
+
+    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
+        let base = self.side(side).merge_base(commit(one)?, commit(other)?)?;
+        Ok(base.map(Revision::Commit))
+    }
+}
