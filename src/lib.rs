@@ -23,5 +23,7 @@ pub mod config;
 pub mod dockerfile;
 pub mod forge;
 pub mod gate;
+pub mod metrics;
 pub mod store;
 pub mod tree;
+pub mod web;

@@ -1,0 +1,40 @@
+//! Is it alive, can it work, what did it do.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::{Shared, line};
+
+/// The process answers. Says nothing of its store or its forges: a restart would not mend those.
+pub(super) async fn alive() -> Response {
+    line(StatusCode::OK, "alive")
+}
+
+/// 200 when everything works that the service needs, else 503. Names may be those of private repositories: only the
+/// operator reads them, others read how many.
+pub(super) async fn ready(State(app): Shared, headers: HeaderMap) -> Response {
+    let checks = app.backend.ready().await;
+    let failing: Vec<_> = checks.iter().filter_map(|check| Some((check, check.trouble.as_deref()?))).collect();
+    let status = if failing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut text = match failing.len() {
+        0 => format!("ready: {} checks pass", checks.len()),
+        failing => format!("not ready: {failing} of {} checks fail", checks.len()),
+    };
+    if app.is_operator(&headers) {
+        for (check, trouble) in failing {
+            text.push_str(&format!("\n{}: {}", one_line(&check.name), one_line(trouble)));
+        }
+    }
+    line(status, &text)
+}
+
+/// Everything that is counted, for Prometheus. Its labels hold no name but those of configured forges.
+pub(super) async fn metrics(State(app): Shared) -> Response {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], app.metrics.text()).into_response()
+}
+
+fn one_line(text: &str) -> String {
+    text.split(['\n', '\r']).collect::<Vec<_>>().join(" ")
+}
