@@ -26,4 +26,4 @@ pub mod gate;
 pub mod metrics;
 pub mod store;
 pub mod tree;
-pub mod web;
+// pub mod web;
