@@ -23,4 +23,5 @@ pub mod config;
 pub mod dockerfile;
 pub mod forge;
 pub mod gate;
+pub mod snapshot;
 pub mod tree;
