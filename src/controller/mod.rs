@@ -43,10 +43,10 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::forge::{Forge, ForgeError, RepoName, Repository};
 use crate::git;
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use plan::{Gated, RepoKey, View};
 
-pub use crate::web::metrics::Metrics;
 
 /// What may be set apart from the configuration file; tests make it impatient.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +110,8 @@ pub struct Controller {
     down: Mutex<BTreeSet<RepoKey>>,
     /// Verdicts by content.
     verdicts: judge::Verdicts,
+    /// Cases that cannot be judged, by the key of their report, and since when (Unix milliseconds).
+    broken: Mutex<HashMap<String, i64>>,
     /// Pull requests to judge without remembered verdicts, from `check` commands.
     afresh: Mutex<BTreeSet<(RepoKey, u64)>>,
     /// Our own user on each forge.
@@ -149,6 +151,7 @@ impl Controller {
             views: Mutex::default(),
             down: Mutex::default(),
             verdicts: judge::Verdicts::default(),
+            broken: Mutex::default(),
             afresh: Mutex::default(),
             us: Mutex::default(),
             look_wake: Notify::new(),
