@@ -128,3 +128,27 @@ impl Forge for GitHub {
         rest::file_url(&self.root, repo, &["blob", sha.as_str()], path, line)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+
+    use super::*;
+    use crate::forge::http::{Timeouts, client};
+
+    async fn whoami_goes_to(url: &str) -> String {
+        let github = GitHub::new("main", url, None, client(Timeouts::default()).unwrap()).unwrap();
+        github.api.call(&Method::GET, &["user"], &[]).map(|call| call.what).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_api_of_github_com_has_a_host_of_its_own() {
+        assert_eq!(whoami_goes_to("https://github.com").await, "GET https://api.github.com/user");
+        assert_eq!(whoami_goes_to("https://github.com/").await, "GET https://api.github.com/user");
+    }
+
+    #[tokio::test]
+    async fn the_api_of_an_enterprise_server_is_below_its_root() {
+        assert_eq!(whoami_goes_to("https://ghe.example.org").await, "GET https://ghe.example.org/api/v3/user");
+    }
+}
