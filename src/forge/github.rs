@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::http::{Api, ConnectError, Dialect, below};
+use super::api::{Api, Dialect};
+use super::http::{ConnectError, base_url, below};
 use super::wire::WireStatus;
 use super::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User, rest};
 use crate::tree::ObjectId;
@@ -42,9 +43,9 @@ impl GitHub {
         token: Option<SecretString>,
         client: reqwest::Client,
     ) -> Result<Arc<Self>, ConnectError> {
-        let root = super::http::base_url(name, url)?;
+        let root = base_url(name, url)?;
         let api = match root.host_str() {
-            Some("github.com" | "www.github.com") => super::http::base_url(name, "https://api.github.com")?,
+            Some("github.com" | "www.github.com") => base_url(name, "https://api.github.com")?,
             _ => below(&root, ["api", "v3"]),
         };
         Ok(Arc::new(Self { api: Api::new(name, api, token, DIALECT, client)?, root }))
