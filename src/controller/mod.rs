@@ -28,7 +28,7 @@ mod decide;
 mod judge;
 mod keys;
 mod look;
-mod pages;
+pub mod pages;
 pub mod plan;
 mod publish;
 
@@ -47,6 +47,7 @@ use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use plan::{Gated, RepoKey, View};
 
+pub use accept::Taken;
 
 /// What may be set apart from the configuration file; tests make it impatient.
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +70,6 @@ impl Default for Options {
     }
 }
 
-/// A forge and what its webhooks need.
-pub struct Connected {
-    pub kind: crate::config::ForgeKind,
-    pub api: Arc<dyn Forge>,
-    /// One or more; a delivery must be signed with one of them.
-    pub webhook_secrets: Vec<secrecy::SecretString>,
-}
-
 /// Why a step could not be done.
 #[derive(Clone, Debug)]
 pub(crate) struct Trouble {
@@ -97,7 +90,6 @@ pub struct Controller {
     /// All repositories of all gates.
     repositories: BTreeSet<RepoKey>,
     forges: BTreeMap<String, Arc<dyn Forge>>,
-    hooks: BTreeMap<String, (crate::config::ForgeKind, Vec<secrecy::SecretString>)>,
     store: Store,
     git: git::Caches,
     options: Options,
@@ -125,7 +117,7 @@ impl Controller {
     /// Makes the controller of a checked configuration. Reads nothing from a forge yet.
     pub async fn new(
         config: &Config,
-        forges: BTreeMap<String, Connected>,
+        forges: BTreeMap<String, Arc<dyn Forge>>,
         store: Store,
         git: git::Caches,
         metrics: Metrics,
@@ -136,12 +128,10 @@ impl Controller {
         let repositories: BTreeSet<RepoKey> =
             gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]).collect();
         store.register(&pairs(&repositories)).await?;
-        let hooks = forges.iter().map(|(name, forge)| (name.clone(), (forge.kind, forge.webhook_secrets.clone()))).collect();
         Ok(Arc::new(Self {
             gates,
             repositories,
-            forges: forges.into_iter().map(|(name, forge)| (name, forge.api)).collect(),
-            hooks,
+            forges,
             store,
             git,
             options,

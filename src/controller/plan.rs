@@ -65,6 +65,11 @@ impl Gated {
         Some(Self { id: format!("{consumer}:{}", gate.name), gate: gate.clone(), consumer, source })
     }
 
+    /// Whether a branch of the consumer is gated.
+    pub fn gates_branch(&self, branch: &str) -> bool {
+        self.gate.consumer.branches.iter().any(|pattern| glob::matches(pattern, branch))
+    }
+
     fn touches(&self, repo: &RepoKey) -> bool {
         self.consumer == *repo || self.source == *repo
     }
@@ -215,8 +220,7 @@ fn commit(sha: &ObjectId) -> Revision {
 }
 
 fn gated_branches<'a>(gated: &'a Gated, view: &'a View) -> impl Iterator<Item = (&'a String, &'a ObjectId)> {
-    let patterns = &gated.gate.consumer.branches;
-    view.heads.iter().filter(|(name, _)| patterns.iter().any(|pattern| glob::matches(pattern, name)))
+    view.heads.iter().filter(|(name, _)| gated.gates_branch(name))
 }
 
 fn ask(head: &Result<Revision, Question>, make: impl FnOnce(Revision) -> Case) -> Question {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Cause, Finding, Kind, Severity};
+use super::finding::{Cause, Finding, Kind};
 use super::json;
 use crate::config::{Binding, PinPath, PinStep};
 use crate::tree::{Node, ObjectId, Tree, TreeError};
@@ -30,9 +30,7 @@ pub fn read(binding: &Binding, tree: &dyn Tree) -> Result<Bound, TreeError> {
     let nothing = |kind, line, message: String, fix: String| {
         let cause = Some(Cause { file: file.clone(), line });
         let content = message.clone();
-        let finding =
-            Finding { kind, severity: Severity::Error, path: file.clone(), cause, message, fix, inherited: false, content };
-        Ok(Bound::Nothing(vec![finding]))
+        Ok(Bound::Nothing(vec![Finding::new(kind, file, message, fix).at(cause).of(content)]))
     };
     let pin_here = format!("write the source's commit at `{at}` of {file}");
     match tree.node(file)? {

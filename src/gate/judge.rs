@@ -240,16 +240,8 @@ impl Judge<'_> {
                 self.name(Side::Source)
             );
             let fix = format!("move the pin in {} to the head of {}", pinned.cause.file, self.gate.source.branch);
-            self.out.findings.push(Finding {
-                kind: Kind::Stale,
-                severity: Severity::Error,
-                path,
-                cause: Some(pinned.cause.clone()),
-                message,
-                fix,
-                inherited: false,
-                content: pinned.commit.to_string(),
-            });
+            let finding = Finding::new(Kind::Stale, path, message, fix);
+            self.out.findings.push(finding.at(Some(pinned.cause.clone())).of(pinned.commit.as_str()));
         }
         Ok(())
     }
@@ -297,16 +289,8 @@ impl Judge<'_> {
     }
 
     fn find(&mut self, kind: Kind, cause: &Cause, content: &str, message: String, fix: String) {
-        self.out.findings.push(Finding {
-            kind,
-            severity: Severity::Error,
-            path: cause.file.clone(),
-            cause: Some(cause.clone()),
-            message,
-            fix,
-            inherited: false,
-            content: content.to_owned(),
-        });
+        let finding = Finding::new(kind, cause.file.clone(), message, fix);
+        self.out.findings.push(finding.at(Some(cause.clone())).of(content));
     }
 
     fn undecided(&mut self, path: String, reason: String) {

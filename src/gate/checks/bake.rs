@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Outcome;
 use crate::config::{Bake, Gate, Level};
 use crate::dockerfile::{self, Baked, BakedKind, Build, BuildError, Content, Image};
-use crate::gate::finding::{Assumption, Cause, Finding, Kind, Severity, Undecided};
+use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
 use crate::gate::{attributes, glob};
 use crate::tree::{Mounted, Node, ObjectId, Subtree, Tree, TreeError, blob_id, join};
 
@@ -26,17 +26,9 @@ pub fn check(gate: &Gate, bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dy
     source.expect(&paths)?;
     check.literal_names(&files)?;
     if identity.is_empty() {
-        let message = "no file of the source matches `identity`: there is nothing to compare".to_owned();
-        check.out.findings.push(Finding {
-            kind: Kind::MissingInSource,
-            severity: Severity::Error,
-            path: "identity".into(),
-            cause: None,
-            content: message.clone(),
-            message,
-            fix: "list the source's identity files in the gate's `identity`, or restore them in the source".into(),
-            inherited: false,
-        });
+        let message = "no file of the source matches `identity`: there is nothing to compare";
+        let fix = "list the source's identity files in the gate's `identity`, or restore them in the source";
+        check.out.findings.push(Finding::new(Kind::MissingInSource, "identity", message, fix));
         return Ok(check.out);
     }
     let whole: Arc<dyn Tree> = Arc::new(Mounted {
@@ -91,8 +83,7 @@ impl Check<'_> {
     }
 
     fn find(&mut self, kind: Kind, path: &str, cause: Option<Cause>, content: String, message: String, fix: String) {
-        let (severity, path) = (Severity::Error, path.to_owned());
-        self.out.findings.push(Finding { kind, severity, path, cause, message, fix, inherited: false, content });
+        self.out.findings.push(Finding::new(kind, path, message, fix).at(cause).of(content));
     }
 
     fn undecided(&mut self, path: &str, line: Option<u32>, reason: String, inputs: &str) {
@@ -117,19 +108,12 @@ impl Check<'_> {
                     self.undecided(path, None, reason, id.as_str());
                 }
             } else if !glob::any(&self.gate.ignore, path) {
-                let severity = match self.gate.unlisted {
-                    Level::Drift => Severity::Error,
-                    Level::Notice => Severity::Notice,
-                };
-                self.out.findings.push(Finding {
-                    kind: Kind::Unlisted,
-                    severity,
-                    path: path.clone(),
-                    cause: None,
-                    message: format!("{path} of the source matches neither `identity` nor `ignore`"),
-                    fix: format!("add \"{path}\" to the gate's `identity` (and bake it), or to its `ignore`"),
-                    inherited: false,
-                    content: String::new(),
+                let message = format!("{path} of the source matches neither `identity` nor `ignore`");
+                let fix = format!("add \"{path}\" to the gate's `identity` (and bake it), or to its `ignore`");
+                let finding = Finding::new(Kind::Unlisted, path, message, fix);
+                self.out.findings.push(match self.gate.unlisted {
+                    Level::Drift => finding,
+                    Level::Notice => finding.notice(),
                 });
             }
         }
@@ -271,6 +255,7 @@ impl Check<'_> {
     ) -> Result<(), TreeError> {
         let wanted = self.source.blob_id(path)?;
         let cause = self.cause(Some(baked.line));
+        let mut copied_from = None;
         let differs = |what: String| (Kind::ContentDiffers, what);
         let (kind, message) = match (&baked.kind, node) {
             (BakedKind::Link { target }, Node::Link { target: wanted }) if target == wanted => return Ok(()),
@@ -282,6 +267,7 @@ impl Check<'_> {
                     Content::Bytes(bytes) => (blob_id(bytes), None),
                 };
                 let from = from.filter(|from| !from.starts_with(source_dir));
+                copied_from = from.map(|from| join(&self.bake.context, from));
                 match (id == wanted, from) {
                     (true, None) => return Ok(()),
                     (true, Some(from)) => {
@@ -293,7 +279,9 @@ impl Check<'_> {
             }
         };
         let fix = format!("let line {} of {} copy {}/{path}", baked.line, self.bake.dockerfile, self.bake.source_dir);
-        self.find(kind, path, cause, format!("{wanted} {:?}", baked.kind), message, fix);
+        let mut finding = Finding::new(kind, path, message, fix).at(cause).of(format!("{wanted} {:?}", baked.kind));
+        finding.baked = copied_from;
+        self.out.findings.push(finding);
         Ok(())
     }
 
@@ -315,10 +303,8 @@ impl Check<'_> {
             let counts = self.is_identity(name);
             let message = format!("/{path} is baked, the source has no {name}");
             let fix = format!("remove what line {} of {} bakes there", baked.line, self.bake.dockerfile);
-            self.find(Kind::ExtraAtDestination, name, self.cause(Some(baked.line)), String::new(), message, fix);
-            if !counts && let Some(last) = self.out.findings.last_mut() {
-                last.severity = Severity::Notice;
-            }
+            let finding = Finding::new(Kind::ExtraAtDestination, name, message, fix).at(self.cause(Some(baked.line)));
+            self.out.findings.push(if counts { finding } else { finding.notice() });
         }
     }
 
@@ -326,11 +312,9 @@ impl Check<'_> {
         for trap in image.traps {
             let fix = format!("look at line {} of {}", trap.line, self.bake.dockerfile);
             let path = format!("{}:{}", self.bake.dockerfile, trap.line);
-            self.find(Kind::CopiesNothing, &path, self.cause(Some(trap.line)), trap.message.clone(), trap.message, fix);
+            let finding = Finding::new(Kind::CopiesNothing, path, &trap.message, fix).of(&trap.message);
             // What is lost by it is a finding of its own where it is identity.
-            if let Some(last) = self.out.findings.last_mut() {
-                last.severity = Severity::Notice;
-            }
+            self.out.findings.push(finding.at(self.cause(Some(trap.line))).notice());
         }
         for assumption in image.assumptions {
             if self.gate.strict_assumptions {
