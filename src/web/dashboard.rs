@@ -78,7 +78,8 @@ pub struct Gap {
 
 pub(super) async fn show(State(app): Shared, headers: HeaderMap) -> Response {
     if !app.is_operator(&headers) {
-        let status = if headers.contains_key(header::AUTHORIZATION) { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+        let status =
+            if headers.contains_key(header::AUTHORIZATION) { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
         return html::login(&app, status, None);
     }
     match app.backend.overview().await {

@@ -23,8 +23,8 @@ pub use data::{
     Addresses, Diff, DiffLine, Earlier, Judged, Judgement, OnForge, Outcome, PageData, Repo, Role, Side, Told,
 };
 pub use diff::unified;
-pub(super) use render::state_pill as render_state;
 pub use render::render;
+pub(super) use render::state_pill as render_state;
 pub use visible::{Reader, Shown, visible};
 
 /// Ids are this many hexadecimal digits at most; anything else is not looked up.
