@@ -150,13 +150,15 @@ impl Store {
 
     /// The forge could not be told: again at `not_before`.
     pub async fn not_told(&self, id: &str, why: &str, not_before: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE wanted SET attempts = attempts + 1, not_before = $2, trouble = $3, doubt = 1 \
-             WHERE id = $1")
-            .bind(id)
-            .bind(not_before)
-            .bind(why)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "UPDATE wanted SET attempts = attempts + 1, not_before = $2, trouble = $3, doubt = 1 \
+             WHERE id = $1",
+        )
+        .bind(id)
+        .bind(not_before)
+        .bind(why)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -97,7 +97,8 @@ pub(super) fn login(app: &App, status: StatusCode, wrong: Option<&str>) -> Respo
 /// them) are shown, not obeyed. Escaping for HTML is the template's part.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     let odd = |c: char| {
-        c.is_control() || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     if !text.contains(odd) {
         return Cow::Borrowed(text);
@@ -190,6 +191,9 @@ mod tests {
     fn only_web_addresses_become_links() {
         let text = html! { "x" };
         assert_eq!(link(Some("javascript:alert(1)"), &text).into_string(), "x");
-        assert_eq!(link(Some("https://a/\"><b>"), &text).into_string(), r#"<a href="https://a/&quot;&gt;&lt;b&gt;">x</a>"#);
+        assert_eq!(
+            link(Some("https://a/\"><b>"), &text).into_string(),
+            r#"<a href="https://a/&quot;&gt;&lt;b&gt;">x</a>"#
+        );
     }
 }

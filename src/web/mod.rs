@@ -27,6 +27,8 @@ mod hooks;
 mod html;
 pub mod page;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -244,16 +246,4 @@ fn unavailable(text: &str) -> Response {
 fn base_path(url: &str) -> String {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     after_scheme.find('/').map_or("", |slash| &after_scheme[slash..]).trim_end_matches('/').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_in_the_public_address_is_put_before_links() {
-        assert_eq!(base_path("https://gate.example.org"), "");
-        assert_eq!(base_path("https://gate.example.org/"), "");
-        assert_eq!(base_path("https://example.org/drift-gate/"), "/drift-gate");
-    }
 }

@@ -71,7 +71,9 @@ async fn a_forged_delivery_is_refused_and_changes_nothing() {
     forged.body = body.into();
     assert_eq!(world.relay.deliver(&forged).await, 401);
     let mut unsigned = held.clone();
-    for header in ["x-gitea-signature", "x-hub-signature-256", "x-hub-signature", "x-gogs-signature", "x-forgejo-signature"] {
+    for header in
+        ["x-gitea-signature", "x-hub-signature-256", "x-hub-signature", "x-gogs-signature", "x-forgejo-signature"]
+    {
         unsigned.headers.remove(header);
     }
     assert_eq!(world.relay.deliver(&unsigned).await, 401);

@@ -243,14 +243,25 @@ impl Gitea {
         let mut tokens = Vec::new();
         for user in [ADMIN, BOT, CONTRIBUTOR] {
             let mail = format!("{user}@example.org");
-            let mut create = vec!["admin", "user", "create", "--username", user, "--password", "a-Password-of-20-chars"];
+            let mut create =
+                vec!["admin", "user", "create", "--username", user, "--password", "a-Password-of-20-chars"];
             create.extend(["--email", &mail, "--must-change-password=false"]);
             if user == ADMIN {
                 create.push("--admin");
             }
             run(&create);
-            let token =
-                run(&["admin", "user", "generate-access-token", "--username", user, "--token-name", "t", "--scopes", "all", "--raw"]);
+            let token = run(&[
+                "admin",
+                "user",
+                "generate-access-token",
+                "--username",
+                user,
+                "--token-name",
+                "t",
+                "--scopes",
+                "all",
+                "--raw",
+            ]);
             let token = token.lines().last().unwrap_or_default().trim().to_owned();
             tokens.push((user.to_owned(), token));
         }

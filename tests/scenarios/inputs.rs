@@ -33,7 +33,12 @@ async fn a_broken_pin_is_red_with_words_that_name_the_file_and_the_value() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dockerfile_that_is_gone_is_red_and_one_that_cannot_be_read_is_an_error() {
     let world = World::in_sync().await;
-    let head = after(&world, DOCKERFILE, Some("FROM scratch\nADD https://example.org/x /opt/molecule-platform-agent-template/\n")).await;
+    let head = after(
+        &world,
+        DOCKERFILE,
+        Some("FROM scratch\nADD https://example.org/x /opt/molecule-platform-agent-template/\n"),
+    )
+    .await;
     world.expect(CORE, &head, "error", "").await;
     let huge = "# a line\n".repeat(300_000);
     let head = after(&world, DOCKERFILE, Some(&huge)).await;
@@ -69,6 +74,7 @@ async fn what_cannot_be_a_delivery_is_answered_in_kind() {
     let unknown = r#"{"ref": "refs/heads/main", "repository": {"id": 99, "full_name": "else/where"}}"#;
     assert_eq!(status(signed("push", unknown)).await, 202);
     assert_eq!(status(http.post(format!("{}/hooks/nowhere", world.gate_url())).body("{}")).await, 404);
-    let ready: Value = http.get(format!("{}/healthz", world.gate_url())).send().await.expect("an answer").status().as_u16().into();
+    let ready: Value =
+        http.get(format!("{}/healthz", world.gate_url())).send().await.expect("an answer").status().as_u16().into();
     assert_eq!(ready, 200);
 }

@@ -76,7 +76,8 @@ async fn a_gate_may_let_pull_requests_answer_for_inherited_drift() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_base_that_moves_turns_an_open_pull_request_red() {
     let world = World::in_sync().await;
-    let all = BAKES.replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/", "COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/*.md");
+    let all = BAKES
+        .replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/", "COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/*.md");
     let head = world.admin.commit_new(CORE, "main", "flat", &[(DOCKERFILE, Some(&all))]).await;
     world.admin.open_pull(CORE, "flat", "main").await;
     world.expect(CORE, &head, "success", "").await;
@@ -94,7 +95,8 @@ async fn two_pull_requests_each_green_are_red_together_once_the_first_is_merged(
     world.expect(TEMPLATE, &template, "failure", "").await;
     let bump = world.admin.commit_new(CORE, "main", "bump", &[("manifest.json", Some(&manifest(&template)))]).await;
     let first = world.admin.open_pull(CORE, "bump", "main").await;
-    let flat = BAKES.replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/", "COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/*.md");
+    let flat = BAKES
+        .replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/", "COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/*.md");
     let second = world.admin.commit_new(CORE, "main", "flat", &[(DOCKERFILE, Some(&flat))]).await;
     world.admin.open_pull(CORE, "flat", "main").await;
     world.expect(CORE, &bump, "success", "").await;

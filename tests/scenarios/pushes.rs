@@ -24,7 +24,8 @@ async fn a_push_to_the_template_turns_both_red_and_the_bumped_pin_turns_both_gre
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_file_that_no_copy_takes_is_red_even_when_the_pin_moves_to_it() {
     let world = World::in_sync().await;
-    let template = world.push_template(&[("prompts/guest.md", Some("# Guest\n")), ("hooks/boot.sh", Some("#!/bin/sh\n"))]).await;
+    let template =
+        world.push_template(&[("prompts/guest.md", Some("# Guest\n")), ("hooks/boot.sh", Some("#!/bin/sh\n"))]).await;
     let core = world.bump(&template).await;
     let words = world.expect(CORE, &core, "failure", "hooks/boot.sh").await;
     assert!(!words.contains("guest.md"), "a directory COPY takes prompts/guest.md: {words}");
@@ -51,7 +52,10 @@ async fn a_pin_to_a_commit_that_never_was_is_red_with_file_and_value() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pin_to_a_branch_that_was_never_merged_is_red() {
     let world = World::in_sync().await;
-    let side = world.admin.commit_new(TEMPLATE, "main", "feature/side", &[("mcp_servers.yaml", Some("mcp_servers: []\n"))]).await;
+    let side = world
+        .admin
+        .commit_new(TEMPLATE, "main", "feature/side", &[("mcp_servers.yaml", Some("mcp_servers: []\n"))])
+        .await;
     let core = world.bump(&side).await;
     world.expect(CORE, &core, "failure", "manifest.json").await;
 }

@@ -88,7 +88,9 @@ impl Proxy {
     fn fault(&self, method: &Method, path: &str) -> Option<What> {
         let mut faults = self.faults.lock().expect("faults");
         let matches = |fault: &Fault| {
-            fault.method.as_ref().is_none_or(|wanted| wanted == method) && path.contains(&fault.path) && fault.times != Some(0)
+            fault.method.as_ref().is_none_or(|wanted| wanted == method)
+                && path.contains(&fault.path)
+                && fault.times != Some(0)
         };
         let fault = faults.iter_mut().find(|fault| matches(fault))?;
         if let Some(times) = &mut fault.times {

@@ -233,7 +233,8 @@ destination = "/opt/molecule-platform-agent-template"
 
     /// A push to both: nothing that was hinted before this is still waiting when it returns.
     pub async fn settled(&self) {
-        let sha = self.admin.commit_new(CORE, "main", &format!("marker-{}", unique()), &[("marker", Some(&unique()))]).await;
+        let sha =
+            self.admin.commit_new(CORE, "main", &format!("marker-{}", unique()), &[("marker", Some(&unique()))]).await;
         let number = self.admin.get(&format!("/repos/{CORE}/branches/main")).await;
         assert!(number["commit"]["id"].is_string(), "core still has main, so {sha} was a side branch");
         let pull = self.admin.open_pull(CORE, &self.branch_of(&sha).await, "main").await;

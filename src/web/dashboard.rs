@@ -1,0 +1,220 @@
+//! `GET /`: what the service does, for its operator; and badges.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+
+use super::html::{ago, counted, frame, plain};
+use super::page::render_state;
+use super::{Shared, html, line, unavailable};
+use crate::forge::State as CommitState;
+use crate::tree::ObjectId;
+
+/// All gates and what is under way.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    pub gates: Vec<GateRow>,
+    /// Statuses that the forge does not say yet, the longest waiting first.
+    pub unsent: Vec<Unsent>,
+    /// The last change that the timer found and no delivery had told.
+    pub last_gap: Option<Gap>,
+    /// Repositories that wait for a look.
+    pub waiting: usize,
+}
+
+/// A gate and its branch heads.
+#[derive(Clone, Debug)]
+pub struct GateRow {
+    /// The gate's name, unique in the configuration.
+    pub name: String,
+    pub context: String,
+    /// `owner/name`.
+    pub consumer: String,
+    pub source: String,
+    /// Both repositories can be read by everyone who reaches their forge: only then strangers get a badge.
+    pub public: bool,
+    pub heads: Vec<HeadRow>,
+}
+
+/// A branch head that a gate judges.
+#[derive(Clone, Debug)]
+pub struct HeadRow {
+    /// `owner/name`.
+    pub repo: String,
+    pub branch: String,
+    pub sha: ObjectId,
+    /// The id of its report page.
+    pub page: String,
+    pub state: CommitState,
+    pub description: String,
+    pub decided_at: DateTime<Utc>,
+}
+
+/// A status that the forge does not say yet.
+#[derive(Clone, Debug)]
+pub struct Unsent {
+    /// `owner/name`.
+    pub repo: String,
+    pub sha: ObjectId,
+    pub page: String,
+    pub state: CommitState,
+    pub decided_at: DateTime<Utc>,
+    pub attempts: u32,
+    /// The forge's last refusal.
+    pub trouble: Option<String>,
+}
+
+/// Changes that the timer found.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    pub found_at: DateTime<Utc>,
+    /// Changes that no delivery told.
+    pub missed: u32,
+    /// Of those, statuses that were put right.
+    pub repaired: u32,
+}
+
+pub(super) async fn show(State(app): Shared, headers: HeaderMap) -> Response {
+    if !app.is_operator(&headers) {
+        let status =
+            if headers.contains_key(header::AUTHORIZATION) { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+        return html::login(&app, status, None);
+    }
+    match app.backend.overview().await {
+        Ok(overview) => render(&overview, &app.base, (app.settings.clock)(), app.settings.open).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the dashboard could not be read");
+            unavailable("the dashboard cannot be read right now")
+        }
+    }
+}
+
+/// The dashboard as HTML; where it is open to everyone there is nothing to log out of.
+fn render(overview: &Overview, base: &str, now: DateTime<Utc>, open: bool) -> Markup {
+    let failing = overview.gates.iter().filter(|gate| worst(gate).is_some_and(|state| state != CommitState::Success));
+    let right = html! {
+        @if !open {
+            form method="post" action={ (base) "/logout" } { button.quiet type="submit" { "Log out" } }
+        }
+    };
+    let content = html! {
+        section.strip {
+            div { b { (overview.gates.len()) } span.soft.small { "gates" } }
+            div { b { (failing.count()) } span.soft.small { "not in sync" } }
+            div { b { (overview.unsent.len()) } span.soft.small { "statuses to send" } }
+            div { b { (overview.waiting) } span.soft.small { "repositories to look at" } }
+        }
+        @if let Some(gap) = &overview.last_gap {
+            section { p.small {
+                "The timer last found what no delivery had told " (ago(gap.found_at, now)) ": missed "
+                (gap.missed) ", repaired " (gap.repaired) ". If this goes on, look at the forge's list of deliveries."
+            } }
+        }
+        @for gate in &overview.gates { (gate_section(gate, base, now)) }
+        @if overview.gates.is_empty() { section { p { "No gate is configured." } } }
+        @if !overview.unsent.is_empty() { (unsent(&overview.unsent, base, now)) }
+    };
+    frame(base, "Dashboard", &right, &content)
+}
+
+fn gate_section(gate: &GateRow, base: &str, now: DateTime<Utc>) -> Markup {
+    html! {
+        section {
+            div.head {
+                h2 { (plain(&gate.name)) }
+                span.soft.small { (plain(&gate.source)) " → " (plain(&gate.consumer)) " · " code { (plain(&gate.context)) } }
+            }
+            @if gate.heads.is_empty() {
+                p.soft { "No branch head is judged yet." }
+            } @else {
+                table.wide {
+                    thead { tr { th { "Branch" } th { "State" } th { "Said" } th { "Decided" } } }
+                    tbody {
+                        @for head in &gate.heads {
+                            tr {
+                                td { (plain(&head.repo)) " " b { (plain(&head.branch)) } " " code.soft { (head.sha.short()) } }
+                                td { a href={ (base) "/r/" (head.page) } { (render_state(head.state)) } }
+                                td { (plain(&head.description)) }
+                                td.time { (ago(head.decided_at, now)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn unsent(rows: &[Unsent], base: &str, now: DateTime<Utc>) -> Markup {
+    html! {
+        section {
+            div.head { h2 { "To be sent" } }
+            table.wide {
+                thead { tr { th { "Commit" } th { "State" } th { "Decided" } th { "The forge's last answer" } } }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            td { (plain(&row.repo)) " " a href={ (base) "/r/" (row.page) } { code { (row.sha.short()) } } }
+                            td { (render_state(row.state)) }
+                            td.time { (ago(row.decided_at, now)) }
+                            td {
+                                (row.trouble.as_deref().map_or("none yet".into(), plain))
+                                @if row.attempts > 0 { span.soft { " (" (counted(row.attempts, "try")) ")" } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The state that counts of a gate: failure before error before pending before success.
+fn worst(gate: &GateRow) -> Option<CommitState> {
+    let order = [CommitState::Failure, CommitState::Error, CommitState::Pending, CommitState::Success];
+    order.into_iter().find(|state| gate.heads.iter().any(|head| head.state == *state))
+}
+
+/// `GET /badge/{gate}.svg`. A gate with a private repository has one for the operator only; others get what they get
+/// for a gate that is not there.
+pub(super) async fn badge(State(app): Shared, Path(file): Path<String>, headers: HeaderMap) -> Response {
+    let Some(name) = file.strip_suffix(".svg") else {
+        return line(StatusCode::NOT_FOUND, "a badge's address is /badge/GATE.svg");
+    };
+    let overview = match app.backend.overview().await {
+        Ok(overview) => overview,
+        Err(error) => {
+            tracing::error!(%error, "a badge could not be read");
+            return unavailable("the badge cannot be read right now");
+        }
+    };
+    let may_see = |gate: &&GateRow| gate.name == name && (gate.public || app.is_operator(&headers));
+    let (status, word, colour) = match overview.gates.iter().find(may_see).map(worst) {
+        Some(Some(CommitState::Success)) => (StatusCode::OK, "in sync", "#17794a"),
+        Some(Some(CommitState::Failure)) => (StatusCode::OK, "drift", "#bb2b45"),
+        Some(Some(CommitState::Error)) => (StatusCode::OK, "undecided", "#8f5300"),
+        Some(Some(CommitState::Pending) | None) => (StatusCode::OK, "not judged yet", "#5d636b"),
+        None => (StatusCode::NOT_FOUND, "no such gate", "#5d636b"),
+    };
+    let mut response = (status, badge_svg(word, colour)).into_response();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, "no-cache, max-age=0"),
+        (header::VARY, "cookie, authorization"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Our own word on our own colour; no text from outside gets into it.
+fn badge_svg(word: &str, colour: &str) -> String {
+    const LABEL: usize = 68;
+    let width = 14 + 7 * word.len();
+    let (all, label_middle, word_middle) = (LABEL + width, LABEL / 2, LABEL + width / 2);
+    format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{all}" height="20" role="img" aria-label="drift-gate: {word}"><title>drift-gate: {word}</title><clipPath id="r"><rect width="{all}" height="20" rx="4"/></clipPath><g clip-path="url(#r)"><rect width="{LABEL}" height="20" fill="#30343b"/><rect x="{LABEL}" width="{width}" height="20" fill="{colour}"/></g><g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11"><text x="{label_middle}" y="14">drift-gate</text><text x="{word_middle}" y="14">{word}</text></g></svg>"##
+    )
+}

@@ -1,0 +1,156 @@
+//! Everything that is known about one wanted key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::forge::{Forge, RepoName, State};
+use crate::gate::Report;
+use crate::tree::ObjectId;
+
+pub use crate::gate::Side;
+
+/// What holds for one wanted key: one commit of one repository under one context. Complete, also where it is private:
+/// [`super::visible`] decides what of it is shown.
+#[derive(Clone)]
+pub struct PageData {
+    /// The repository that the status stands in.
+    pub repo: Repo,
+    pub sha: ObjectId,
+    pub context: String,
+    pub state: State,
+    /// The status's own words; the forge shows them to whoever reads the repository.
+    pub description: String,
+    pub decided_at: DateTime<Utc>,
+    /// Still the head of a branch or an open pull request.
+    pub head: bool,
+    pub told: Told,
+    /// One for each gate and role, in the order in which they are to be read.
+    pub judgements: Vec<Judgement>,
+    /// Verdicts before this one, newest first.
+    pub earlier: Vec<Earlier>,
+}
+
+/// Whether the forge says what it should.
+#[derive(Clone, Debug)]
+pub enum Told {
+    Yes,
+    /// Not yet, and why it last refused.
+    NotYet {
+        trouble: Option<String>,
+    },
+}
+
+/// A verdict that held before.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    pub at: DateTime<Utc>,
+    pub state: State,
+    pub description: String,
+}
+
+/// What the commit is to a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Head of this branch.
+    Branch(String),
+    /// Head of this pull request of the status's repository.
+    Pull { number: u64, title: String, onto: String },
+}
+
+/// One gate's answer about the commit in one role.
+#[derive(Clone)]
+pub struct Judgement {
+    /// The gate's name.
+    pub gate: String,
+    pub role: Role,
+    /// Which side of the gate the status's repository is.
+    pub place: Side,
+    pub consumer: Repo,
+    pub source: Repo,
+    /// The gate has `quote = "always"`: contents and names may be told to everyone who has the address.
+    pub quote: bool,
+    pub outcome: Outcome,
+}
+
+/// A report, or why there is none.
+#[derive(Clone)]
+pub enum Outcome {
+    Judged(Box<Judged>),
+    /// Nothing was compared; in words.
+    Unreadable(String),
+}
+
+/// A report with what only the page shows.
+#[derive(Clone)]
+pub struct Judged {
+    pub report: Report,
+    /// What differs in bytes, by the finding's index in the report.
+    pub diffs: BTreeMap<usize, Diff>,
+}
+
+/// A unified diff; see [`super::unified`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diff {
+    /// What the lines with `-` are, in words: "in the image", "at the pin".
+    pub old: String,
+    /// What the lines with `+` are.
+    pub new: String,
+    pub lines: Vec<DiffLine>,
+    /// Lines beyond the end that is shown.
+    pub more: usize,
+}
+
+/// One line of a diff, without its line end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiffLine {
+    Hunk(String),
+    Same(String),
+    Removed(String),
+    Added(String),
+}
+
+/// A repository, where to look at it, and who can.
+#[derive(Clone)]
+pub struct Repo {
+    pub name: RepoName,
+    /// Not readable for everyone who can reach the forge.
+    pub private: bool,
+    pub addresses: Arc<dyn Addresses>,
+}
+
+impl Repo {
+    /// A repository of a forge.
+    pub fn on(forge: Arc<dyn Forge>, name: RepoName, private: bool) -> Self {
+        Self { name: name.clone(), private, addresses: Arc::new(OnForge { forge, name }) }
+    }
+}
+
+/// Where people look at a repository.
+pub trait Addresses: Send + Sync {
+    fn commit(&self, sha: &ObjectId) -> String;
+    fn pull(&self, number: u64) -> String;
+    /// A file at a commit, at a line where one is given.
+    fn file(&self, sha: &ObjectId, path: &str, line: Option<u32>) -> String;
+}
+
+/// The pages of a repository on its forge.
+pub struct OnForge {
+    pub forge: Arc<dyn Forge>,
+    pub name: RepoName,
+}
+
+impl Addresses for OnForge {
+    fn commit(&self, sha: &ObjectId) -> String {
+        self.forge.commit_page(&self.name, sha)
+    }
+
+    fn pull(&self, number: u64) -> String {
+        self.forge.pull_page(&self.name, number)
+    }
+
+    fn file(&self, sha: &ObjectId, path: &str, line: Option<u32>) -> String {
+        self.forge.file_page(&self.name, sha, path, line)
+    }
+}

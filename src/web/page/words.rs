@@ -1,0 +1,85 @@
+//! Findings in words that tell nothing of a repository: titles, and what stands in for a sentence that is withheld.
+
+use crate::gate::Side;
+use crate::gate::finding::Kind;
+
+/// A finding's kind as a person would say it.
+pub(super) fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BuildFails => "the build fails",
+        Kind::NotBaked => "not baked",
+        Kind::ContentDiffers => "content differs",
+        Kind::WrongDestination => "wrong destination",
+        Kind::MissingInSource => "missing in the source",
+        Kind::Empty => "empty file",
+        Kind::Unlisted => "not classified",
+        Kind::ExtraAtDestination => "extra at the destination",
+        Kind::VendoredCopy => "vendored copy",
+        Kind::SourceDirTracked => "source folder is tracked",
+        Kind::CopiesNothing => "copies nothing",
+        Kind::PinMissing => "no pin",
+        Kind::PinAmbiguous => "more than one pin",
+        Kind::PinInvalid => "the pin is no commit",
+        Kind::PinRequirement => "the pin names something else",
+        Kind::PinUnreachable => "the pinned commit is not there",
+        Kind::PinUnmerged => "the pinned commit is not merged",
+        Kind::PinBackwards => "the pin goes back",
+        Kind::Stale => "stale",
+        Kind::ConfigInvalid => "invalid configuration",
+    }
+}
+
+/// The stable name of a kind, as reports and the documentation have it.
+pub(super) fn name(kind: Kind) -> String {
+    // A unit variant serializes to its name.
+    serde_json::to_value(kind).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// What a finding says where its own words may name what the reader must not see.
+pub(super) fn in_general(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BuildFails => "The Dockerfile would not build.",
+        Kind::NotBaked => "A file of the source does not get into the image.",
+        Kind::ContentDiffers => "The image would hold other bytes than the source.",
+        Kind::WrongDestination => "A file of the source is baked at another place than the gate names.",
+        Kind::MissingInSource => "The image or the gate wants a file that the source does not have.",
+        Kind::Empty => "A file that must say something is empty.",
+        Kind::Unlisted => "A file of the source is neither identity nor ignored.",
+        Kind::ExtraAtDestination => "The image has a file at the destination that the source does not have.",
+        Kind::VendoredCopy => "The image takes a file from the consumer's own copy instead of the source.",
+        Kind::SourceDirTracked => "The consumer tracks files where the build puts the source.",
+        Kind::CopiesNothing => "A COPY matches no file.",
+        Kind::PinMissing => "The consumer names no commit of the source.",
+        Kind::PinAmbiguous => "The consumer names more than one commit of the source.",
+        Kind::PinInvalid => "What the consumer names is no commit.",
+        Kind::PinRequirement => "The entry with the pin does not say what the gate requires of it.",
+        Kind::PinUnreachable => "The source does not have the commit that the consumer names.",
+        Kind::PinUnmerged => "The pinned commit is not on the source's branch.",
+        Kind::PinBackwards => "The pin moves to an older commit.",
+        Kind::Stale => "The source has changed since the commit that the consumer binds.",
+        Kind::ConfigInvalid => "The gate's configuration cannot be used.",
+    }
+}
+
+/// Whose names a finding's path is made of; `None` where both sides may have named it (a path of the image is the
+/// consumer's destination and the source's file name).
+pub(super) fn path_side(kind: Kind) -> Option<Side> {
+    match kind {
+        Kind::NotBaked | Kind::ContentDiffers | Kind::MissingInSource | Kind::Empty | Kind::Unlisted | Kind::Stale => {
+            Some(Side::Source)
+        }
+        Kind::BuildFails
+        | Kind::VendoredCopy
+        | Kind::SourceDirTracked
+        | Kind::CopiesNothing
+        | Kind::PinMissing
+        | Kind::PinAmbiguous
+        | Kind::PinInvalid
+        | Kind::PinRequirement
+        | Kind::PinUnreachable
+        | Kind::PinUnmerged
+        | Kind::PinBackwards
+        | Kind::ConfigInvalid => Some(Side::Consumer),
+        Kind::WrongDestination | Kind::ExtraAtDestination => None,
+    }
+}

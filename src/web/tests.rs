@@ -1,0 +1,488 @@
+//! The web over real sockets: what a forge, a browser and an attacker get.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode as Code};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::dashboard::{Gap, GateRow, HeadRow, Overview, Unsent};
+use super::*;
+use crate::forge::webhook::Hint;
+use crate::tree::ObjectId;
+
+const SECRET: &str = "the hook's secret";
+const TOKEN: &str = "the admin token";
+
+/// Remembers what it was given; breaks when told to.
+#[derive(Default)]
+struct Desk {
+    accepted: Mutex<Vec<Delivery>>,
+    broken: bool,
+    private: bool,
+}
+
+#[async_trait::async_trait]
+impl Backend for Desk {
+    async fn accept(&self, _: &str, delivery: Delivery) -> Result<Accepted, Unavailable> {
+        if self.broken {
+            return Err(Unavailable("the disk is full".to_owned()));
+        }
+        let known = delivery.repository.as_ref().is_none_or(|repo| repo.full_name.0 == "molecule/core");
+        let answer = match delivery.hint {
+            Hint::Nothing(_) | Hint::Unknown | Hint::Ping => Accepted::Ignored,
+            _ if known => Accepted::Queued,
+            _ => Accepted::UnknownRepository,
+        };
+        self.accepted.lock().unwrap().push(delivery);
+        Ok(answer)
+    }
+
+    async fn page(&self, id: &str) -> Result<Option<page::PageData>, Unavailable> {
+        match id {
+            "dead" => panic!("a panic in a handler"),
+            "b0b0" => Err(Unavailable("locked".to_owned())),
+            _ => Ok(None),
+        }
+    }
+
+    async fn overview(&self) -> Result<Overview, Unavailable> {
+        let sha = ObjectId::parse(&"a".repeat(40)).unwrap();
+        let head = HeadRow {
+            repo: "molecule/core".to_owned(),
+            branch: "main".to_owned(),
+            sha: sha.clone(),
+            page: "abc".to_owned(),
+            state: crate::forge::State::Failure,
+            description: "config.yaml differs".to_owned(),
+            decided_at: clock(),
+        };
+        Ok(Overview {
+            gates: vec![GateRow {
+                name: "identity".to_owned(),
+                context: "drift-gate".to_owned(),
+                consumer: "molecule/core".to_owned(),
+                source: "molecule/template".to_owned(),
+                public: !self.private,
+                heads: vec![head],
+            }],
+            unsent: vec![Unsent {
+                repo: "molecule/core".to_owned(),
+                sha,
+                page: "abc".to_owned(),
+                state: crate::forge::State::Failure,
+                decided_at: clock(),
+                attempts: 2,
+                trouble: Some("502 Bad Gateway".to_owned()),
+            }],
+            last_gap: Some(Gap { found_at: clock(), missed: 3, repaired: 3 }),
+            waiting: 1,
+        })
+    }
+
+    async fn ready(&self) -> Vec<Readiness> {
+        let trouble = self.broken.then(|| "403 no write access".to_owned());
+        vec![
+            Readiness { name: "store".to_owned(), trouble: None },
+            Readiness { name: "write molecule/core".to_owned(), trouble },
+        ]
+    }
+}
+
+fn clock() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+}
+
+struct Web {
+    address: std::net::SocketAddr,
+    desk: Arc<Desk>,
+    http: reqwest::Client,
+    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Web {
+    async fn start() -> Self {
+        Self::with(Desk::default(), impatient(), false).await
+    }
+
+    async fn with(desk: Desk, limits: Limits, open: bool) -> Self {
+        let hook = HookForge { kind: ForgeKind::Gitea, secrets: vec![SECRET.to_owned().into()] };
+        let settings = Settings {
+            public_url: "https://gate.example.org".to_owned(),
+            forges: [("main".to_owned(), hook)].into(),
+            admin_token: Some(TOKEN.to_owned().into()),
+            session_secret: "the link secret".to_owned().into(),
+            open,
+            limits,
+            clock,
+        };
+        let (desk, shutdown) = (Arc::new(desk), CancellationToken::new());
+        let router = router(desk.clone(), settings, Metrics::new());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(serve(listener, router, limits, shutdown.clone()));
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { address, desk, http, shutdown, task }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    async fn get(&self, path: &str) -> (Code, HeaderMap, String) {
+        self.send(self.http.get(self.url(path))).await
+    }
+
+    async fn as_operator(&self, path: &str) -> (Code, HeaderMap, String) {
+        self.send(self.http.get(self.url(path)).bearer_auth(TOKEN)).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> (Code, HeaderMap, String) {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        (status, headers, response.text().await.unwrap())
+    }
+
+    /// A delivery as Gitea sends it.
+    fn delivery(&self, event: &str, body: &str) -> reqwest::RequestBuilder {
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        self.http
+            .post(self.url("/hooks/main"))
+            .header("content-type", "application/json")
+            .header("x-gitea-event", event)
+            .header("x-gitea-delivery", "5f3a")
+            .header("x-gitea-signature", hex::encode(mac.finalize().into_bytes()))
+            .body(body.to_owned())
+    }
+
+    async fn status(&self, request: reqwest::RequestBuilder) -> u16 {
+        self.send(request).await.0.as_u16()
+    }
+
+    fn accepted(&self) -> Vec<Delivery> {
+        self.desk.accepted.lock().unwrap().clone()
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+/// Short enough for a test to wait for, long enough for a busy machine.
+fn impatient() -> Limits {
+    Limits {
+        header_timeout: Duration::from_millis(300),
+        body_timeout: Duration::from_millis(600),
+        drain: Duration::from_millis(500),
+        ..Limits::default()
+    }
+}
+
+/// All that the peer sends until it closes; fails if it does not close.
+async fn until_closed(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset is an end as well: the peer closes with input unread.
+    let read = async {
+        let mut chunk = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut chunk).await {
+            answer.extend_from_slice(&chunk[..length]);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), read).await.expect("the connection is closed");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+const PUSH: &str = r#"{"ref": "refs/heads/main", "before": "1111111111111111111111111111111111111111",
+    "after": "2222222222222222222222222222222222222222", "repository": {"id": 7, "full_name": "molecule/core"}}"#;
+
+#[tokio::test]
+async fn a_signed_push_is_accepted_once_it_is_stored() {
+    let web = Web::start().await;
+    let (status, _, body) = web.send(web.delivery("push", PUSH)).await;
+    assert_eq!((status.as_u16(), body.as_str()), (202, "accepted\n"));
+    let accepted = web.accepted();
+    assert_eq!(accepted.len(), 1);
+    assert!(matches!(&accepted[0].hint, Hint::Push { branch, .. } if branch == "main"), "{accepted:?}");
+}
+
+#[tokio::test]
+async fn a_delivery_that_nobody_signed_reaches_nobody() {
+    let web = Web::start().await;
+    let signature = |value: &str| {
+        web.http
+            .post(web.url("/hooks/main"))
+            .header("content-type", "application/json")
+            .header("x-gitea-event", "push")
+            .header("x-hub-signature-256", value)
+            .body(PUSH)
+    };
+    let unsigned = web.http.post(web.url("/hooks/main")).header("content-type", "application/json").body(PUSH);
+    assert_eq!(web.status(unsigned).await, 401, "absent");
+    assert_eq!(web.status(web.http.post(web.url("/hooks/main")).body("{}")).await, 401, "nothing at all");
+    assert_eq!(web.status(signature("")).await, 401, "empty");
+    assert_eq!(web.status(signature("sha256=")).await, 401, "empty, as a hook without a secret sends it");
+    assert_eq!(web.status(signature(&format!("sha256={}", "0".repeat(64)))).await, 401, "wrong");
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(PUSH.as_bytes());
+    let right = hex::encode(mac.finalize().into_bytes());
+    assert_eq!(web.status(signature(&format!("sha256={}", &right[..40]))).await, 401, "truncated");
+    assert_eq!(web.status(web.delivery("push", PUSH).body("{}")).await, 401, "of another body");
+    assert_eq!(web.accepted(), []);
+    assert_eq!(web.status(signature(&format!("sha256={right}"))).await, 202, "the right one");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_delivery_is_answered_in_kind() {
+    let web = Web::start().await;
+    let (status, headers, _) = web.get("/hooks/main").await;
+    assert_eq!((status.as_u16(), headers["allow"].to_str().unwrap()), (405, "POST"));
+    let elsewhere = web.delivery("push", PUSH).build().unwrap();
+    let elsewhere = web.http.post(web.url("/hooks/nowhere")).headers(elsewhere.headers().clone()).body(PUSH);
+    assert_eq!(web.status(elsewhere).await, 404);
+    let form = web.delivery("push", PUSH).build().unwrap();
+    let mut headers = form.headers().clone();
+    headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+    assert_eq!(web.status(web.http.post(web.url("/hooks/main")).headers(headers).body(PUSH)).await, 415);
+    assert_eq!(web.status(web.delivery("push", "not json")).await, 400);
+    assert_eq!(web.accepted(), []);
+}
+
+#[tokio::test]
+async fn a_genuine_delivery_is_never_refused_for_what_it_says() {
+    let web = Web::start().await;
+    let (status, _, body) = web.send(web.delivery("moon_phase", "{}")).await;
+    assert_eq!((status.as_u16(), body.as_str()), (202, "nothing to do: unknown event\n"));
+    let elsewhere = PUSH.replace("molecule/core", "else/where");
+    let (status, _, body) = web.send(web.delivery("push", &elsewhere)).await;
+    assert_eq!((status.as_u16(), body.as_str()), (202, "nothing to do: no gate names this repository\n"));
+    let other = r#"{"ref": 12, "repository": {"id": 7, "full_name": "molecule/core"}}"#;
+    let (status, _, body) = web.send(web.delivery("push", other)).await;
+    assert_eq!((status.as_u16(), body.as_str()), (202, "accepted\n"));
+    assert_eq!(web.accepted().last().unwrap().hint, Hint::Unparsed, "its repository is looked at");
+    let (_, _, metrics) = web.get("/metrics").await;
+    for line in [r#"result="unknown_event"} 1"#, r#"result="unknown_repository"} 1"#, r#"result="accepted"} 1"#] {
+        assert!(metrics.contains(line), "`{line}` is not counted:\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_stored_is_to_be_sent_again() {
+    let web = Web::with(Desk { broken: true, ..Desk::default() }, impatient(), false).await;
+    let (status, headers, body) = web.send(web.delivery("push", PUSH)).await;
+    assert_eq!(status.as_u16(), 503);
+    assert!(headers.contains_key("retry-after"));
+    assert!(!body.contains("disk"), "{body}");
+}
+
+#[tokio::test]
+async fn a_body_over_the_cap_is_refused_while_most_of_it_is_unsent() {
+    let web = Web::start().await;
+    let mut declared = web.connect().await;
+    declared.write_all(b"POST /hooks/main HTTP/1.1\r\nhost: x\r\ncontent-length: 30000000\r\n\r\nfirst").await.unwrap();
+    let answer = until_closed(&mut declared).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_read_up_to_the_cap_only() {
+    let web = Web::with(Desk::default(), Limits { body_cap: 100_000, ..impatient() }, false).await;
+    let mut stream = web.connect().await;
+    let head =
+        "POST /hooks/main HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n";
+    stream.write_all(format!("{head}x-gitea-signature: {}\r\n\r\n", "0".repeat(64)).as_bytes()).await.unwrap();
+    let chunk = format!("{:x}\r\n{}\r\n", 50_000, "x".repeat(50_000));
+    for _ in 0..3 {
+        // It may have hung up already.
+        let _ = stream.write_all(chunk.as_bytes()).await;
+    }
+    let answer = until_closed(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_delivery_of_some_megabytes_is_taken() {
+    let web = Web::with(Desk::default(), Limits { body_timeout: Duration::from_secs(30), ..impatient() }, false).await;
+    let body = PUSH.replacen('{', &format!("{{\"filler\": \"{}\", ", "x".repeat(3_000_000)), 1);
+    assert_eq!(web.status(web.delivery("push", &body)).await, 202);
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_cut() {
+    let web = Web::start().await;
+    let mut stream = web.connect().await;
+    stream.write_all(b"POST /hooks/main HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();
+    until_closed(&mut stream).await;
+    let mut silent = web.connect().await;
+    assert_eq!(until_closed(&mut silent).await, "", "a connection that says nothing is cut as well");
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_cut() {
+    let web = Web::start().await;
+    let mut stream = web.connect().await;
+    let head = "POST /hooks/main HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n";
+    stream.write_all(format!("{head}x-gitea-signature: {}\r\n\r\n{{", "0".repeat(64)).as_bytes()).await.unwrap();
+    let answer = until_closed(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_after_its_answer() {
+    let web = Web::start().await;
+    let mut stream = web.connect().await;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let answer = until_closed(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("alive\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_wait_and_are_served_in_turn() {
+    let web = Web::with(Desk::default(), Limits { connections: 1, ..impatient() }, false).await;
+    let first = web.connect().await;
+    let mut second = web.connect().await;
+    second.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert!(until_closed(&mut second).await.ends_with("alive\n"), "served once the silent one is cut");
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_connection_has_an_age() {
+    let limits =
+        Limits { connection_age: Duration::from_millis(200), header_timeout: Duration::from_secs(60), ..impatient() };
+    let web = Web::with(Desk::default(), limits, false).await;
+    let mut stream = web.connect().await;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(until_closed(&mut stream).await.ends_with("alive\n"));
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_idle_connections_and_refuses_new_ones() {
+    let web =
+        Web::with(Desk::default(), Limits { header_timeout: Duration::from_secs(60), ..impatient() }, false).await;
+    let mut idle = web.connect().await;
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    web.shutdown.cancel();
+    until_closed(&mut idle).await;
+    web.task.await.unwrap();
+    assert!(TcpStream::connect(web.address).await.is_err());
+}
+
+#[tokio::test]
+async fn the_dashboard_asks_for_the_token_and_never_takes_it_from_an_address() {
+    let web = Web::start().await;
+    for path in ["/".to_owned(), format!("/?token={}", TOKEN.replace(' ', "%20"))] {
+        let (_, _, page) = web.get(&path).await;
+        assert!(page.contains("Admin token") && !page.contains("molecule/core"), "{page}");
+    }
+    let wrong = web.http.get(web.url("/")).bearer_auth("the admin toke");
+    assert_eq!(web.status(wrong).await, 401);
+    let (status, _, page) = web.as_operator("/").await;
+    assert_eq!(status.as_u16(), 200);
+    for words in
+        ["identity", "molecule/core", "config.yaml differs", "502 Bad Gateway", "missed 3, repaired 3", "/r/abc"]
+    {
+        assert!(page.contains(words), "the dashboard lacks `{words}`:\n{page}");
+    }
+}
+
+#[tokio::test]
+async fn the_login_form_gives_a_session_that_is_not_the_token() {
+    let web = Web::start().await;
+    let log_in = |token: &str| {
+        let form = format!("token={}", token.replace(' ', "+"));
+        web.http.post(web.url("/login")).header("content-type", "application/x-www-form-urlencoded").body(form)
+    };
+    let (status, headers, page) = web.send(log_in("guess")).await;
+    assert_eq!(status.as_u16(), 401);
+    assert!(!headers.contains_key("set-cookie") && page.contains("not the token"));
+    let (status, headers, _) = web.send(log_in(TOKEN)).await;
+    assert_eq!((status.as_u16(), &headers["location"]), (303, &"/".parse().unwrap()));
+    let cookie = headers["set-cookie"].to_str().unwrap();
+    assert!(!cookie.contains("admin"), "{cookie}");
+    for attribute in ["HttpOnly", "SameSite=Strict", "Secure", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let session = cookie.split(';').next().unwrap();
+    let (_, _, page) = web.send(web.http.get(web.url("/")).header("cookie", format!("other=1; {session}"))).await;
+    assert!(page.contains("molecule/core"), "{page}");
+    let foreign = log_in(TOKEN).header("sec-fetch-site", "cross-site");
+    assert_eq!(web.status(foreign).await, 403, "another site's form logs nobody in");
+    let (_, headers, _) = web.send(web.http.post(web.url("/logout"))).await;
+    assert!(headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+}
+
+#[tokio::test]
+async fn a_demonstration_is_open() {
+    let web = Web::with(Desk::default(), impatient(), true).await;
+    assert!(web.get("/").await.2.contains("molecule/core"));
+}
+
+#[tokio::test]
+async fn a_badge_tells_strangers_of_public_gates_only() {
+    let web = Web::start().await;
+    let (status, headers, svg) = web.get("/badge/identity.svg").await;
+    assert_eq!((status.as_u16(), headers["content-type"].to_str().unwrap()), (200, "image/svg+xml"));
+    assert!(svg.contains("drift-gate: drift"), "{svg}");
+    assert_eq!(web.get("/badge/other.svg").await.0.as_u16(), 404);
+    let web = Web::with(Desk { private: true, ..Desk::default() }, impatient(), false).await;
+    assert_eq!(web.get("/badge/identity.svg").await.0.as_u16(), 404);
+    assert_eq!(web.as_operator("/badge/identity.svg").await.0.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn readiness_names_what_fails_to_the_operator_only() {
+    let web = Web::start().await;
+    assert_eq!(web.get("/readyz").await.0.as_u16(), 200);
+    let web = Web::with(Desk { broken: true, ..Desk::default() }, impatient(), false).await;
+    let (status, _, body) = web.get("/readyz").await;
+    assert_eq!((status.as_u16(), body.as_str()), (503, "not ready: 1 of 2 checks fail\n"));
+    let (_, _, body) = web.as_operator("/readyz").await;
+    assert!(body.contains("write molecule/core: 403 no write access"), "{body}");
+    assert_eq!(web.get("/healthz").await.0.as_u16(), 200, "a restart would not mend it");
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_and_the_next_request_is_served() {
+    let web = Web::start().await;
+    assert_eq!(web.get("/r/dead").await.0.as_u16(), 500);
+    assert_eq!(web.get("/healthz").await.0.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn every_answer_says_how_it_may_be_used() {
+    let web = Web::start().await;
+    for path in ["/", "/r/0123", "/nowhere", "/healthz", "/style.css", "/badge/identity.svg"] {
+        let (_, headers, _) = web.get(path).await;
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{path}");
+        assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"), "{path}");
+        assert!(headers.contains_key("cache-control") && headers.contains_key("x-request-id"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_page_is_404_and_a_broken_store_503() {
+    let web = Web::start().await;
+    for path in ["/r/0123", "/r/..%2f..%2fetc", "/r/not-an-id", "/nowhere"] {
+        assert_eq!(web.get(path).await.0.as_u16(), 404, "{path}");
+    }
+    let (status, headers, _) = web.get("/r/b0b0").await;
+    assert_eq!((status.as_u16(), headers.contains_key("retry-after")), (503, true));
+    assert_eq!(web.status(web.http.request(Method::PUT, web.url("/r/0123"))).await, 405);
+}
+
+#[test]
+fn a_path_in_the_public_address_is_put_before_links() {
+    assert_eq!(base_path("https://gate.example.org"), "");
+    assert_eq!(base_path("https://gate.example.org/"), "");
+    assert_eq!(base_path("https://example.org/drift-gate/"), "/drift-gate");
+}
