@@ -23,5 +23,6 @@ pub mod config;
 pub mod dockerfile;
 pub mod forge;
 pub mod gate;
+pub mod git;
 pub mod snapshot;
 pub mod tree;
