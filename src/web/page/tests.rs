@@ -278,6 +278,14 @@ fn a_green_status_with_softened_drift_is_not_called_in_sync() {
 }
 
 #[test]
+fn a_green_status_behind_which_nothing_was_compared_is_not_called_in_sync() {
+    let mut data = page_on_core(false);
+    data.state = State::Success;
+    data.judgements.clear();
+    assert!(!html(data, Reader::Anyone).contains("In sync"));
+}
+
+#[test]
 fn what_the_base_has_already_stands_apart() {
     let mut data = page_on_core(false);
     if let Outcome::Judged(judged) = &mut data.judgements[0].outcome {
