@@ -24,6 +24,7 @@ pub mod dockerfile;
 pub mod forge;
 pub mod gate;
 pub mod metrics;
+pub mod snapshot;
 pub mod store;
 pub mod tree;
-pub mod web;
+// pub mod web;

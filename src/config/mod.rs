@@ -105,7 +105,7 @@ pub enum Binding {
     /// The value at `at` in `file`; sibling fields that must hold.
     Pin {
         file: String,
-        at: String,
+        at: PinPath,
         require: BTreeMap<String, String>,
     },
     Follow,
@@ -154,3 +154,41 @@ pub struct Bake {
 
 /// A secret's value.
 pub type SecretValue = SecretString;
+
+/// Where a pin is in a file: `workspace_templates[name=platform-agent].ref`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinPath {
+    steps: Vec<PinStep>,
+}
+
+/// One step of a [`PinPath`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PinStep {
+    Key(String),
+    Select { key: String, value: String },
+    Index(usize),
+}
+
+impl PinPath {
+    pub fn new(steps: Vec<PinStep>) -> Self {
+        Self { steps }
+    }
+
+    pub fn steps(&self) -> &[PinStep] {
+        &self.steps
+    }
+}
+
+impl std::fmt::Display for PinPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            match step {
+                PinStep::Key(key) if index == 0 => write!(f, "{key}")?,
+                PinStep::Key(key) => write!(f, ".{key}")?,
+                PinStep::Select { key, value } => write!(f, "[{key}={value}]")?,
+                PinStep::Index(at) => write!(f, "[{at}]")?,
+            }
+        }
+        Ok(())
+    }
+}

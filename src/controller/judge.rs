@@ -129,14 +129,14 @@ impl Controller {
         })
     }
 
-    async fn objects(&self, repo: &RepoKey) -> Result<Arc<git::Repo>, Trouble> {
+    pub(super) async fn objects(&self, repo: &RepoKey) -> Result<Arc<git::Repo>, Trouble> {
         let id = self.known(repo).map_or(0, |known| known.id);
         self.git
             .open(&repo.to_string(), &repo.forge, id)
             .map_err(|error| Trouble { why: format!("the object cache of {repo}: {error}"), passing: true })
     }
 
-    async fn remote(&self, repo: &RepoKey, name: &RepoName) -> Result<git::Remote, Trouble> {
+    pub(super) async fn remote(&self, repo: &RepoKey, name: &RepoName) -> Result<git::Remote, Trouble> {
         let api = self.api(&repo.forge)?;
         Ok(git::Remote { url: api.git_url(name), authorization: api.git_authorization().await? })
     }

@@ -28,7 +28,7 @@ mod decide;
 mod judge;
 mod keys;
 mod look;
-mod pages;
+pub mod pages;
 pub mod plan;
 mod publish;
 
@@ -43,10 +43,11 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::forge::{Forge, ForgeError, RepoName, Repository};
 use crate::git;
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use plan::{Gated, RepoKey, View};
 
-pub use crate::web::metrics::Metrics;
+pub use accept::Taken;
 
 /// What may be set apart from the configuration file; tests make it impatient.
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +70,6 @@ impl Default for Options {
     }
 }
 
-/// A forge and what its webhooks need.
-pub struct Connected {
-    pub kind: crate::config::ForgeKind,
-    pub api: Arc<dyn Forge>,
-    /// One or more; a delivery must be signed with one of them.
-    pub webhook_secrets: Vec<secrecy::SecretString>,
-}
-
 /// Why a step could not be done.
 #[derive(Clone, Debug)]
 pub(crate) struct Trouble {
@@ -97,7 +90,6 @@ pub struct Controller {
     /// All repositories of all gates.
     repositories: BTreeSet<RepoKey>,
     forges: BTreeMap<String, Arc<dyn Forge>>,
-    hooks: BTreeMap<String, (crate::config::ForgeKind, Vec<secrecy::SecretString>)>,
     store: Store,
     git: git::Caches,
     options: Options,
@@ -110,6 +102,8 @@ pub struct Controller {
     down: Mutex<BTreeSet<RepoKey>>,
     /// Verdicts by content.
     verdicts: judge::Verdicts,
+    /// Cases that cannot be judged, by the key of their report, and since when (Unix milliseconds).
+    broken: Mutex<HashMap<String, i64>>,
     /// Pull requests to judge without remembered verdicts, from `check` commands.
     afresh: Mutex<BTreeSet<(RepoKey, u64)>>,
     /// Our own user on each forge.
@@ -123,7 +117,7 @@ impl Controller {
     /// Makes the controller of a checked configuration. Reads nothing from a forge yet.
     pub async fn new(
         config: &Config,
-        forges: BTreeMap<String, Connected>,
+        forges: BTreeMap<String, Arc<dyn Forge>>,
         store: Store,
         git: git::Caches,
         metrics: Metrics,
@@ -134,12 +128,10 @@ impl Controller {
         let repositories: BTreeSet<RepoKey> =
             gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]).collect();
         store.register(&pairs(&repositories)).await?;
-        let hooks = forges.iter().map(|(name, forge)| (name.clone(), (forge.kind, forge.webhook_secrets.clone()))).collect();
         Ok(Arc::new(Self {
             gates,
             repositories,
-            forges: forges.into_iter().map(|(name, forge)| (name, forge.api)).collect(),
-            hooks,
+            forges,
             store,
             git,
             options,
@@ -149,6 +141,7 @@ impl Controller {
             views: Mutex::default(),
             down: Mutex::default(),
             verdicts: judge::Verdicts::default(),
+            broken: Mutex::default(),
             afresh: Mutex::default(),
             us: Mutex::default(),
             look_wake: Notify::new(),

@@ -65,6 +65,11 @@ impl Gated {
         Some(Self { id: format!("{consumer}:{}", gate.name), gate: gate.clone(), consumer, source })
     }
 
+    /// Whether a branch of the consumer is gated.
+    pub fn gates_branch(&self, branch: &str) -> bool {
+        self.gate.consumer.branches.iter().any(|pattern| glob::matches(pattern, branch))
+    }
+
     fn touches(&self, repo: &RepoKey) -> bool {
         self.consumer == *repo || self.source == *repo
     }
@@ -164,9 +169,10 @@ fn of_source(gated: &Gated, view: &View, consumer: Option<&Seen>) -> Vec<Found> 
     if gated.gate.stale == config::Stale::Notice {
         return Vec::new();
     }
-    let consumers: Result<Vec<ObjectId>, Question> = match consumer {
+    let consumers: Result<Vec<(String, ObjectId)>, Question> = match consumer {
         Some(Seen::View(other)) => {
-            let heads: Vec<ObjectId> = gated_branches(gated, other).map(|(_, sha)| sha.clone()).collect();
+            let heads: Vec<(String, ObjectId)> =
+                gated_branches(gated, other).map(|(name, sha)| (name.clone(), sha.clone())).collect();
             if heads.is_empty() {
                 Err(Question::Impossible(format!(
                     "{} has no branch {}",
@@ -179,29 +185,32 @@ fn of_source(gated: &Gated, view: &View, consumer: Option<&Seen>) -> Vec<Found> 
         }
         other => Err(unreadable(other, &gated.consumer)),
     };
-    let each = |make: &dyn Fn(Revision) -> Case| -> Vec<Question> {
+    let each = |make: &dyn Fn(Revision) -> Case| -> Vec<(String, Question)> {
         match &consumers {
-            Ok(heads) => heads.iter().map(|head| Question::Judge(make(commit(head)))).collect(),
-            Err(question) => vec![question.clone()],
+            Ok(heads) => heads.iter().map(|(name, head)| (name.clone(), Question::Judge(make(commit(head))))).collect(),
+            Err(question) => vec![(gated.gate.consumer.branches.join(", "), question.clone())],
         }
     };
     let mut found = Vec::new();
     if let Some(sha) = view.heads.get(&gated.gate.source.branch) {
-        for question in each(&|consumer| Case::Branch { consumer, source: commit(sha) }) {
-            found.push((sha.clone(), Role::SourceBranch, question));
+        for (consumer_branch, question) in each(&|consumer| Case::Branch { consumer, source: commit(sha) }) {
+            found.push((sha.clone(), Role::SourceBranch { consumer_branch }, question));
         }
     }
     for pull in &view.pulls {
-        let role = Role::SourcePull { number: pull.number, base: pull.base_ref.clone() };
         let questions = match view.heads.get(&pull.base_ref) {
-            None => vec![Question::Impossible(format!("its base branch {} does not exist", pull.base_ref))],
-            Some(base) => each(&|consumer| Case::SourcePull {
-                head: commit(&pull.head_sha),
-                base: commit(base),
-                consumer,
-            }),
+            None => {
+                let why = format!("its base branch {} does not exist", pull.base_ref);
+                vec![(String::new(), Question::Impossible(why))]
+            }
+            Some(base) => {
+                each(&|consumer| Case::SourcePull { head: commit(&pull.head_sha), base: commit(base), consumer })
+            }
         };
-        found.extend(questions.into_iter().map(|question| (pull.head_sha.clone(), role.clone(), question)));
+        for (consumer_branch, question) in questions {
+            let role = Role::SourcePull { number: pull.number, base: pull.base_ref.clone(), consumer_branch };
+            found.push((pull.head_sha.clone(), role, question));
+        }
     }
     found
 }
@@ -211,8 +220,7 @@ fn commit(sha: &ObjectId) -> Revision {
 }
 
 fn gated_branches<'a>(gated: &'a Gated, view: &'a View) -> impl Iterator<Item = (&'a String, &'a ObjectId)> {
-    let patterns = &gated.gate.consumer.branches;
-    view.heads.iter().filter(|(name, _)| patterns.iter().any(|pattern| glob::matches(pattern, name)))
+    view.heads.iter().filter(|(name, _)| gated.gates_branch(name))
 }
 
 fn ask(head: &Result<Revision, Question>, make: impl FnOnce(Revision) -> Case) -> Question {

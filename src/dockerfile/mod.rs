@@ -10,6 +10,31 @@ use std::sync::Arc;
 
 use crate::tree::{Tree, TreeError};
 
+mod archive;
+mod chmod;
+mod context;
+mod copy;
+mod expansion;
+mod files;
+mod ignore;
+mod instructions;
+mod lexer;
+mod lint;
+mod mounts;
+mod pattern;
+mod run;
+mod stage;
+mod stages;
+
+pub use ignore::ignore_file;
+
+/// The largest Dockerfile that is read, in bytes.
+pub const MAX_DOCKERFILE: usize = 1 << 20;
+/// The most instructions that are read.
+pub const MAX_STATEMENTS: usize = 10_000;
+/// The most paths that one build may make, over all stages.
+pub const MAX_PATHS: usize = 2_000_000;
+
 /// One build: what `docker build` would be given.
 pub struct Build<'a> {
     /// The build context.
@@ -97,4 +122,18 @@ pub enum BuildError {
     /// The context could not be read.
     #[error(transparent)]
     Tree(#[from] TreeError),
+}
+
+/// What the build would produce.
+///
+/// Only what the target needs is evaluated, and only the files that instructions name are looked at. Equal inputs give an
+/// equal image.
+///
+/// # Errors
+///
+/// [`BuildError::Fails`] when the build would fail, [`BuildError::Undecided`] when that cannot be said, and
+/// [`BuildError::Tree`] when the context cannot be read: a [`TreeError::NotHere`] in it says what to fetch before asking
+/// again.
+pub fn evaluate(build: &Build<'_>) -> Result<Image, BuildError> {
+    stages::evaluate(build)
 }

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::http::{Api, ConnectError, Dialect, below};
+use super::api::{Api, Dialect};
+use super::http::{ConnectError, base_url, below};
 use super::wire::WireStatus;
 use super::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User, rest};
 use crate::tree::ObjectId;
@@ -39,7 +40,7 @@ impl Gitea {
         token: Option<SecretString>,
         client: reqwest::Client,
     ) -> Result<Arc<Self>, ConnectError> {
-        let root = super::http::base_url(name, url)?;
+        let root = base_url(name, url)?;
         let api = Api::new(name, below(&root, ["api", "v1"]), token, DIALECT, client)?;
         Ok(Arc::new(Self { api, root }))
     }

@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::http::{Api, ConnectError, Dialect, below};
+use super::api::{Api, Dialect};
+use super::http::{ConnectError, base_url, below};
 use super::wire::WireStatus;
 use super::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User, rest};
 use crate::tree::ObjectId;
@@ -42,9 +43,9 @@ impl GitHub {
         token: Option<SecretString>,
         client: reqwest::Client,
     ) -> Result<Arc<Self>, ConnectError> {
-        let root = super::http::base_url(name, url)?;
+        let root = base_url(name, url)?;
         let api = match root.host_str() {
-            Some("github.com" | "www.github.com") => super::http::base_url(name, "https://api.github.com")?,
+            Some("github.com" | "www.github.com") => base_url(name, "https://api.github.com")?,
             _ => below(&root, ["api", "v3"]),
         };
         Ok(Arc::new(Self { api: Api::new(name, api, token, DIALECT, client)?, root }))
@@ -126,5 +127,29 @@ impl Forge for GitHub {
 
     fn file_page(&self, repo: &RepoName, sha: &ObjectId, path: &str, line: Option<u32>) -> String {
         rest::file_url(&self.root, repo, &["blob", sha.as_str()], path, line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+
+    use super::*;
+    use crate::forge::http::{Timeouts, client};
+
+    async fn whoami_goes_to(url: &str) -> String {
+        let github = GitHub::new("main", url, None, client(Timeouts::default()).unwrap()).unwrap();
+        github.api.call(&Method::GET, &["user"], &[]).map(|call| call.what).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_api_of_github_com_has_a_host_of_its_own() {
+        assert_eq!(whoami_goes_to("https://github.com").await, "GET https://api.github.com/user");
+        assert_eq!(whoami_goes_to("https://github.com/").await, "GET https://api.github.com/user");
+    }
+
+    #[tokio::test]
+    async fn the_api_of_an_enterprise_server_is_below_its_root() {
+        assert_eq!(whoami_goes_to("https://ghe.example.org").await, "GET https://ghe.example.org/api/v3/user");
     }
 }

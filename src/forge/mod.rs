@@ -8,12 +8,15 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`http`] | the one HTTP client of the program, and a forge's API on top of it |
+//! | [`http`] | the one HTTP client of the program |
+//! | `api`, `answer`, `wire`, `rest` | a REST API on top of it: requests, what answers mean, their JSON, the calls all forges share |
 //! | [`gitea`], [`github`] | the two dialects |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
 //!
 //! May use: `config`, `tree`.
 
+mod answer;
+mod api;
 pub mod gitea;
 pub mod github;
 pub mod http;

@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::http::{Answer, Api, below};
+use super::answer::Answer;
+use super::api::Api;
+use super::http::below;
 use super::wire::{NewReaction, NewStatus, WireComment, WirePull, WireRepository, WireStatus, WireUser};
 use super::{Comment, ForgeError, Pull, RepoName, Repository, Status, User};
 use crate::tree::ObjectId;

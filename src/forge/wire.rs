@@ -112,6 +112,8 @@ pub(super) struct NewStatus<'a> {
     pub state: &'a str,
     pub context: &'a str,
     pub description: &'a str,
+    /// GitHub refuses an empty one.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub target_url: &'a str,
 }
 

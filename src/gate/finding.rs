@@ -59,6 +59,9 @@ pub struct Finding {
     pub fix: String,
     /// The base of a pull request has it already.
     pub inherited: bool,
+    /// Where different bytes come from instead: a path of the consumer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baked: Option<String>,
     /// What tells two findings of one kind and path apart (object names): not for people, part of a finding's identity.
     #[serde(default, skip_serializing)]
     pub content: String,
@@ -82,4 +85,39 @@ pub struct Assumption {
     pub file: String,
     pub line: Option<u32>,
     pub text: String,
+}
+
+impl Finding {
+    /// An error that no base has yet.
+    pub fn new(kind: Kind, path: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            kind,
+            severity: Severity::Error,
+            path: path.into(),
+            cause: None,
+            message: message.into(),
+            fix: fix.into(),
+            inherited: false,
+            baked: None,
+            content: String::new(),
+        }
+    }
+
+    /// With the place to look at.
+    pub fn at(mut self, cause: Option<Cause>) -> Self {
+        self.cause = cause;
+        self
+    }
+
+    /// With what tells it apart from others of its kind and path.
+    pub fn of(mut self, content: impl Into<String>) -> Self {
+        self.content = content.into();
+        self
+    }
+
+    /// Words only.
+    pub fn notice(mut self) -> Self {
+        self.severity = Severity::Notice;
+        self
+    }
 }

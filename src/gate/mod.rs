@@ -69,7 +69,15 @@ pub trait World {
     fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError>;
 }
 
+mod attributes;
+pub mod binding;
+pub mod checks;
 pub mod finding;
+pub mod glob;
+mod json;
+mod judge;
+pub mod policy;
 pub mod verdict;
 
+pub use judge::{judge, repo_name};
 pub use verdict::Report;

@@ -70,10 +70,10 @@ pub enum ParseError {
     NotJson { line: usize, column: usize },
 }
 
-/// Whether a comment's first line is for drift-gate: `/drift-gate`, alone or before a blank.
+/// Whether a comment's first line is for drift-gate: its first word is `/drift-gate`, in any case.
 pub fn is_command(comment: &str) -> bool {
     let first = comment.lines().next().unwrap_or_default();
-    first.strip_prefix("/drift-gate").is_some_and(|rest| rest.chars().next().is_none_or(char::is_whitespace))
+    first.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("/drift-gate"))
 }
 
 /// Reads a delivery that [`verify`](super::verify) let through.

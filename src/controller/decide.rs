@@ -1,0 +1,231 @@
+//! One target: asks every gate that has a say, makes one status of the answers, and keeps what an outage must not rewrite.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::Verdict;
+use super::plan::{Gated, Question, RepoKey, Seen, Target};
+use super::{Controller, Trouble, keys, publish};
+use crate::forge::{State, Status};
+use crate::gate::finding::Kind;
+use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::store::{Judged, StoreError, WantedRow};
+
+/// What stands behind a status: kept with it, read by the report page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Judgement {
+    /// The gate's id.
+    pub gate: String,
+    pub role: Role,
+    /// Key of the report; absent where there is none.
+    pub report: Option<String>,
+    /// Why there is none.
+    pub why: Option<String>,
+}
+
+/// What became of a target.
+pub(super) struct Decided {
+    pub id: String,
+    /// What must be written, where something is new.
+    pub keep: Option<Judged>,
+    /// Unix milliseconds at which it changes by itself.
+    pub look_at: Option<i64>,
+    /// It must be looked at again because something could not be read.
+    pub unfinished: bool,
+}
+
+/// The answer to one question.
+enum Answer {
+    Verdict(Verdict),
+    Impossible(String),
+    /// Something could not be read, since then (Unix milliseconds).
+    Unreadable { why: String, since: i64, passing: bool },
+}
+
+impl Controller {
+    /// Decides one target. `rows` is what is wanted so far.
+    pub(super) async fn decide(
+        &self,
+        seen: &BTreeMap<RepoKey, Seen>,
+        target: &Target,
+        rows: &BTreeMap<String, WantedRow>,
+        before: &HashSet<(RepoKey, String)>,
+        afresh: &BTreeSet<(RepoKey, u64)>,
+    ) -> Result<Decided, StoreError> {
+        let forge_id = match seen.get(&target.repo) {
+            Some(Seen::View(view)) => view.repository.id,
+            _ => 0,
+        };
+        let id = keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context);
+        let row = rows.get(&id);
+        let is_new = !before.contains(&(target.repo.clone(), target.sha.to_string()))
+            && !before.contains(&(target.repo.clone(), String::new()))
+            && row.is_none();
+        let make = |status: Status, judgements: String, reports| Judged {
+            id: id.clone(),
+            forge: target.repo.forge.clone(),
+            repository: target.repo.name.clone(),
+            forge_id: i64::try_from(forge_id).unwrap_or(i64::MAX),
+            sha: target.sha.to_string(),
+            context: target.context.clone(),
+            state: publish::word(status.state).to_owned(),
+            description: status.description,
+            url: status.target_url,
+            judgements,
+            decided_at: self.now(),
+            is_new,
+            reports,
+        };
+        let url = format!("{}/r/{id}", self.public_url);
+        let status = |state, words: &str| Status::new(target.context.clone(), state, words, url.clone());
+
+        let answering = self.answer_all(target, afresh);
+        let answers = match tokio::time::timeout(self.options.moment, answering).await {
+            Ok(answers) => answers?,
+            Err(_) => {
+                // It takes longer than a moment: say so where nothing final was said, and go on. The deadline is the
+                // look itself: it ends in a verdict, in `error`, or at the next start in another look.
+                if row.is_none_or(|row| row.state == "pending") {
+                    self.store.decide(&[make(status(State::Pending, "comparing"), "[]".into(), Vec::new())]).await?;
+                    self.publish_wake.notify_one();
+                }
+                self.answer_all(target, afresh).await?
+            }
+        };
+
+        let unreadable = answers.iter().find_map(|answer| match answer {
+            Answer::Unreadable { why, since, passing } => Some((why.as_str(), *since, *passing)),
+            _ => None,
+        });
+        if let Some((why, since, passing)) = unreadable
+            && !self.is_given_up(target, row, since, passing)
+        {
+            tracing::debug!(repo = %target.repo, sha = %target.sha, why, "not decided yet");
+            return Ok(Decided { id, keep: None, look_at: None, unfinished: true });
+        }
+
+        let decision = self.weigh(target, &answers).await?;
+        let judgements: Vec<Judgement> = target.asks.iter().zip(&answers).map(|(ask, answer)| self.judgement(ask, answer)).collect();
+        let judgements = serde_json::to_string(&judgements).unwrap_or_default();
+        let state = match decision.state {
+            policy::State::Success => State::Success,
+            policy::State::Failure => State::Failure,
+            policy::State::Error => State::Error,
+        };
+        let status = status(state, &decision.description);
+        let same = row.is_some_and(|row| {
+            row.state == publish::word(status.state)
+                && row.description == status.description
+                && row.url == status.target_url
+                && row.judgements == judgements
+        });
+        let keep = (!same).then(|| {
+            let reports = answers.iter().filter_map(|answer| match answer {
+                Answer::Verdict(verdict) => {
+                    Some((verdict.key.clone(), serde_json::to_string(verdict.report.as_ref()).unwrap_or_default()))
+                }
+                _ => None,
+            });
+            make(status, judgements, reports.collect())
+        });
+        if let Some(kept) = &keep {
+            tracing::info!(repo = %target.repo, sha = %target.sha, context = target.context, state = kept.state, description = kept.description, "decided");
+        }
+        Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some() })
+    }
+
+    async fn answer_all(&self, target: &Target, afresh: &BTreeSet<(RepoKey, u64)>) -> Result<Vec<Answer>, StoreError> {
+        let asking = target.asks.iter().map(|ask| async {
+            let number = match &ask.role {
+                Role::ConsumerPull { number, .. } | Role::SourcePull { number, .. } => Some(*number),
+                _ => None,
+            };
+            let afresh = number.is_some_and(|number| afresh.contains(&(target.repo.clone(), number)));
+            self.answer(&self.gates[ask.gate], &ask.question, afresh).await
+        });
+        futures_util::future::try_join_all(asking).await
+    }
+
+    async fn answer(&self, gated: &Gated, question: &Question, afresh: bool) -> Result<Answer, StoreError> {
+        Ok(match question {
+            Question::Impossible(why) => Answer::Impossible(why.clone()),
+            Question::Unreadable { why, since } => {
+                Answer::Unreadable { why: why.clone(), since: *since, passing: true }
+            }
+            Question::Judge(case) => match self.judge(gated, case, afresh).await {
+                Ok(verdict) => {
+                    super::lock(&self.broken).remove(&verdict.key);
+                    Answer::Verdict(verdict)
+                }
+                Err(Trouble { why, passing }) => {
+                    let key = keys::report(&gated.id, &gated.gate.digest, case);
+                    let since = *super::lock(&self.broken).entry(key).or_insert_with(|| self.now());
+                    Answer::Unreadable { why, since, passing }
+                }
+            },
+        })
+    }
+
+    /// Whether to say `error` now: a head that never had a verdict once retries end, a branch head once its gate's patience
+    /// ends. Until then what was said stands.
+    fn is_given_up(&self, target: &Target, row: Option<&WantedRow>, since: i64, passing: bool) -> bool {
+        let now = self.now();
+        let past = |patience: std::time::Duration| {
+            let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+            since.saturating_add(patience) <= now
+        };
+        if !passing {
+            return true;
+        }
+        match row {
+            Some(row) if row.state != "pending" => {
+                let patience = |ask: &super::plan::Ask| self.gates[ask.gate].gate.unreadable_after;
+                let branches = target.asks.iter().filter(|ask| !ask.role.is_pull());
+                branches.map(patience).min().is_some_and(past)
+            }
+            _ => past(self.options.first_verdict),
+        }
+    }
+
+    async fn weigh(&self, target: &Target, answers: &[Answer]) -> Result<policy::Decision, StoreError> {
+        let now = self.now();
+        let mut says = Vec::new();
+        for (ask, answer) in target.asks.iter().zip(answers) {
+            let gated = &self.gates[ask.gate];
+            let (outcome, stale_since) = match answer {
+                Answer::Verdict(verdict) => {
+                    (Outcome::Judged(&verdict.report), self.stale_since(gated, verdict, now).await?)
+                }
+                Answer::Impossible(why) | Answer::Unreadable { why, .. } => (Outcome::Not(why), None),
+            };
+            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since });
+        }
+        Ok(policy::decide(&says, now))
+    }
+
+    /// When this gate was first seen to lag behind while it bound this commit: pushing again does not renew it.
+    async fn stale_since(&self, gated: &Gated, verdict: &Verdict, now: i64) -> Result<Option<i64>, StoreError> {
+        let stale = verdict.report.findings.iter().any(|finding| finding.kind == Kind::Stale);
+        let Some(crate::gate::Revision::Commit(bound)) = verdict.report.source.bound.as_ref().filter(|_| stale) else {
+            return Ok(None);
+        };
+        if gated.gate.grace.is_zero() {
+            return Ok(None);
+        }
+        let key = format!("stale {} {bound}", gated.id);
+        if let Some(since) = self.store.meta(&key).await? {
+            return Ok(since.parse().ok());
+        }
+        self.store.set_meta(&key, &now.to_string()).await?;
+        Ok(Some(now))
+    }
+
+    fn judgement(&self, ask: &super::plan::Ask, answer: &Answer) -> Judgement {
+        let (report, why) = match answer {
+            Answer::Verdict(verdict) => (Some(verdict.key.clone()), None),
+            Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
+        };
+        Judgement { gate: self.gates[ask.gate].id.clone(), role: ask.role.clone(), report, why }
+    }
+}

@@ -1,0 +1,328 @@
+//! Where COPY takes files from: the build context as it reaches the builder, or another stage.
+//!
+//! The context is a [`Tree`] minus what the ignore file hides. Nothing is walked ahead: a single file that is copied
+//! costs a look at its parents.
+//!
+//! Traps handled here: a directory that is ignored shows up again when an exception (`!`) shows something below it; the
+//! client sends only what the instructions name, so the directory in front of a pattern that matches nothing may not be
+//! there at all; a submodule has files that this tree cannot know.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::files::{File, Files, Found, Mystery, Node as StageNode, names_of};
+use super::pattern::{ParentMatch, Patterns, clean, has_wildcards, matches};
+use super::{BuildError, Content};
+use crate::tree::{Node, Tree, join, split};
+
+/// What a source has at a path.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    File(File),
+    /// Its mode, its owner, and why there may be more in it than is listed.
+    Dir(u32, super::files::Owner, Option<Mystery>),
+    Link(Arc<str>),
+    Unknown(Mystery),
+}
+
+/// Something that files are copied from. Paths are without leading slash; no link is followed.
+pub(super) trait Source {
+    fn item(&self, path: &str) -> Result<Option<Item>, BuildError>;
+    /// The names in a directory, sorted.
+    fn list(&self, path: &str) -> Result<Vec<(String, Item)>, BuildError>;
+    /// Whether a path that is named in front of a pattern is there.
+    fn present(&self, path: &str) -> Result<bool, BuildError> {
+        Ok(path.is_empty() || self.item(path)?.is_some())
+    }
+}
+
+/// The build context.
+pub(super) struct Context<'a> {
+    tree: &'a dyn Tree,
+    ignore: Patterns,
+    /// What the client sends; `None` for everything.
+    sent: Option<Patterns>,
+    dirs: RefCell<HashMap<String, (bool, ParentMatch)>>,
+    /// The line for what cannot be known.
+    pub line: u32,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(tree: &'a dyn Tree, ignore: Patterns) -> Self {
+        Self { tree, ignore, sent: None, dirs: RefCell::default(), line: 0 }
+    }
+
+    /// Notes the sources of all instructions of the build: the client sends what they name.
+    pub fn will_need(&mut self, sources: &[String]) -> Result<(), BuildError> {
+        let mut names = Vec::new();
+        for source in sources {
+            let path = clean(&format!("/{source}"));
+            if path == "/" {
+                return Ok(());
+            }
+            names.push(path[1..].to_owned());
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut sent = Vec::new();
+        for name in &names {
+            self.follow(name, &mut sent, 0)?;
+        }
+        sent.sort();
+        let patterns = Patterns::new(sent.iter().map(String::as_str));
+        let failed = |message| BuildError::Fails { line: self.line, message };
+        self.sent = Some(patterns.map_err(|why| failed(format!("invalid includepatterns: {why}")))?);
+        Ok(())
+    }
+
+    /// The path, and where it leads when it goes through symlinks; links are followed in the whole tree, ignored or not.
+    fn follow(&self, path: &str, sent: &mut Vec<String>, depth: u32) -> Result<(), BuildError> {
+        let mut current = String::new();
+        let mut rest = path;
+        while !rest.is_empty() {
+            let (name, after) = rest.split_once('/').unwrap_or((rest, ""));
+            current = join(&current, name);
+            rest = after;
+            let targets = self.links_at(&current)?;
+            if targets.is_empty() {
+                continue;
+            }
+            if sent.contains(&current) || depth > 255 {
+                return Ok(());
+            }
+            sent.push(current);
+            for target in targets {
+                let target = clean(&format!("/{target}/{rest}"));
+                if target == "/" {
+                    continue;
+                }
+                self.follow(&target[1..], sent, depth + 1)?;
+            }
+            return Ok(());
+        }
+        if !sent.contains(&current) {
+            sent.push(current);
+        }
+        Ok(())
+    }
+
+    /// The targets, from the root, of the symlinks that `path` (its last name may be a pattern) names.
+    fn links_at(&self, path: &str) -> Result<Vec<String>, BuildError> {
+        let (dir, name) = split(path);
+        let target = |target: &str| if target.starts_with('/') { target.to_owned() } else { join(dir, target) };
+        if !has_wildcards(name) {
+            return Ok(match self.tree.node(path)? {
+                Some(Node::Link { target: text }) => vec![target(&text)],
+                _ => Vec::new(),
+            });
+        }
+        if has_wildcards(dir) {
+            // A pattern as a directory is looked up as it is written, and is not there.
+            return Ok(Vec::new());
+        }
+        let mut targets = Vec::new();
+        for (entry, node) in self.tree.list(dir)? {
+            if let Node::Link { target: text } = node
+                && matches(name, &entry).unwrap_or(false)
+            {
+                targets.push(target(&text));
+            }
+        }
+        Ok(targets)
+    }
+
+    fn ignored(&self, path: &str, is_dir: bool) -> Result<bool, BuildError> {
+        if self.ignore.is_empty() || path.is_empty() {
+            return Ok(false);
+        }
+        if is_dir {
+            return Ok(self.dir_state(path)?.0);
+        }
+        let (parent, _) = split(path);
+        let failed = |message| BuildError::Fails { line: self.line, message };
+        if parent.is_empty() {
+            return self.ignore.matches(path, None).map_err(failed);
+        }
+        let parent = self.dir_state(parent)?.1;
+        self.ignore.matches(path, Some(&parent)).map_err(failed)
+    }
+
+    fn dir_state(&self, path: &str) -> Result<(bool, ParentMatch), BuildError> {
+        if let Some(known) = self.dirs.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let (parent, _) = split(path);
+        let parent = if parent.is_empty() { None } else { Some(self.dir_state(parent)?.1) };
+        let state = self
+            .ignore
+            .matches_dir(path, parent.as_ref())
+            .map_err(|message| BuildError::Fails { line: self.line, message })?;
+        self.dirs.borrow_mut().insert(path.to_owned(), state.clone());
+        Ok(state)
+    }
+
+    /// Whether the ignore file leaves anything below a directory that it hides.
+    fn shows_below(&self, dir: &str) -> Result<bool, BuildError> {
+        if !self.ignore.has_exceptions() || !self.ignore.reaches_below(dir, true) {
+            return Ok(false);
+        }
+        for (name, node) in self.tree.list(dir)? {
+            let path = join(dir, &name);
+            let is_dir = matches!(node, Node::Dir { .. });
+            if !self.ignored(&path, is_dir)? || (is_dir && self.shows_below(&path)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn visible(&self, path: &str, node: Node) -> Result<Option<Item>, BuildError> {
+        let is_dir = matches!(node, Node::Dir { .. });
+        if self.ignored(path, is_dir)? && !(is_dir && self.shows_below(path)?) {
+            return Ok(None);
+        }
+        Ok(Some(match node {
+            Node::File { mode } => {
+                let content = Content::Context(path.to_owned());
+                Item::File(File { content, mode: mode & 0o7777, owner: Some(0), inode: None })
+            }
+            Node::Dir { mode } => Item::Dir(mode & 0o7777, Some(0), None),
+            Node::Link { target } => Item::Link(target.into()),
+            Node::Submodule { commit } => Item::Unknown(Mystery {
+                line: self.line,
+                reason: format!("{path} is a git submodule (at {}); its files are not in this tree", commit.short())
+                    .into(),
+            }),
+        }))
+    }
+
+    /// Whether anything that the client sends lies in `dir`.
+    fn sends_below(&self, dir: &str, sent: &Patterns) -> Result<bool, BuildError> {
+        if !sent.reaches_below(dir, false) {
+            return Ok(false);
+        }
+        for (name, item) in self.list(dir)? {
+            let path = join(dir, &name);
+            if sent.matches(&path, None).map_err(|message| BuildError::Fails { line: self.line, message })? {
+                return Ok(true);
+            }
+            if matches!(item, Item::Dir(..)) && self.sends_below(&path, sent)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Source for Context<'_> {
+    fn item(&self, path: &str) -> Result<Option<Item>, BuildError> {
+        if path.is_empty() {
+            return Ok(Some(Item::Dir(0o755, Some(0), None)));
+        }
+        match self.tree.node(path)? {
+            Some(node) => self.visible(path, node),
+            None => Ok(None),
+        }
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<(String, Item)>, BuildError> {
+        let mut items = Vec::new();
+        for (name, node) in self.tree.list(path)? {
+            if let Some(item) = self.visible(&join(path, &name), node)? {
+                items.push((name, item));
+            }
+        }
+        Ok(items)
+    }
+
+    fn present(&self, path: &str) -> Result<bool, BuildError> {
+        if path.is_empty() {
+            return Ok(true);
+        }
+        if self.item(path)?.is_none() {
+            return Ok(false);
+        }
+        let Some(sent) = &self.sent else { return Ok(true) };
+        let named = sent.matches(path, None).map_err(|message| BuildError::Fails { line: self.line, message })?;
+        Ok(named || self.sends_below(path, sent)?)
+    }
+}
+
+/// The files of a stage as a source, and whether it stands on an image that nobody has looked into.
+pub(super) struct StageFiles<'a> {
+    pub files: &'a Files,
+    pub foreign: Option<Mystery>,
+}
+
+impl Source for StageFiles<'_> {
+    fn item(&self, path: &str) -> Result<Option<Item>, BuildError> {
+        let names: Vec<&str> = names_of(path).collect();
+        Ok(match self.files.find(&names) {
+            Found::Root(dir) => Some(Item::Dir(dir.mode, dir.owner, self.foreign.clone().or_else(|| dir.open.clone()))),
+            Found::Entry(entry) => Some(self.entry(&entry.node)),
+            Found::Missing => self.foreign.clone().map(Item::Unknown),
+            Found::NotDir => None,
+            Found::Unknown(mystery) | Found::Unlisted(mystery) => Some(Item::Unknown(mystery.clone())),
+        })
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<(String, Item)>, BuildError> {
+        let names: Vec<&str> = names_of(path).collect();
+        let Some(dir) = self.files.dir(&names) else { return Ok(Vec::new()) };
+        Ok(dir.children.iter().map(|(name, entry)| (name.clone(), self.entry(&entry.node))).collect())
+    }
+}
+
+impl StageFiles<'_> {
+    fn entry(&self, node: &StageNode) -> Item {
+        match node {
+            StageNode::File(file) => Item::File(file.clone()),
+            StageNode::Dir(dir) => Item::Dir(dir.mode, dir.owner, dir.open.clone().or_else(|| self.foreign.clone())),
+            StageNode::Link(target) => Item::Link(target.clone()),
+            StageNode::Unknown(mystery) => Item::Unknown(mystery.clone()),
+        }
+    }
+}
+
+/// Follows the symlinks of a path in a source, the last one's too when `last`.
+pub(super) fn follow(source: &dyn Source, path: &str, last: bool) -> Result<Followed, BuildError> {
+    let mut todo: Vec<String> = names_of(path).rev().map(str::to_owned).collect();
+    let mut at = String::new();
+    let mut links = 0;
+    while let Some(name) = todo.pop() {
+        if name == ".." {
+            at = split(&at).0.to_owned();
+            continue;
+        }
+        let next = join(&at, &name);
+        match source.item(&next)? {
+            Some(Item::Link(target)) if last || !todo.is_empty() => {
+                links += 1;
+                if links > 255 {
+                    return Ok(Followed::Missing);
+                }
+                if target.starts_with('/') {
+                    at.clear();
+                }
+                todo.extend(names_of(&target).rev().map(str::to_owned));
+            }
+            Some(Item::Unknown(mystery)) => return Ok(Followed::Unknown(mystery)),
+            Some(_) => at = next,
+            None => return Ok(Followed::Missing),
+        }
+    }
+    Ok(match source.item(&at)? {
+        Some(Item::Unknown(mystery)) => Followed::Unknown(mystery),
+        Some(item) => Followed::There(at, item),
+        None => Followed::Missing,
+    })
+}
+
+/// Where a path leads.
+pub(super) enum Followed {
+    There(String, Item),
+    Missing,
+    Unknown(Mystery),
+}

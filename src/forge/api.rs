@@ -1,0 +1,241 @@
+//! A forge's REST API: addresses, pages, one request at a time.
+//!
+//! [`Api`] drives the program's client through octocrab, which is transport and authorization here and nothing else. The
+//! traps this part handles:
+//!
+//! - octocrab's typed models refuse Gitea's answers *after* the write has happened: every answer is read as bytes into
+//!   types of our own (`wire`).
+//! - octocrab's default stack repeats a failed POST at once and follows a 301 as a GET. Neither feature is compiled in,
+//!   and the stack is put together here from the connector up; repeating is the controller's business.
+//! - Its time-outs are for single reads, so a server that drips a byte a second holds a call for ever: the client's
+//!   total time-out ends it. Its bodies have no limit: [`ANSWER_LIMIT`] holds after decompression.
+//! - It takes a URL whose path begins like the base's path for already complete: every request carries its full address.
+//! - It must be built inside a Tokio runtime, and says so by a panic: [`Api::new`] answers an error instead.
+//! - A token goes to the configured host only: addresses are made from the configured base, never from an answer.
+
+use ::http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use octocrab::service::middleware::{
+    auth_header::AuthHeaderLayer, extra_headers::ExtraHeadersLayer, reqwest_connector::ReqwestConnector,
+};
+use octocrab::{AuthState, Octocrab, OctocrabBuilder};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::answer::Answer;
+use super::http::{ANSWER_LIMIT, ConnectError, root_cause};
+use super::{ForgeError, RepoName};
+
+/// How many pages of one list are read before it is called endless.
+const PAGE_LIMIT: u32 = 200;
+
+/// What differs between the forges' APIs below the level of single calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// Before the token in `Authorization`.
+    pub scheme: &'static str,
+    /// What `Accept` says.
+    pub accept: &'static str,
+    /// A header that every request carries.
+    pub extra: Option<(&'static str, &'static str)>,
+    /// The query key for the size of a page.
+    pub page_key: &'static str,
+    /// The largest page that the forge gives.
+    pub page_size: usize,
+}
+
+/// One forge's REST API: addresses below one base, one token.
+pub(super) struct Api {
+    octocrab: Octocrab,
+    base: Url,
+    token: Option<SecretString>,
+    dialect: Dialect,
+}
+
+/// Where an API call goes, and how errors name it.
+pub(super) struct Call {
+    uri: Uri,
+    /// Method and URL without its query.
+    pub what: String,
+}
+
+impl Api {
+    /// `base` is the API's root. Must be called inside a Tokio runtime.
+    pub fn new(
+        forge: &str,
+        base: Url,
+        token: Option<SecretString>,
+        dialect: Dialect,
+        client: reqwest::Client,
+    ) -> Result<Self, ConnectError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(ConnectError::NoRuntime);
+        }
+        let authorization = match &token {
+            None => None,
+            Some(token) => {
+                let mut value = HeaderValue::try_from(format!("{} {}", dialect.scheme, token.expose_secret()))
+                    .map_err(|_| ConnectError::Token { forge: forge.to_owned() })?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        let mut headers = vec![(header::ACCEPT, HeaderValue::from_static(dialect.accept))];
+        if let Some((name, value)) = dialect.extra {
+            headers.push((HeaderName::from_static(name), HeaderValue::from_static(value)));
+        }
+        let address: Uri = base.as_str().parse().map_err(|_| ConnectError::Url {
+            forge: forge.to_owned(),
+            url: base.to_string(),
+            why: "is no address for HTTP",
+        })?;
+        // Not `build_with_reqwest`: its stack always says `User-Agent: octocrab` and logs every 5xx as an error of the
+        // program. The auth layer adds the token to requests for the base's host only.
+        let Ok(octocrab) = OctocrabBuilder::new_empty()
+            .with_service(ReqwestConnector::new(client))
+            .with_layer(&ExtraHeadersLayer::new(headers.into()))
+            .with_layer(&AuthHeaderLayer::new(authorization, address.clone(), address))
+            .with_auth(AuthState::None)
+            .build();
+        Ok(Self { octocrab, base, token, dialect })
+    }
+
+    /// The token, for git.
+    pub fn token(&self) -> Option<&SecretString> {
+        self.token.as_ref()
+    }
+
+    /// An address below the base. Segments are percent-encoded; none may come from an outsider unless it is known not
+    /// to be `.` or `..`.
+    pub fn call(&self, method: &Method, segments: &[&str], query: &[(&str, &str)]) -> Result<Call, ForgeError> {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        let what = format!("{method} {url}");
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        match url.as_str().parse() {
+            Ok(uri) => Ok(Call { uri, what }),
+            Err(_) => Err(ForgeError::Refused { what, status: 0, message: "is no valid address".to_owned() }),
+        }
+    }
+
+    /// The segments of a repository's address.
+    pub fn repo<'a>(&self, repo: &'a RepoName, rest: &[&'a str]) -> Result<Vec<&'a str>, ForgeError> {
+        let (owner, name) = repo
+            .parts()
+            .ok_or_else(|| ForgeError::NotFound { what: format!("`{}` is not `owner/name`", repo.0.escape_debug()) })?;
+        Ok(["repos", owner, name].into_iter().chain(rest.iter().copied()).collect())
+    }
+
+    /// One GET. Every answer comes back, whatever its status.
+    pub async fn get(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Answer, ForgeError> {
+        let call = self.call(&Method::GET, segments, query)?;
+        self.send(Method::GET, call, None).await
+    }
+
+    /// One POST, sent once. Every answer comes back, whatever its status.
+    pub async fn post(&self, segments: &[&str], body: &impl Serialize) -> Result<Answer, ForgeError> {
+        let call = self.call(&Method::POST, segments, &[])?;
+        let body = serde_json::to_vec(body).map_err(|error| ForgeError::Refused {
+            what: call.what.clone(),
+            status: 0,
+            message: error.to_string(),
+        })?;
+        self.send(Method::POST, call, Some(body)).await
+    }
+
+    /// One GET that must succeed, read as `T`.
+    pub async fn read<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, ForgeError> {
+        self.get(segments, &[]).await?.success()?.json()
+    }
+
+    /// The pages of a list, one after the other.
+    pub fn pages<'a>(&'a self, segments: &'a [&'a str], query: &'a [(&'a str, &'a str)]) -> Pages<'a> {
+        Pages { api: self, segments, query, page: 1, seen: 0, done: false }
+    }
+
+    async fn send(&self, method: Method, call: Call, body: Option<Vec<u8>>) -> Result<Answer, ForgeError> {
+        let Call { uri, what } = call;
+        let transient = |message| ForgeError::Transient { what: what.clone(), message };
+        let mut request = Request::builder().method(method).uri(uri.clone());
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(body.unwrap_or_default()).map_err(|error| ForgeError::Refused {
+            what: what.clone(),
+            status: 0,
+            message: error.to_string(),
+        })?;
+        let response = self.octocrab.execute(request).await.map_err(|error| transient(root_cause(&error)))?;
+        let (parts, body) = response.into_parts();
+        let body = match Limited::new(body, ANSWER_LIMIT).collect().await {
+            Ok(whole) => whole.to_bytes().to_vec(),
+            Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+                return Err(ForgeError::Refused {
+                    what,
+                    status: parts.status.as_u16(),
+                    message: format!("the answer is larger than {} MiB", ANSWER_LIMIT / (1024 * 1024)),
+                });
+            }
+            Err(error) => return Err(transient(format!("the answer broke off: {}", root_cause(error.as_ref())))),
+        };
+        let secret = self.token.clone();
+        Ok(Answer { status: parts.status, headers: parts.headers, body, what, uri, secret })
+    }
+}
+
+/// One list, page by page; see [`Pages::next`].
+pub(super) struct Pages<'a> {
+    api: &'a Api,
+    segments: &'a [&'a str],
+    query: &'a [(&'a str, &'a str)],
+    page: u32,
+    seen: usize,
+    done: bool,
+}
+
+impl Pages<'_> {
+    /// The items of the next page without the null ones; `None` after the last.
+    ///
+    /// Pages are counted, never followed by their `Link` header: Gitea makes that from its configured root, which may
+    /// be another host than the one that may have the token. The last page is an empty one, or the one that reaches
+    /// `X-Total-Count`, or, without that header, the first that is not full. "Not full" alone would lose items on a
+    /// Gitea whose `MAX_RESPONSE_ITEMS` is smaller than the page that was asked for.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<Vec<T>>, ForgeError> {
+        if self.done {
+            return Ok(None);
+        }
+        let (size, page) = (self.api.dialect.page_size.to_string(), self.page.to_string());
+        let mut query = self.query.to_vec();
+        query.extend([(self.api.dialect.page_key, size.as_str()), ("page", page.as_str())]);
+        if self.page > PAGE_LIMIT {
+            let Call { what, .. } = self.api.call(&Method::GET, self.segments, &[])?;
+            let message = format!("the list does not end after {PAGE_LIMIT} pages");
+            return Err(ForgeError::Refused { what, status: 200, message });
+        }
+        let answer = self.api.get(self.segments, &query).await?.success()?;
+        let items: Vec<Option<T>> = answer.json::<Option<_>>()?.unwrap_or_default();
+        self.seen += items.len();
+        self.page += 1;
+        self.done = items.is_empty()
+            || match answer.header("x-total-count").and_then(|total| total.parse::<usize>().ok()) {
+                Some(total) => self.seen >= total,
+                None => items.len() < self.api.dialect.page_size,
+            };
+        Ok(Some(items.into_iter().flatten().collect()))
+    }
+
+    /// The items of all pages.
+    pub async fn all<T: DeserializeOwned>(mut self) -> Result<Vec<T>, ForgeError> {
+        let mut all = Vec::new();
+        while let Some(items) = self.next().await? {
+            all.extend(items);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,154 @@
+//! Globs as in `.gitignore`'s wildmatch, from the root: `*` and `?` stay within a name, `**` crosses directories, `[a-z]` and
+//! `[!a-z]` are classes, `\` makes the next character plain.
+//!
+//! A pattern without a slash means the root only. The trap: a chain of stars must not take exponential time, so a name is
+//! matched with one point to come back to, as wildmatch does.
+
+/// Whether `pattern` matches the whole of `path`. `dir/**` matches everything below `dir`, not `dir` itself.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    let pattern: Vec<&str> = pattern.split('/').collect();
+    let path: Vec<&str> = path.split('/').collect();
+    segments(&pattern, &path)
+}
+
+/// Whether any of the patterns matches.
+pub fn any(patterns: &[String], path: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, path))
+}
+
+/// Whether a pattern can only mean the one path that it spells.
+pub fn is_literal(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '[', '\\'])
+}
+
+fn segments(pattern: &[&str], path: &[&str]) -> bool {
+    // `reach[i]`: the patterns so far match the first `i` names. One row per pattern keeps it polynomial.
+    let mut reach = vec![false; path.len() + 1];
+    reach[0] = true;
+    for (index, segment) in pattern.iter().enumerate() {
+        let mut next = vec![false; path.len() + 1];
+        if *segment == "**" {
+            let last = index + 1 == pattern.len();
+            let mut open = false;
+            for (at, slot) in next.iter_mut().enumerate() {
+                // At the end `**` stands for at least one name: `dir/**` is what is in `dir`.
+                *slot = if last { open } else { open || reach[at] };
+                open |= reach[at];
+            }
+        } else {
+            for (at, name) in path.iter().enumerate() {
+                next[at + 1] = reach[at] && name_matches(segment, name);
+            }
+        }
+        reach = next;
+    }
+    reach[path.len()]
+}
+
+fn name_matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    loop {
+        if p < pattern.len() && pattern[p] == '*' {
+            back = Some((p + 1, n));
+            p += 1;
+            continue;
+        }
+        if n == name.len() && p == pattern.len() {
+            return true;
+        }
+        match one(&pattern, p, name.get(n).copied()) {
+            Some(next) => {
+                p = next;
+                n += 1;
+            }
+            None => match back {
+                Some((after_star, from)) if from < name.len() => {
+                    back = Some((after_star, from + 1));
+                    p = after_star;
+                    n = from + 1;
+                }
+                _ => return false,
+            },
+        }
+    }
+}
+
+/// Matches one character; the place in the pattern behind what matched it.
+fn one(pattern: &[char], at: usize, name: Option<char>) -> Option<usize> {
+    let name = name?;
+    match *pattern.get(at)? {
+        '?' => Some(at + 1),
+        '[' => class(pattern, at + 1, name),
+        '\\' => (*pattern.get(at + 1)? == name).then_some(at + 2),
+        plain => (plain == name).then_some(at + 1),
+    }
+}
+
+fn class(pattern: &[char], mut at: usize, name: char) -> Option<usize> {
+    let negated = matches!(pattern.get(at), Some('!' | '^'));
+    if negated {
+        at += 1;
+    }
+    let first = at;
+    let mut inside = false;
+    loop {
+        let low = match *pattern.get(at)? {
+            ']' if at > first => break,
+            '\\' => {
+                at += 1;
+                *pattern.get(at)?
+            }
+            other => other,
+        };
+        at += 1;
+        if pattern.get(at) == Some(&'-') && pattern.get(at + 1).is_some_and(|end| *end != ']') {
+            inside |= (low..=*pattern.get(at + 1)?).contains(&name);
+            at += 2;
+        } else {
+            inside |= low == name;
+        }
+    }
+    (inside != negated).then_some(at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_means_what_wildmatch_says() {
+        for (pattern, path, expected) in [
+            ("config.yaml", "config.yaml", true),
+            ("config.yaml", "a/config.yaml", false),
+            ("*.yaml", "mcp.yaml", true),
+            ("*.yaml", "a/mcp.yaml", false),
+            ("prompts/**", "prompts/a.md", true),
+            ("prompts/**", "prompts/a/b.md", true),
+            ("prompts/**", "prompts", false),
+            ("**/a.md", "a.md", true),
+            ("**/a.md", "x/y/a.md", true),
+            ("a/**/b", "a/b", true),
+            ("a/**/b", "a/x/y/b", true),
+            ("**", "anything/at/all", true),
+            ("release/*", "release/1.2", true),
+            ("release/*", "release/1/2", false),
+            ("[a-c]?.md", "b1.md", true),
+            ("[!a-c]?.md", "b1.md", false),
+            (r"a\*", "a*", true),
+            (r"a\*", "ab", false),
+            ("*a*b*c", "xxaxxbxxc", true),
+            ("[]]", "]", true),
+            ("[", "[", false),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} on {path}");
+        }
+    }
+
+    #[test]
+    fn a_chain_of_stars_takes_no_time() {
+        assert!(!matches(&"*a".repeat(40), &"a".repeat(200).replace("aa", "ab")));
+        assert!(!matches(&"**/".repeat(40), &"a/".repeat(400)));
+    }
+}

@@ -1,0 +1,210 @@
+//! JSON with line numbers and without forgiveness: what a pin is read from.
+//!
+//! A reader of its own because a pin needs three things together that a value tree does not keep: the line of a value,
+//! doubled keys (an error here: two readers may take different ones), and nothing after the end. It reads RFC 8259 and no
+//! more, under a budget of depth.
+
+/// A value and the line (1-based) where it begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    pub line: u32,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    Null,
+    Bool(bool),
+    /// As written.
+    Number(String),
+    Text(String),
+    List(Vec<Value>),
+    /// In the order of the file, doubled keys and all.
+    Object(Vec<(String, Value)>),
+}
+
+/// What is not JSON, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct Invalid {
+    pub line: u32,
+    pub what: String,
+}
+
+/// How deep lists and objects may lie in each other.
+const DEPTH: u32 = 128;
+
+/// Reads one value and nothing after it.
+pub fn parse(text: &str) -> Result<Value, Invalid> {
+    let mut reader = Reader { rest: text.trim_start_matches('\u{feff}'), line: 1, depth: 0 };
+    let value = reader.value()?;
+    reader.blank();
+    match reader.rest.chars().next() {
+        None => Ok(value),
+        Some(_) => Err(reader.wrong("text after the end of the JSON value; remove it")),
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    line: u32,
+    depth: u32,
+}
+
+impl<'a> Reader<'a> {
+    fn wrong(&self, what: &str) -> Invalid {
+        Invalid { line: self.line, what: what.to_owned() }
+    }
+
+    fn blank(&mut self) {
+        let trimmed = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        let skipped = &self.rest[..self.rest.len() - trimmed.len()];
+        self.line += u32::try_from(skipped.matches('\n').count()).unwrap_or(u32::MAX);
+        self.rest = trimmed;
+    }
+
+    fn take(&mut self, token: &str) -> bool {
+        match self.rest.strip_prefix(token) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn value(&mut self) -> Result<Value, Invalid> {
+        self.blank();
+        let line = self.line;
+        let kind = match self.rest.chars().next() {
+            None => return Err(self.wrong("the file ends where a value should begin")),
+            Some('{') => self.nested(Self::object)?,
+            Some('[') => self.nested(Self::list)?,
+            Some('"') => Kind::Text(self.text()?),
+            Some('-' | '0'..='9') => self.number()?,
+            Some(_) if self.take("null") => Kind::Null,
+            Some(_) if self.take("true") => Kind::Bool(true),
+            Some(_) if self.take("false") => Kind::Bool(false),
+            Some(other) => return Err(self.wrong(&format!("`{other}` does not begin a JSON value"))),
+        };
+        Ok(Value { line, kind })
+    }
+
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Kind, Invalid>) -> Result<Kind, Invalid> {
+        self.rest = &self.rest[1..];
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(self.wrong("lists and objects lie too deep in each other"));
+        }
+        let kind = read(self)?;
+        self.depth -= 1;
+        Ok(kind)
+    }
+
+    fn list(&mut self) -> Result<Kind, Invalid> {
+        let mut items = Vec::new();
+        self.blank();
+        if self.take("]") {
+            return Ok(Kind::List(items));
+        }
+        loop {
+            items.push(self.value()?);
+            self.blank();
+            if self.take("]") {
+                return Ok(Kind::List(items));
+            }
+            if !self.take(",") {
+                return Err(self.wrong("`,` or `]` is missing"));
+            }
+        }
+    }
+
+    fn object(&mut self) -> Result<Kind, Invalid> {
+        let mut members = Vec::new();
+        self.blank();
+        if self.take("}") {
+            return Ok(Kind::Object(members));
+        }
+        loop {
+            self.blank();
+            if !self.rest.starts_with('"') {
+                return Err(self.wrong("a key in double quotes is missing"));
+            }
+            let key = self.text()?;
+            self.blank();
+            if !self.take(":") {
+                return Err(self.wrong(&format!("`:` is missing after \"{key}\"")));
+            }
+            members.push((key, self.value()?));
+            self.blank();
+            if self.take("}") {
+                return Ok(Kind::Object(members));
+            }
+            if !self.take(",") {
+                return Err(self.wrong("`,` or `}` is missing"));
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<Kind, Invalid> {
+        let end = self.rest.find(|c: char| !matches!(c, '-' | '+' | '.' | 'e' | 'E' | '0'..='9')).unwrap_or(self.rest.len());
+        let (number, rest) = self.rest.split_at(end);
+        if serde_json::from_str::<serde_json::Number>(number).is_err() {
+            return Err(self.wrong(&format!("`{number}` is not a number")));
+        }
+        self.rest = rest;
+        Ok(Kind::Number(number.to_owned()))
+    }
+
+    /// Finds the closing quote; what is between is serde's to unescape.
+    fn text(&mut self) -> Result<String, Invalid> {
+        let bytes = self.rest.as_bytes();
+        let mut end = 1;
+        while let Some(byte) = bytes.get(end) {
+            match byte {
+                b'"' => {
+                    let (quoted, rest) = self.rest.split_at(end + 1);
+                    let text = serde_json::from_str(quoted).map_err(|_| self.wrong("a text with a wrong escape"))?;
+                    self.rest = rest;
+                    return Ok(text);
+                }
+                b'\\' => end += 2,
+                _ => end += 1,
+            }
+        }
+        Err(self.wrong("a text is not closed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_know_their_lines() {
+        let value = parse("{\n  \"a\": [1,\n    \"x\\n\"],\n  \"a\": null}\n").expect("JSON");
+        let Kind::Object(members) = value.kind else { panic!("an object") };
+        assert_eq!(members.len(), 2, "doubled keys are kept");
+        let Kind::List(items) = &members[0].1.kind else { panic!("a list") };
+        assert_eq!(items[1], Value { line: 3, kind: Kind::Text("x\n".into()) });
+        assert_eq!(members[1].1.line, 4);
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_line() {
+        for (text, line) in [
+            ("", 1),
+            ("{\n\"a\": 1,\n}", 3),
+            ("{}\n// Triggered by a bot", 2),
+            ("[1 2]", 1),
+            ("\"open", 1),
+            ("\"\\", 1),
+            ("{a: 1}", 1),
+            ("01", 1),
+            ("nul", 1),
+        ] {
+            assert_eq!(parse(text).expect_err(text).line, line, "{text}");
+        }
+        assert!(parse(&"[".repeat(100_000)).is_err());
+    }
+}

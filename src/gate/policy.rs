@@ -1,0 +1,223 @@
+//! From reports to one status (pure): what the words of a commit status are, and when they change by themselves.
+//!
+//! The verdict is the report's; an option never changes it. Options soften the *status*, and then the words say so:
+//! `advisory`, `stale = "notice"`, `grace`, what a pull request inherits. The description fits what every forge shows (the
+//! forge room cuts at 140 characters) and says nothing that would change while the verdict does not: no distance, no
+//! head of the other side.
+
+use std::collections::BTreeSet;
+
+use super::finding::{Finding, Kind, Severity};
+use super::verdict::Report;
+use crate::config::{Gate, Inherited, Place, Stale};
+
+/// What a commit is to a gate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Role {
+    /// Head of a gated branch of the consumer.
+    ConsumerBranch { branch: String },
+    /// Head of the source's branch, told about one gated branch of the consumer.
+    SourceBranch { consumer_branch: String },
+    /// An open pull request of the consumer onto `base`.
+    ConsumerPull { number: u64, base: String },
+    /// An open pull request of the source onto `base`, judged with one gated branch of the consumer.
+    SourcePull { number: u64, base: String, consumer_branch: String },
+}
+
+impl Role {
+    /// Whether it is a pull request: it answers for what it adds.
+    pub fn is_pull(&self) -> bool {
+        matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. })
+    }
+
+    fn is_source(&self) -> bool {
+        matches!(self, Self::SourceBranch { .. } | Self::SourcePull { .. })
+    }
+}
+
+/// What came of one gate's question about a commit.
+#[derive(Clone, Debug)]
+pub enum Outcome<'a> {
+    Judged(&'a Report),
+    /// It could not be judged; why, in a few words.
+    Not(&'a str),
+}
+
+/// One gate's say about a commit.
+#[derive(Clone, Debug)]
+pub struct Say<'a> {
+    pub gate: &'a Gate,
+    pub role: &'a Role,
+    pub outcome: Outcome<'a>,
+    /// When the oldest change of the source that is not adopted was first seen, Unix milliseconds.
+    pub stale_since: Option<i64>,
+}
+
+/// The state of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    Success,
+    Error,
+    Failure,
+}
+
+/// One status for one commit and context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub state: State,
+    /// Not cut yet: what matters most stands first.
+    pub description: String,
+    /// Unix milliseconds at which it changes by itself: a grace ends.
+    pub look_again: Option<i64>,
+}
+
+/// Makes one status of all that gates say about a commit. `now` is Unix milliseconds. Nothing said is an error: what no gate
+/// judged is never green.
+pub fn decide(says: &[Say<'_>], now: i64) -> Decision {
+    let voices: Vec<(Voice, &Gate)> = says.iter().map(|say| (voice(say, now), say.gate)).collect();
+    let look_again = voices.iter().filter_map(|(voice, _)| voice.until).min();
+    let Some(state) = voices.iter().map(|(voice, _)| voice.state).max() else {
+        return Decision { state: State::Error, description: "no gate judged this commit".into(), look_again: None };
+    };
+    let names = |wanted: Option<State>| -> BTreeSet<&str> {
+        let of_state = voices.iter().filter(|(voice, _)| wanted.is_none_or(|state| voice.state == state));
+        of_state.map(|(_, gate)| gate.name.as_str()).collect()
+    };
+    let (all, worst) = (names(None), names(Some(state)));
+    let mut of_worst = voices.iter().filter(|(voice, _)| voice.state == state);
+    let first = of_worst.clone().find(|(voice, _)| voice.softened).or_else(|| of_worst.next());
+    let words = first.map_or("", |(voice, _)| voice.words.as_str());
+    let name = first.map_or("", |(_, gate)| gate.name.as_str());
+    let description = match (all.len(), state) {
+        (0 | 1, _) => words.to_owned(),
+        (total, State::Success) if words == IN_SYNC => format!("all {total} gates in sync"),
+        (_, State::Success) => format!("{name}: {words}"),
+        (total, State::Failure) => format!("{} of {total} gates drift: {name}: {words}", worst.len()),
+        (total, State::Error) => format!("{} of {total} gates undecided: {name}: {words}", worst.len()),
+    };
+    Decision { state, description, look_again }
+}
+
+const IN_SYNC: &str = "in sync";
+
+/// One gate's state and words.
+struct Voice {
+    state: State,
+    words: String,
+    /// Success in spite of a finding.
+    softened: bool,
+    until: Option<i64>,
+}
+
+fn voice(say: &Say<'_>, now: i64) -> Voice {
+    let plain = |state, words: String| Voice { state, words, softened: false, until: None };
+    let report = match &say.outcome {
+        Outcome::Judged(report) => report,
+        Outcome::Not(why) => return plain(State::Error, (*why).to_owned()),
+    };
+    let weigh = |inherited: bool| !inherited || say.gate.inherited == Inherited::Fail;
+    let findings: Vec<&Finding> =
+        report.findings.iter().filter(|finding| finding.severity == Severity::Error && weigh(finding.inherited)).collect();
+    let (stale, hard): (Vec<&Finding>, Vec<&Finding>) = findings.into_iter().partition(|finding| finding.kind == Kind::Stale);
+    let voice = if !hard.is_empty() {
+        plain(State::Failure, told(say, &hard, report))
+    } else if let Some(part) = report.undecided.iter().find(|part| weigh(part.inherited)) {
+        plain(State::Error, format!("undecided: {}: {}", part.path, part.reason))
+    } else if !stale.is_empty() {
+        of_stale(say, &stale, report, now)
+    } else if report.findings.iter().any(|finding| finding.inherited && finding.severity == Severity::Error)
+        || report.undecided.iter().any(|part| part.inherited)
+    {
+        Voice { softened: true, ..plain(State::Success, "no new drift; the base already drifts".into()) }
+    } else if say.role.is_pull() {
+        plain(State::Success, IN_SYNC.into())
+    } else {
+        plain(State::Success, IN_SYNC.into())
+    };
+    if say.gate.advisory && voice.state != State::Success {
+        return Voice { state: State::Success, words: format!("advisory: {}", voice.words), softened: true, until: None };
+    }
+    voice
+}
+
+fn of_stale(say: &Say<'_>, stale: &[&Finding], report: &Report, now: i64) -> Voice {
+    let words = told(say, stale, report);
+    if say.gate.stale == Stale::Notice {
+        return Voice { state: State::Success, words: format!("stale, as this gate allows: {words}"), softened: true, until: None };
+    }
+    let grace = i64::try_from(say.gate.grace.as_millis()).unwrap_or(i64::MAX);
+    let end = say.stale_since.map(|since| since.saturating_add(grace));
+    match end {
+        Some(end) if grace > 0 && now < end => {
+            let at = chrono::DateTime::from_timestamp_millis(end);
+            let at = at.map_or_else(String::new, |at| at.format(" until %Y-%m-%d %H:%M UTC").to_string());
+            Voice { state: State::Success, words: format!("in grace{at}: {words}"), softened: true, until: Some(end) }
+        }
+        _ => Voice { state: State::Failure, words, softened: false, until: None },
+    }
+}
+
+/// The findings in the words of the side that reads them.
+fn told(say: &Say<'_>, findings: &[&Finding], report: &Report) -> String {
+    let Some(first) = findings.first() else { return String::new() };
+    let what = short(first);
+    let more = match findings.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    match say.role {
+        Role::SourceBranch { consumer_branch } => {
+            let consumer = format!("{} {consumer_branch}", last_name(&say.gate.consumer.place));
+            if first.kind == Kind::Stale {
+                format!("not shipped: {consumer} still bakes the old {}{more}", first.path)
+            } else {
+                format!("{consumer}: {what}{more}")
+            }
+        }
+        role if role.is_source() => {
+            let consumer = last_name(&say.gate.consumer.place);
+            format!("{consumer} cannot take it: {what}{more}")
+        }
+        _ => {
+            let _ = report;
+            format!("{what}{more}")
+        }
+    }
+}
+
+/// A finding in a few words, with its path.
+pub fn short(finding: &Finding) -> String {
+    let path = &finding.path;
+    match finding.kind {
+        Kind::BuildFails => format!("the build fails: {}", finding.message),
+        Kind::NotBaked => format!("{path} is not baked: no COPY takes it"),
+        Kind::ContentDiffers => format!("{path} differs"),
+        Kind::WrongDestination => format!("{path} is baked at the wrong place"),
+        Kind::MissingInSource => format!("{path} is missing in the source"),
+        Kind::Empty => format!("{path} is empty"),
+        Kind::Unlisted => format!("{path} is neither identity nor ignored"),
+        Kind::ExtraAtDestination => format!("{path} is baked but not in the source"),
+        Kind::VendoredCopy => format!("{path} is baked from a copy, not from the source"),
+        Kind::SourceDirTracked => format!("{path} is tracked where the build puts the source"),
+        Kind::Stale => format!("{path} is stale: the pin lags behind the source"),
+        Kind::PinBackwards => format!("{path}: the pin moves back to an older commit"),
+        Kind::CopiesNothing
+        | Kind::PinMissing
+        | Kind::PinAmbiguous
+        | Kind::PinInvalid
+        | Kind::PinRequirement
+        | Kind::PinUnreachable
+        | Kind::PinUnmerged
+        | Kind::ConfigInvalid => finding.message.clone(),
+    }
+}
+
+/// The last name of a place: what people call the repository.
+fn last_name(place: &Place) -> &str {
+    match place {
+        Place::Forge { repo, .. } => repo.rsplit('/').next().unwrap_or(repo),
+        Place::Url(url) => url.trim_end_matches('/').trim_end_matches(".git").rsplit('/').next().unwrap_or(url),
+        Place::Here => "the consumer",
+    }
+}

@@ -1,0 +1,131 @@
+//! How commits stand to each other.
+//!
+//! The trap: a walk over a graph of which a part is missing. In a cache, a commit's parents may not be fetched yet: libgit2
+//! then fails to find them, which is [`TreeError::NotHere`] with the commits whose history to fetch. In a shallow clone a
+//! `shallow` file makes libgit2 believe that cut-off commits are roots: there only what is found counts, and what is not
+//! found is an error that says what to do.
+
+use git2::{Error, ErrorClass, ErrorCode, Oid, Repository, Sort};
+
+use super::objects::{ObjectDb, object_id};
+use crate::tree::{ObjectId, Objects, TreeError};
+
+/// How one commit stands to a branch's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The same commit.
+    Same,
+    /// An ancestor of the head; this many commits of the head's first-parent line are not in it.
+    Behind(u32),
+    /// A descendant of the head.
+    Ahead,
+    /// Neither.
+    Diverged,
+}
+
+impl ObjectDb {
+    /// Whether `ancestor` is `head` or one of its ancestors.
+    pub fn is_ancestor(&self, ancestor: &ObjectId, head: &ObjectId) -> Result<bool, TreeError> {
+        if ancestor == head {
+            return Ok(true);
+        }
+        let (old, new) = (self.oid(ancestor)?, self.oid(head)?);
+        let found = self.repository().graph_descendant_of(new, old);
+        match found.map_err(|error| self.absent(&error, &[ancestor, head]))? {
+            false if self.is_shallow() => Err(self.cut_off()),
+            found => Ok(found),
+        }
+    }
+
+    /// The best common ancestor of two commits (one of the best, where there are several, as `git merge-base` does); `None`
+    /// when they have no history in common.
+    pub fn merge_base(&self, one: &ObjectId, other: &ObjectId) -> Result<Option<ObjectId>, TreeError> {
+        if one == other {
+            return Ok(Some(one.clone()));
+        }
+        let found = self.repository().merge_base(self.oid(one)?, self.oid(other)?);
+        match found {
+            Ok(base) => Ok(Some(object_id(base))),
+            Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Merge => {
+                if self.is_shallow() { Err(self.cut_off()) } else { Ok(None) }
+            }
+            Err(error) => Err(self.absent(&error, &[one, other])),
+        }
+    }
+
+    /// How many commits on the first-parent line of `head` are not `bound` or an ancestor of it: how many merges or direct
+    /// commits the branch has gone on since. `None` when `bound` is no ancestor of `head`.
+    pub fn behind_first_parent(&self, bound: &ObjectId, head: &ObjectId) -> Result<Option<u32>, TreeError> {
+        if !self.is_ancestor(bound, head)? {
+            return Ok(None);
+        }
+        let (old, new) = (self.oid(bound)?, self.oid(head)?);
+        let count = first_parents_since(&self.repository(), old, new);
+        count.map(Some).map_err(|error| self.absent(&error, &[bound, head]))
+    }
+
+    /// How `commit` stands to `head`.
+    pub fn standing(&self, commit: &ObjectId, head: &ObjectId) -> Result<Standing, TreeError> {
+        if commit == head {
+            return Ok(Standing::Same);
+        }
+        if let Some(steps) = self.behind_first_parent(commit, head)? {
+            return Ok(Standing::Behind(steps));
+        }
+        Ok(if self.is_ancestor(head, commit)? { Standing::Ahead } else { Standing::Diverged })
+    }
+
+    /// Whether every ancestor of `commit` is here. `known` are commits of which that is known already: the walk stops there.
+    pub fn has_history(&self, commit: &ObjectId, known: &[ObjectId]) -> Result<bool, TreeError> {
+        if known.contains(commit) {
+            return Ok(true);
+        }
+        if self.is_shallow() || !self.has(commit) {
+            return Ok(false);
+        }
+        let known = known.iter().filter(|known| self.has(known)).map(|known| self.oid(known));
+        let known = known.collect::<Result<Vec<_>, _>>()?;
+        match walk_all(&self.repository(), self.oid(commit)?, &known) {
+            Ok(()) => Ok(true),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(self.io(&error)),
+        }
+    }
+
+    fn absent(&self, error: &Error, commits: &[&ObjectId]) -> TreeError {
+        if is_absent(error) {
+            self.need(Objects::History(commits.iter().map(|commit| (*commit).clone()).collect()))
+        } else {
+            self.io(error)
+        }
+    }
+
+    fn cut_off(&self) -> TreeError {
+        let what = "the clone is shallow, so nobody can tell how its commits stand to each other: run `git fetch --unshallow` in it";
+        TreeError::Unfit { path: self.path().display().to_string(), what: what.to_owned() }
+    }
+}
+
+/// libgit2's walks lose the code "not found" on the way up; class and words stay.
+fn is_absent(error: &Error) -> bool {
+    error.class() == ErrorClass::Odb
+        && (error.code() == ErrorCode::NotFound || error.message().starts_with("object not found"))
+}
+
+fn first_parents_since(repository: &Repository, old: Oid, new: Oid) -> Result<u32, Error> {
+    let mut walk = repository.revwalk()?;
+    walk.set_sorting(Sort::TOPOLOGICAL)?;
+    walk.simplify_first_parent()?;
+    walk.push(new)?;
+    walk.hide(old)?;
+    walk.try_fold(0u32, |count, commit| commit.map(|_| count.saturating_add(1)))
+}
+
+fn walk_all(repository: &Repository, from: Oid, known: &[Oid]) -> Result<(), Error> {
+    let mut walk = repository.revwalk()?;
+    walk.push(from)?;
+    for commit in known {
+        walk.hide(*commit)?;
+    }
+    walk.try_for_each(|commit| commit.map(drop))
+}

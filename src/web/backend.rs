@@ -1,0 +1,213 @@
+//! The service behind the pages: turns what the controller knows into what pages are made of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::dashboard::{GateRow, HeadRow, Overview, Unsent};
+use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, unified};
+use super::{Accepted, Backend, Readiness, Unavailable};
+use crate::config::Quote;
+use crate::controller::plan::{Gated, RepoKey};
+use crate::controller::{Controller, Taken, pages};
+use crate::forge::State;
+use crate::forge::webhook::Delivery;
+use crate::gate::finding::{Finding, Kind};
+use crate::gate::policy::Role as GateRole;
+use crate::gate::{Report, Side};
+use crate::store::{StoreError, WantedRow};
+use crate::tree::ObjectId;
+
+/// Diffs on one page.
+const MOST_DIFFS: usize = 12;
+
+impl From<StoreError> for Unavailable {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[async_trait::async_trait]
+impl Backend for Controller {
+    async fn accept(&self, forge: &str, delivery: Delivery) -> Result<Accepted, Unavailable> {
+        Ok(match self.take(forge, delivery).await? {
+            Taken::Queued => Accepted::Queued,
+            Taken::Ignored => Accepted::Ignored,
+            Taken::UnknownRepository => Accepted::UnknownRepository,
+        })
+    }
+
+    async fn page(&self, id: &str) -> Result<Option<PageData>, Unavailable> {
+        let Some(page) = Controller::page(self, id).await? else { return Ok(None) };
+        let key = RepoKey { forge: page.row.forge.clone(), name: page.row.repository.clone() };
+        let Some(repo) = repo(self, &key) else { return Ok(None) };
+        let Some(sha) = ObjectId::parse(&page.row.sha) else { return Ok(None) };
+        let mut judgements = Vec::new();
+        for told in &page.told {
+            judgements.extend(judgement(self, &key, told).await);
+        }
+        let earlier = page.history.iter().skip(1).map(|row| Earlier {
+            at: time(row.decided_at),
+            state: state(&row.state),
+            description: row.description.clone(),
+        });
+        Ok(Some(PageData {
+            repo,
+            sha,
+            context: page.row.context.clone(),
+            state: state(&page.row.state),
+            description: page.row.description.clone(),
+            decided_at: time(page.row.decided_at),
+            head: page.row.head,
+            told: if page.row.is_told() { Told::Yes } else { Told::NotYet { trouble: page.row.trouble.clone() } },
+            judgements,
+            earlier: earlier.collect(),
+        }))
+    }
+
+    async fn overview(&self) -> Result<Overview, Unavailable> {
+        let wanted = self.heads_wanted().await?;
+        let gates = self.gates().iter().map(|gated| gate_row(self, gated, &wanted)).collect();
+        let unsent = wanted.iter().filter(|row| !row.is_told());
+        let unsent = unsent.filter_map(|row| {
+            Some(Unsent {
+                repo: row.repository.clone(),
+                sha: ObjectId::parse(&row.sha)?,
+                page: row.id.clone(),
+                state: state(&row.state),
+                decided_at: time(row.decided_at),
+                attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+                trouble: row.trouble.clone(),
+            })
+        });
+        let waiting = self.repository_rows().await?.iter().filter(|row| row.waiting).count();
+        Ok(Overview { gates, unsent: unsent.collect(), last_gap: None, waiting })
+    }
+
+    async fn ready(&self) -> Vec<Readiness> {
+        let mut all = Vec::new();
+        let mut say = |name: String, trouble: Option<String>| all.push(Readiness { name, trouble });
+        say("store".into(), self.check_store().await.err().map(|error| error.to_string()));
+        for row in self.repository_rows().await.unwrap_or_default() {
+            say(format!("read {}/{}", row.forge, row.name), row.unreadable_since.and(row.trouble));
+            let key = RepoKey { forge: row.forge, name: row.name };
+            let refused = self.view(&key).filter(|view| !view.repository.can_write);
+            say(format!("write {key}"), refused.map(|_| "the token may not write there: no status can be posted".into()));
+        }
+        all
+    }
+}
+
+fn repo(controller: &Controller, key: &RepoKey) -> Option<Repo> {
+    let private = controller.view(key).is_none_or(|view| view.repository.private);
+    Some(Repo::on(controller.forge(&key.forge)?, controller.name_now(key), private))
+}
+
+async fn judgement(controller: &Controller, key: &RepoKey, told: &pages::Told) -> Option<Judgement> {
+    let gated = &told.gated;
+    let (role, place) = match &told.role {
+        GateRole::ConsumerBranch { branch } => (Role::Branch(branch.clone()), Side::Consumer),
+        GateRole::SourceBranch { .. } => (Role::Branch(gated.gate.source.branch.clone()), Side::Source),
+        GateRole::ConsumerPull { number, base } => (pull(controller, key, *number, base), Side::Consumer),
+        GateRole::SourcePull { number, base, .. } => (pull(controller, key, *number, base), Side::Source),
+    };
+    let outcome = match &told.report {
+        Ok(report) => {
+            let diffs = diffs(controller, gated, report).await;
+            Outcome::Judged(Box::new(Judged { report: report.clone(), diffs }))
+        }
+        Err(why) => Outcome::Unreadable(why.clone()),
+    };
+    Some(Judgement {
+        gate: gated.gate.name.clone(),
+        role,
+        place,
+        consumer: repo(controller, &gated.consumer)?,
+        source: repo(controller, &gated.source)?,
+        quote: gated.gate.quote == Quote::Always,
+        outcome,
+    })
+}
+
+fn pull(controller: &Controller, key: &RepoKey, number: u64, base: &str) -> Role {
+    let view = controller.view(key);
+    let open = view.as_ref().and_then(|view| view.pulls.iter().find(|pull| pull.number == number));
+    Role::Pull { number, title: open.map(|pull| pull.title.clone()).unwrap_or_default(), onto: base.to_owned() }
+}
+
+async fn diffs(controller: &Controller, gated: &Gated, report: &Report) -> BTreeMap<usize, Diff> {
+    let mut diffs = BTreeMap::new();
+    for (index, finding) in report.findings.iter().enumerate() {
+        if diffs.len() == MOST_DIFFS {
+            break;
+        }
+        if let Some(diff) = diff(controller, gated, report, finding).await {
+            diffs.insert(index, diff);
+        }
+    }
+    diffs
+}
+
+async fn diff(controller: &Controller, gated: &Gated, report: &Report, finding: &Finding) -> Option<Diff> {
+    let source = |revision| controller.file(gated, Side::Source, revision, &finding.path);
+    match finding.kind {
+        Kind::Stale => {
+            let old = source(report.source.bound.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
+            let new = source(report.source.head.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
+            unified(("at the pin", &old), ("at the source's head", &new))
+        }
+        Kind::ContentDiffers => {
+            let commit = report.consumer.commit.as_ref()?;
+            let baked = controller.file(gated, Side::Consumer, commit, finding.baked.as_ref()?).await?;
+            let wanted = source(report.source.bound.as_ref().or(report.source.head.as_ref())?).await?;
+            unified(("in the image", &baked), ("in the source", &wanted))
+        }
+        _ => None,
+    }
+}
+
+fn gate_row(controller: &Controller, gated: &Gated, wanted: &[WantedRow]) -> GateRow {
+    let is_public = |key| controller.view(key).is_some_and(|view| !view.repository.private);
+    let mut heads = Vec::new();
+    for key in [&gated.consumer, &gated.source] {
+        let Some(view) = controller.view(key) else { continue };
+        for (branch, sha) in &view.heads {
+            let is_ours = |row: &&WantedRow| {
+                row.forge == key.forge && row.repository == key.name && row.sha == sha.as_str() && row.context == gated.gate.context
+            };
+            let gated_branch = if *key == gated.consumer { gated.gates_branch(branch) } else { *branch == gated.gate.source.branch };
+            let Some(row) = wanted.iter().find(is_ours).filter(|_| gated_branch) else { continue };
+            heads.push(HeadRow {
+                repo: view.repository.name.0.clone(),
+                branch: branch.clone(),
+                sha: sha.clone(),
+                page: row.id.clone(),
+                state: state(&row.state),
+                description: row.description.clone(),
+                decided_at: time(row.decided_at),
+            });
+        }
+    }
+    GateRow {
+        name: gated.gate.name.clone(),
+        context: gated.gate.context.clone(),
+        consumer: gated.consumer.name.clone(),
+        source: gated.source.name.clone(),
+        public: is_public(&gated.consumer) && is_public(&gated.source),
+        heads,
+    }
+}
+
+fn state(word: &str) -> State {
+    match word {
+        "success" => State::Success,
+        "failure" => State::Failure,
+        "pending" => State::Pending,
+        _ => State::Error,
+    }
+}
+
+fn time(milliseconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(milliseconds).unwrap_or_default()
+}
