@@ -27,4 +27,4 @@ pub mod metrics;
 pub mod snapshot;
 pub mod store;
 pub mod tree;
-// pub mod web;
+pub mod web;
