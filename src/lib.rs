@@ -20,9 +20,11 @@
 //! A test (`tests/architecture.rs`) reads the `use` paths and holds this table.
 
 pub mod config;
+pub mod controller;
 pub mod dockerfile;
 pub mod forge;
 pub mod gate;
+pub mod git;
 pub mod metrics;
 pub mod snapshot;
 pub mod store;

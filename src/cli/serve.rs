@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
@@ -12,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{DONE, FAILED, USAGE};
-use crate::config::Config;
-use crate::controller::{Connected, Controller, Options};
+use crate::config::{Config, Secret};
+use crate::controller::{Controller, Options};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::{forge, git, web};
@@ -68,7 +67,7 @@ pub fn start_log() {
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let listen = config.server.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
-    let service = Service::start(config, listener, Options::default()).await?;
+    let service = Service::start(config, listener, Options::default(), false).await?;
     tracing::info!("listening on http://{}", service.address());
     stop_signal().await?;
     tracing::info!("stopping");
@@ -98,38 +97,39 @@ pub struct Service {
 impl Service {
     /// Opens the store, connects to the forges and starts to listen and to look.
     ///
+    /// `open` shows everything to everyone: for the demo, on a loopback address.
+    ///
     /// # Errors
     /// The store cannot be opened or written, a secret is missing, a forge's address is none.
-    pub async fn start(config: &Config, listener: TcpListener, options: Options) -> anyhow::Result<Self> {
-        Self::start_open(config, listener, options, web::Access::of(config)?).await
-    }
-
-    /// As [`Service::start`], with a say in who may see what: the demo shows everything to everyone.
-    pub async fn start_open(
-        config: &Config,
-        listener: TcpListener,
-        options: Options,
-        access: web::Access,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config, listener: TcpListener, options: Options, open: bool) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the listener has no address")?;
         let store = Store::open(&config.store.url).await.with_context(|| format!("store.url {}", config.store.url))?;
         store.check().await.context("the store cannot be written")?;
         let link_secret = link_secret(config, &store).await?;
         let client = forge::http::client(forge::http::Timeouts::default())?;
-        let mut forges = BTreeMap::new();
+        let (mut forges, mut hooks) = (BTreeMap::new(), BTreeMap::new());
         for (name, forge) in &config.forges {
-            let token = forge.token.as_ref().map(crate::config::Secret::read).transpose()?;
+            let token = forge.token.as_ref().map(Secret::read).transpose()?;
             let api = forge::connect_with(forge, token, client.clone()).with_context(|| format!("forge.{name}"))?;
-            let webhook_secrets =
-                forge.webhook_secrets.iter().map(crate::config::Secret::read).collect::<Result<Vec<_>, _>>()?;
-            forges.insert(name.clone(), Connected { kind: forge.kind, api, webhook_secrets });
+            let secrets = forge.webhook_secrets.iter().map(Secret::read).collect::<Result<Vec<_>, _>>()?;
+            hooks.insert(name.clone(), web::HookForge { kind: forge.kind, secrets });
+            forges.insert(name.clone(), api);
         }
-        let caches = git::Caches::new(&caches_beside(&config.store.url), client)
+        let caches = git::Cache::new(&caches_beside(&config.store.url), client, git::Limits::default())
             .context("the folder for repository caches")?;
         let metrics = Metrics::new();
         let controller =
             Controller::new(config, forges, store.clone(), caches, metrics.clone(), link_secret.clone(), options).await?;
-        let router = web::router(Arc::clone(&controller), metrics, access, web::Limits::default());
+        let settings = web::Settings {
+            public_url: config.server.public_url.clone(),
+            forges: hooks,
+            admin_token: config.server.admin_token.as_ref().map(Secret::read).transpose()?,
+            session_secret: hex::encode(&link_secret).into(),
+            open,
+            limits: web::Limits::default(),
+            clock: chrono::Utc::now,
+        };
+        let router = web::router(controller.clone(), settings, metrics);
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(web::serve(listener, router, web::Limits::default(), shutdown.clone()));
         tasks.spawn(controller.run(shutdown.clone()));

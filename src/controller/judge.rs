@@ -14,7 +14,7 @@ use super::plan::{Gated, RepoKey};
 use super::{Controller, Trouble, keys, lock};
 use crate::forge::RepoName;
 use crate::gate::{self, Case, Relation, Report, Revision, Side, World};
-use crate::git::{self, FetchError};
+use crate::git::{self, GitError, Standing};
 use crate::tree::{Need, ObjectId, Objects, Tree, TreeError};
 
 /// How often an evaluation may come back for more objects. Each time it names all that it lacks at that point: the pin,
@@ -81,8 +81,8 @@ impl Controller {
     }
 
     async fn evaluate(&self, gated: &Gated, case: &Case) -> Result<Report, Trouble> {
-        let consumer = self.objects(&gated.consumer).await?;
-        let source = self.objects(&gated.source).await?;
+        let consumer = self.objects(&gated.consumer)?;
+        let source = self.objects(&gated.source)?;
         let absent = Arc::new(Mutex::new(Vec::new()));
         for _ in 0..ROUNDS {
             let world = Pair { consumer: consumer.clone(), source: source.clone(), absent: absent.clone() };
@@ -103,12 +103,16 @@ impl Controller {
 
     /// Brings what an evaluation lacks.
     async fn fetch(&self, gated: &Gated, need: &Need, absent: &Mutex<Vec<ObjectId>>) -> Result<(), Trouble> {
-        let repo = if *need.repository == *gated.consumer.to_string() { &gated.consumer } else { &gated.source };
-        let objects = self.objects(repo).await?;
+        let consumer = self.objects(&gated.consumer)?;
+        let (repo, objects) = if need.repository == *consumer.label() {
+            (&gated.consumer, consumer)
+        } else {
+            (&gated.source, self.objects(&gated.source)?)
+        };
         let remote = self.remote(repo, &self.current_name(repo)).await?;
         match objects.fetch(&remote, &need.objects).await {
             Ok(()) => Ok(()),
-            Err(FetchError::NotOurRef { .. }) => {
+            Err(GitError::NotOurRef { .. }) => {
                 // A head that the forge named a moment ago but does not serve yet: look again soon. Any other commit,
                 // asked and asked again, is not in that repository.
                 match &need.objects {
@@ -129,10 +133,11 @@ impl Controller {
         })
     }
 
-    pub(super) async fn objects(&self, repo: &RepoKey) -> Result<Arc<git::Repo>, Trouble> {
-        let id = self.known(repo).map_or(0, |known| known.id);
+    /// The object cache of a repository that was seen.
+    pub(super) fn objects(&self, repo: &RepoKey) -> Result<git::Repo, Trouble> {
+        let known = self.known(repo).ok_or_else(|| Trouble { why: format!("{repo} was not read yet"), passing: true })?;
         self.git
-            .open(&repo.to_string(), &repo.forge, id)
+            .repo(&repo.forge, known.id)
             .map_err(|error| Trouble { why: format!("the object cache of {repo}: {error}"), passing: true })
     }
 
@@ -152,7 +157,8 @@ impl Controller {
         let transient = |message: String| ForgeError::Transient { what: what(), message };
         let remote = self.remote(repo, name).await.map_err(|trouble| transient(trouble.why))?;
         let refs = self.git.ls_refs(&remote, &["refs/heads/"]).await.map_err(|error| match error {
-            FetchError::NotFound { .. } => ForgeError::NotFound { what: what() },
+            GitError::NotFound { .. } => ForgeError::NotFound { what: what() },
+            GitError::Moved { .. } => ForgeError::Moved { what: what() },
             error => transient(error.to_string()),
         })?;
         Ok(refs
@@ -164,8 +170,8 @@ impl Controller {
 
 /// Both repositories of a gate, as the engine sees them.
 struct Pair {
-    consumer: Arc<git::Repo>,
-    source: Arc<git::Repo>,
+    consumer: git::Repo,
+    source: git::Repo,
     /// Commits that the source was asked for twice and does not have.
     absent: Arc<Mutex<Vec<ObjectId>>>,
 }
@@ -197,20 +203,21 @@ impl World for Pair {
         if self.is_absent(revision) {
             return Ok(None);
         }
-        self.side(side).tree(commit(revision)?).map(Some)
+        Ok(Some(Arc::new(self.side(side).tree(commit(revision)?)?)))
     }
 
     fn relation(&self, side: Side, one: &Revision, head: &Revision) -> Result<Relation, TreeError> {
-        self.side(side).relation(commit(one)?, commit(head)?).map(|relation| match relation {
-            git::Relation::Same => Relation::Same,
-            git::Relation::Behind(steps) => Relation::Behind(steps),
-            git::Relation::Ahead => Relation::Ahead,
-            git::Relation::Diverged => Relation::Diverged,
+        let standing = self.side(side).objects().standing(commit(one)?, commit(head)?)?;
+        Ok(match standing {
+            Standing::Same => Relation::Same,
+            Standing::Behind(steps) => Relation::Behind(steps),
+            Standing::Ahead => Relation::Ahead,
+            Standing::Diverged => Relation::Diverged,
         })
     }
 
     fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
-        let base = self.side(side).merge_base(commit(one)?, commit(other)?)?;
+        let base = self.side(side).objects().merge_base(commit(one)?, commit(other)?)?;
         Ok(base.map(Revision::Commit))
     }
 }

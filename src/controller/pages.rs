@@ -102,9 +102,9 @@ impl Controller {
             Side::Consumer => &gated.consumer,
             Side::Source => &gated.source,
         };
-        let objects = self.objects(repo).await.ok()?;
+        let objects = self.objects(repo).ok()?;
         for _ in 0..FETCHES {
-            let (here, commit, path) = (Arc::clone(&objects), commit.clone(), path.to_owned());
+            let (here, commit, path) = (objects.clone(), commit.clone(), path.to_owned());
             let read = tokio::task::spawn_blocking(move || read_file(&here, &commit, &path)).await.ok()?;
             match read {
                 Ok(bytes) => return bytes,

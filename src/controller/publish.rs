@@ -28,7 +28,7 @@ impl Controller {
             if rows.is_empty() {
                 return Ok(());
             }
-            let mut sending = futures_util::stream::iter(rows.iter().map(|row| self.publish(row))).buffer_unordered(AT_ONCE);
+            let mut sending = futures_util::stream::iter(rows).map(|row| async move { self.publish(&row).await }).buffer_unordered(AT_ONCE);
             while let Some(result) = sending.next().await {
                 result?;
             }

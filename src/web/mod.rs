@@ -20,6 +20,7 @@
 //! that is cached by its address must not be shown to the next reader with what only the last one may see.
 
 mod auth;
+mod backend;
 mod bodies;
 pub mod dashboard;
 mod health;

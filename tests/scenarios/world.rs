@@ -204,7 +204,7 @@ destination = "/opt/molecule-platform-agent-template"
     pub async fn start(&mut self) {
         let config = Config::parse(&self.config(), "drift-gate.toml").expect("a configuration");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let service = Service::start(&config, listener, self.options).await.expect("the service starts");
+        let service = Service::start(&config, listener, self.options, false).await.expect("the service starts");
         self.relay.to(&format!("http://{}", service.address()));
         self.service = Some(service);
     }

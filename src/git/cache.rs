@@ -1,0 +1,350 @@
+//! The folders and what may be asked of them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use git2::{Repository, RepositoryInitOptions};
+use tokio::sync::Semaphore;
+
+use super::flight::Flights;
+use super::fold::{self, FolderLock};
+use super::pkt::Capabilities;
+use super::wire::{Wants, Wire};
+use super::{GitError, Limits, Remote};
+use crate::snapshot::{GitTree, ObjectDb, prepare};
+use crate::tree::{ObjectId, Objects, TreeError};
+
+/// How long a server's answer to "what can you?" holds.
+const CAPABILITIES: Duration = Duration::from_secs(600);
+
+/// How many commits of complete history are remembered, and how many of them are offered as `have`s.
+const MARKS: usize = 256;
+const HAVES: usize = 32;
+
+/// How many files one request asks for.
+const BLOBS: usize = 8_192;
+
+/// How often a lock that somebody else has is tried again.
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
+
+/// All repository caches of a service, below one folder.
+pub struct Cache {
+    root: PathBuf,
+    shared: Arc<Shared>,
+    repositories: Mutex<HashMap<(String, u64), Repo>>,
+}
+
+struct Shared {
+    client: reqwest::Client,
+    limits: Limits,
+    parallel: Semaphore,
+}
+
+/// The cache of one repository. Clones are the same cache.
+#[derive(Clone)]
+pub struct Repo(Arc<Inner>);
+
+struct Inner {
+    folder: PathBuf,
+    shared: Arc<Shared>,
+    objects: Arc<ObjectDb>,
+    flights: Flights<(String, Objects), Result<(), GitError>>,
+    capabilities: tokio::sync::Mutex<Option<(String, Instant, Capabilities)>>,
+    marks: Mutex<Vec<ObjectId>>,
+    folding: AtomicBool,
+}
+
+impl Cache {
+    /// The caches below `root`, which is made where it is missing. `client` must not follow redirects: they are answers
+    /// here ([`GitError::Moved`]), and following one would take the token to another address.
+    pub fn new(root: &Path, client: reqwest::Client, limits: Limits) -> Result<Self, GitError> {
+        prepare();
+        fs::create_dir_all(root).map_err(|error| storage(root, &error))?;
+        let parallel = Semaphore::new(limits.parallel.max(1));
+        let shared = Arc::new(Shared { client, limits, parallel });
+        Ok(Self { root: root.to_owned(), shared, repositories: Mutex::default() })
+    }
+
+    /// The cache of the repository with this `id` on the forge that the configuration calls `forge`: ids stay through
+    /// renames. Empty at first. What a [`crate::tree::Need`] calls it is [`Repo::label`].
+    ///
+    /// Opens a folder: a millisecond of disk at the first time.
+    pub fn repo(&self, forge: &str, id: u64) -> Result<Repo, GitError> {
+        let mut repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(repo) = repositories.get(&(forge.to_owned(), id)) {
+            return Ok(repo.clone());
+        }
+        let folder = self.root.join(file_name(forge)).join(format!("{id}.git"));
+        let repo = Repo::open(folder, &format!("{forge}/{id}"), self.shared.clone())?;
+        repositories.insert((forge.to_owned(), id), repo.clone());
+        Ok(repo)
+    }
+
+    /// The refs of a repository whose names begin with one of `prefixes` (all, without any), and what they point to: with
+    /// `refs/heads/` and `refs/pull/` every head there is, in one request. Never shared with others who ask: the answer is
+    /// newer than the question.
+    pub async fn ls_refs(&self, remote: &Remote, prefixes: &[&str]) -> Result<Vec<(String, ObjectId)>, GitError> {
+        Wire::new(&self.shared.client, &self.shared.limits, remote).ls_refs(prefixes).await
+    }
+}
+
+impl Repo {
+    fn open(folder: PathBuf, label: &str, shared: Arc<Shared>) -> Result<Self, GitError> {
+        let repository = Repository::open_bare(&folder).or_else(|_| {
+            // No template: hooks and excludes are of no use here.
+            let mut options = RepositoryInitOptions::new();
+            Repository::init_opts(&folder, options.bare(true).mkpath(true).external_template(false))
+        });
+        let repository = repository.map_err(|error| storage(&folder, error.message()))?;
+        fold::sweep(&folder).map_err(|error| storage(&folder, &error))?;
+        let marks = match fs::read_to_string(folder.join("history")) {
+            Ok(text) => text.lines().filter_map(ObjectId::parse).collect(),
+            Err(_) => Vec::new(),
+        };
+        Ok(Self(Arc::new(Inner {
+            folder,
+            shared,
+            objects: Arc::new(ObjectDb::new(repository, label)),
+            flights: Flights::default(),
+            capabilities: tokio::sync::Mutex::new(None),
+            marks: Mutex::new(marks),
+            folding: AtomicBool::new(false),
+        })))
+    }
+
+    /// What [`crate::tree::Need::repository`] says for this repository: `forge/id`.
+    pub fn label(&self) -> &Arc<str> {
+        self.0.objects.label()
+    }
+
+    /// What is here already, and the commit graph over it: [`ObjectDb::standing`], [`ObjectDb::merge_base`],
+    /// [`ObjectDb::is_ancestor`], [`ObjectDb::behind_first_parent`]. Reads the disk: for a thread that may block.
+    pub fn objects(&self) -> &Arc<ObjectDb> {
+        &self.0.objects
+    }
+
+    /// The tree of a commit, from what is here; [`TreeError::NotHere`] says what to [`Repo::fetch`].
+    pub fn tree(&self, commit: &ObjectId) -> Result<GitTree, TreeError> {
+        GitTree::new(self.0.objects.clone(), commit)
+    }
+
+    /// See [`Cache::ls_refs`].
+    pub async fn ls_refs(&self, remote: &Remote, prefixes: &[&str]) -> Result<Vec<(String, ObjectId)>, GitError> {
+        self.wire(remote).ls_refs(prefixes).await
+    }
+
+    /// Brings what a [`crate::tree::Need`] names, unless it is here: afterwards a read that needed it goes on. Equal calls
+    /// at the same time share one request.
+    ///
+    /// [`GitError::NotOurRef`] names the first object that the repository does not have.
+    pub async fn fetch(&self, remote: &Remote, objects: &Objects) -> Result<(), GitError> {
+        let key = (remote.url.clone(), objects.clone());
+        self.0.flights.share(key, || self.bring(remote, objects)).await
+    }
+
+    /// A commit with all its directories, without its parents and its files.
+    pub async fn fetch_commit(&self, remote: &Remote, commit: &ObjectId) -> Result<(), GitError> {
+        self.fetch(remote, &Objects::Commit(commit.clone())).await
+    }
+
+    /// The contents of files, in one request.
+    pub async fn fetch_blobs(&self, remote: &Remote, blobs: &[ObjectId]) -> Result<(), GitError> {
+        self.fetch(remote, &Objects::Blobs(blobs.to_vec())).await
+    }
+
+    /// All ancestors of these commits (the commits alone, where the server can): only those that are not here yet.
+    pub async fn fetch_history(&self, remote: &Remote, tips: &[ObjectId]) -> Result<(), GitError> {
+        self.fetch(remote, &Objects::History(tips.to_vec())).await
+    }
+
+    async fn bring(&self, remote: &Remote, objects: &Objects) -> Result<(), GitError> {
+        let missing = self.missing(objects).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let filter = self.capabilities(remote).await?.filter;
+        let marks = self.marks();
+        let size = match objects {
+            Objects::Commit(_) => {
+                let wants = Wants { wants: &missing, alone: true, filter: Some("blob:none"), ..Wants::default() };
+                self.receive(remote, &wants, filter).await?
+            }
+            Objects::Blobs(_) => {
+                let mut size = 0;
+                for wants in missing.chunks(BLOBS) {
+                    size += self.receive(remote, &Wants { wants, ..Wants::default() }, filter).await?;
+                }
+                size
+            }
+            Objects::History(_) => {
+                let haves = &marks[marks.len().saturating_sub(HAVES)..];
+                let wants = Wants { wants: &missing, haves, filter: Some("tree:0"), ..Wants::default() };
+                self.receive(remote, &wants, filter).await?
+            }
+        };
+        tracing::debug!(repository = %self.label(), ?objects, bytes = size, "fetched");
+        self.0.objects.refresh()?;
+        let missing = self.missing(objects).await?;
+        if let Some(id) = missing.first() {
+            let message = format!("the pack that was to bring {id} came without it, or without what belongs to it");
+            return Err(GitError::Refused { url: self.wire(remote).shown().to_owned(), message });
+        }
+        if let Objects::History(tips) = objects {
+            self.mark(tips)?;
+        }
+        self.fold_when_due();
+        Ok(())
+    }
+
+    /// What of `objects` is not here.
+    async fn missing(&self, objects: &Objects) -> Result<Vec<ObjectId>, GitError> {
+        let db = self.0.objects.clone();
+        let objects = objects.clone();
+        let marks = self.marks();
+        let look = move || -> Result<Vec<ObjectId>, TreeError> {
+            let look = || -> Result<Vec<ObjectId>, TreeError> {
+                match &objects {
+                    Objects::Commit(id) => Ok(if db.has_trees(id)? { Vec::new() } else { vec![id.clone()] }),
+                    Objects::Blobs(ids) => Ok(db.missing(ids)),
+                    Objects::History(tips) => {
+                        let mut missing = Vec::new();
+                        for tip in tips {
+                            if !db.has_history(tip, &marks)? && !missing.contains(tip) {
+                                missing.push(tip.clone());
+                            }
+                        }
+                        Ok(missing)
+                    }
+                }
+            };
+            if look()?.is_empty() {
+                return Ok(Vec::new());
+            }
+            // Another process may have brought it.
+            db.refresh()?;
+            look()
+        };
+        let found = tokio::task::spawn_blocking(look).await;
+        Ok(found.map_err(|error| storage(&self.0.folder, error))??)
+    }
+
+    async fn capabilities(&self, remote: &Remote) -> Result<Capabilities, GitError> {
+        // Held while asking: others wait for the same answer.
+        let mut known = self.0.capabilities.lock().await;
+        if let Some((url, at, found)) = &*known
+            && *url == remote.url
+            && at.elapsed() < CAPABILITIES
+        {
+            return Ok(found.clone());
+        }
+        let found = self.wire(remote).capabilities().await?;
+        *known = Some((remote.url.clone(), Instant::now(), found.clone()));
+        Ok(found)
+    }
+
+    async fn receive(&self, remote: &Remote, wants: &Wants<'_>, filter: bool) -> Result<u64, GitError> {
+        let shared = &self.0.shared;
+        let _turn = shared.parallel.acquire().await.map_err(|error| storage(&self.0.folder, error))?;
+        let _lock = self.lock_shared().await?;
+        let wire = self.wire(remote);
+        match wire.fetch(wants, filter, &self.0.folder).await {
+            // The forge may know the commit in a moment: hooks are sent before all of it is in place.
+            Err(GitError::NotOurRef { .. }) => {
+                tokio::time::sleep(shared.limits.ask_again).await;
+                wire.fetch(wants, filter, &self.0.folder).await
+            }
+            other => other,
+        }
+    }
+
+    async fn lock_shared(&self) -> Result<FolderLock, GitError> {
+        let deadline = Instant::now() + self.0.shared.limits.total;
+        loop {
+            match FolderLock::shared(&self.0.folder).map_err(|error| storage(&self.0.folder, &error))? {
+                Some(lock) => return Ok(lock),
+                None if Instant::now() > deadline => {
+                    return Err(storage(&self.0.folder, "another process has had its lock for too long"));
+                }
+                None => tokio::time::sleep(LOCK_AGAIN).await,
+            }
+        }
+    }
+
+    fn wire<'a>(&'a self, remote: &'a Remote) -> Wire<'a> {
+        Wire::new(&self.0.shared.client, &self.0.shared.limits, remote)
+    }
+
+    /// Commits whose whole history is here, the latest last.
+    fn marks(&self) -> Vec<ObjectId> {
+        self.0.marks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers that the history of these commits is here. Of two processes that write at once one wins: a mark that is
+    /// lost costs a larger pack, no more.
+    fn mark(&self, tips: &[ObjectId]) -> Result<(), GitError> {
+        let mut marks = self.0.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.retain(|mark| !tips.contains(mark));
+        marks.extend_from_slice(tips);
+        let surplus = marks.len().saturating_sub(MARKS);
+        marks.drain(..surplus);
+        let text: String = marks.iter().map(|mark| format!("{mark}\n")).collect();
+        let (file, new) =
+            (self.0.folder.join("history"), self.0.folder.join(format!("history.{}", std::process::id())));
+        fs::write(&new, text).and_then(|()| fs::rename(&new, &file)).map_err(|error| storage(&file, &error))
+    }
+
+    /// Folds small packs in the background, once there are too many of them.
+    fn fold_when_due(&self) {
+        let due = fold::small_packs(&self.0.folder).is_ok_and(|packs| packs.len() > self.0.shared.limits.small_packs);
+        if !due || self.0.folding.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let repo = self.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(message) = repo.fold() {
+                tracing::warn!(folder = %repo.0.folder.display(), message, "small packs could not be folded");
+            }
+            repo.0.folding.store(false, Ordering::SeqCst);
+        });
+    }
+
+    /// Folds now, unless somebody writes: then the next fetch tries again.
+    fn fold(&self) -> Result<(), String> {
+        let Some(_lock) = FolderLock::alone(&self.0.folder).map_err(|error| error.to_string())? else { return Ok(()) };
+        fold::fold(&self.0.folder)?;
+        self.0.objects.reopen().map_err(|error| error.to_string())
+    }
+}
+
+fn storage(path: &Path, error: impl ToString) -> GitError {
+    GitError::Storage { path: path.display().to_string(), message: error.to_string() }
+}
+
+/// A name from the configuration as the name of a folder: letters, digits, `-` and `_` stay.
+fn file_name(name: &str) -> String {
+    let mut safe = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+            safe.push(byte.into());
+        } else {
+            safe.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn names_of_forges_stay_below_the_caches_root() {
+        assert_eq!(file_name("main"), "main");
+        assert_eq!(file_name("../x"), "%2e%2e%2fx");
+        assert_ne!(file_name("a.b"), file_name("a-b"));
+    }
+}
