@@ -72,6 +72,10 @@ impl Controller {
         if let Some((repo, _)) = by_id {
             return Some(repo.clone());
         }
-        self.repositories.iter().filter(of_forge).find(|repo| repo.name.eq_ignore_ascii_case(&named.full_name.0)).cloned()
+        self.repositories
+            .iter()
+            .filter(of_forge)
+            .find(|repo| repo.name.eq_ignore_ascii_case(&named.full_name.0))
+            .cloned()
     }
 }

@@ -90,8 +90,15 @@ mod tests {
 
     #[test]
     fn quoted_later_or_other_text_is_no_command() {
-        for body in ["", "> /drift-gate check", "please\n/drift-gate check", "/drift-gate", "/drift-gate checkout", "/drift-gate check now", "`/drift-gate check`"]
-        {
+        for body in [
+            "",
+            "> /drift-gate check",
+            "please\n/drift-gate check",
+            "/drift-gate",
+            "/drift-gate checkout",
+            "/drift-gate check now",
+            "`/drift-gate check`",
+        ] {
             assert_eq!(parse(body), None, "{body:?}");
         }
     }

@@ -40,7 +40,11 @@ enum Answer {
     Verdict(Verdict),
     Impossible(String),
     /// Something could not be read, since then (Unix milliseconds).
-    Unreadable { why: String, since: i64, passing: bool },
+    Unreadable {
+        why: String,
+        since: i64,
+        passing: bool,
+    },
 }
 
 impl Controller {
@@ -106,7 +110,8 @@ impl Controller {
         }
 
         let decision = self.weigh(target, &answers).await?;
-        let judgements: Vec<Judgement> = target.asks.iter().zip(&answers).map(|(ask, answer)| self.judgement(ask, answer)).collect();
+        let judgements: Vec<Judgement> =
+            target.asks.iter().zip(&answers).map(|(ask, answer)| self.judgement(ask, answer)).collect();
         let judgements = serde_json::to_string(&judgements).unwrap_or_default();
         let state = match decision.state {
             policy::State::Success => State::Success,

@@ -94,7 +94,10 @@ impl Controller {
                 Ok(Err(error)) => return Err(Trouble { why: error.to_string(), passing: true }),
                 Err(panic) => {
                     tracing::error!(gate = gated.id, ?case, %panic, "the evaluation broke");
-                    return Err(Trouble { why: "the evaluation broke; this is a defect of drift-gate".into(), passing: false });
+                    return Err(Trouble {
+                        why: "the evaluation broke; this is a defect of drift-gate".into(),
+                        passing: false,
+                    });
                 }
             }
         }
@@ -135,7 +138,8 @@ impl Controller {
 
     /// The object cache of a repository that was seen.
     pub(super) fn objects(&self, repo: &RepoKey) -> Result<git::Repo, Trouble> {
-        let known = self.known(repo).ok_or_else(|| Trouble { why: format!("{repo} was not read yet"), passing: true })?;
+        let known =
+            self.known(repo).ok_or_else(|| Trouble { why: format!("{repo} was not read yet"), passing: true })?;
         self.git
             .repo(&repo.forge, known.id)
             .map_err(|error| Trouble { why: format!("the object cache of {repo}: {error}"), passing: true })
@@ -161,10 +165,7 @@ impl Controller {
             GitError::Moved { .. } => ForgeError::Moved { what: what() },
             error => transient(error.to_string()),
         })?;
-        Ok(refs
-            .into_iter()
-            .filter_map(|(name, id)| Some((name.strip_prefix("refs/heads/")?.to_owned(), id)))
-            .collect())
+        Ok(refs.into_iter().filter_map(|(name, id)| Some((name.strip_prefix("refs/heads/")?.to_owned(), id))).collect())
     }
 }
 

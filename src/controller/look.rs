@@ -24,8 +24,7 @@ impl Controller {
     /// Looks at everything that is due.
     pub(super) async fn look_due(&self) -> Result<(), StoreError> {
         let due = self.store.due(self.now()).await?;
-        let due: Vec<Due> =
-            due.into_iter().filter(|due| self.repositories.contains(&key(due))).collect();
+        let due: Vec<Due> = due.into_iter().filter(|due| self.repositories.contains(&key(due))).collect();
         if due.is_empty() {
             return Ok(());
         }
@@ -139,14 +138,20 @@ impl Controller {
     }
 
     async fn read_as(&self, repo: &RepoKey, name: &RepoName) -> Result<View, ForgeError> {
-        let api = self.api(&repo.forge).map_err(|trouble| ForgeError::Refused { what: repo.to_string(), status: 0, message: trouble.why })?;
+        let api = self.api(&repo.forge).map_err(|trouble| ForgeError::Refused {
+            what: repo.to_string(),
+            status: 0,
+            message: trouble.why,
+        })?;
         let (repository, pulls, heads) =
             tokio::join!(api.repository(name), api.open_pulls(name), self.branch_heads(repo, name));
         Ok(View { repository: repository?, pulls: pulls?, heads: heads? })
     }
 
     pub(super) fn api(&self, forge: &str) -> Result<&Arc<dyn crate::forge::Forge>, Trouble> {
-        self.forges.get(forge).ok_or_else(|| Trouble { why: format!("forge `{forge}` is not configured"), passing: false })
+        self.forges
+            .get(forge)
+            .ok_or_else(|| Trouble { why: format!("forge `{forge}` is not configured"), passing: false })
     }
 
     async fn stored_id(&self, repo: &RepoKey) -> Option<u64> {

@@ -154,7 +154,12 @@ impl Controller {
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let tasks = TaskTracker::new();
         let watched: Vec<String> = self.gates.iter().map(|gate| gate.id.clone()).collect();
-        tracing::info!(gates = watched.len(), repositories = self.repositories.len(), "watching {}", watched.join(", "));
+        tracing::info!(
+            gates = watched.len(),
+            repositories = self.repositories.len(),
+            "watching {}",
+            watched.join(", ")
+        );
         let me = self.clone();
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move { me.reconcile().await }));
         for step in [Step::Look, Step::Publish, Step::Commands] {

@@ -44,7 +44,9 @@ impl Controller {
             let Some(gated) = self.gates.iter().find(|gated| gated.id == judgement.gate) else { continue };
             let report = match &judgement.report {
                 Some(key) => match self.store.report(key).await? {
-                    Some(json) => serde_json::from_str(&json).map_err(|_| "the stored report cannot be read".to_owned()),
+                    Some(json) => {
+                        serde_json::from_str(&json).map_err(|_| "the stored report cannot be read".to_owned())
+                    }
                     None => Err("the report is not kept any more".to_owned()),
                 },
                 None => Err(judgement.why.unwrap_or_default()),

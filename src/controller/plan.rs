@@ -107,7 +107,10 @@ pub enum Question {
     /// The forge said something that leaves nothing to compare: a missing branch.
     Impossible(String),
     /// The other side cannot be read, since then (Unix milliseconds).
-    Unreadable { why: String, since: i64 },
+    Unreadable {
+        why: String,
+        since: i64,
+    },
 }
 
 /// The repositories whose heads' statuses the dirty ones may change, themselves included.
@@ -153,11 +156,9 @@ fn of_consumer(gated: &Gated, view: &View, source: Option<&Seen>) -> Vec<Found> 
         let role = Role::ConsumerPull { number: pull.number, base: pull.base_ref.clone() };
         let question = match view.heads.get(&pull.base_ref) {
             None => Question::Impossible(format!("its base branch {} does not exist", pull.base_ref)),
-            Some(base) => ask(&head, |source| Case::ConsumerPull {
-                head: commit(&pull.head_sha),
-                base: commit(base),
-                source,
-            }),
+            Some(base) => {
+                ask(&head, |source| Case::ConsumerPull { head: commit(&pull.head_sha), base: commit(base), source })
+            }
         };
         found.push((pull.head_sha.clone(), role, question));
     }

@@ -28,7 +28,9 @@ impl Controller {
             if rows.is_empty() {
                 return Ok(());
             }
-            let mut sending = futures_util::stream::iter(rows).map(|row| async move { self.publish(&row).await }).buffer_unordered(AT_ONCE);
+            let mut sending = futures_util::stream::iter(rows)
+                .map(|row| async move { self.publish(&row).await })
+                .buffer_unordered(AT_ONCE);
             while let Some(result) = sending.next().await {
                 result?;
             }
@@ -66,8 +68,11 @@ impl Controller {
 
     /// Whether a status had to be written.
     async fn send(&self, repo: &RepoKey, row: &WantedRow) -> Result<bool, ForgeError> {
-        let refused = |message: &str| ForgeError::Refused { what: row.id.clone(), status: 0, message: message.to_owned() };
-        let Some(api) = self.forges.get(&repo.forge) else { return Err(refused("its forge is not configured any more")) };
+        let refused =
+            |message: &str| ForgeError::Refused { what: row.id.clone(), status: 0, message: message.to_owned() };
+        let Some(api) = self.forges.get(&repo.forge) else {
+            return Err(refused("its forge is not configured any more"));
+        };
         let (Some(sha), Some(state)) = (ObjectId::parse(&row.sha), state(&row.state)) else {
             return Err(refused("the stored status cannot be read"));
         };

@@ -38,7 +38,8 @@ pub fn changed_by_checkout(tree: &dyn Tree, path: &str) -> Result<Option<String>
         }
     }
     let changes = CHANGING.iter().zip(set).find_map(|(name, value)| Some((name, value?)));
-    Ok(changes.map(|(name, value)| format!("`.gitattributes` gives it `{name}{value}`: a checkout may change its bytes")))
+    Ok(changes
+        .map(|(name, value)| format!("`.gitattributes` gives it `{name}{value}`: a checkout may change its bytes")))
 }
 
 fn apply(line: &str, path: &str, set: &mut [Option<String>]) {

@@ -75,7 +75,8 @@ pub fn read(binding: &Binding, tree: &dyn Tree) -> Result<Bound, TreeError> {
         Some(commit) => Ok(Bound::Pin { commit, cause: Cause { file: file.clone(), line: Some(value.line) } }),
         None => {
             let shown: String = pin.chars().take(60).collect();
-            let message = format!("{file}: the pin `{shown}` is not a full commit SHA (40 lower-case hexadecimal digits)");
+            let message =
+                format!("{file}: the pin `{shown}` is not a full commit SHA (40 lower-case hexadecimal digits)");
             nothing(Kind::PinInvalid, Some(value.line), message, pin_here)
         }
     }
@@ -118,7 +119,9 @@ fn find<'a>(root: &'a json::Value, path: &PinPath) -> Result<(&'a json::Value, O
                 value = items.get(*index).ok_or_else(|| missing(format!("item {index} in its list")))?;
             }
             (PinStep::Key(key), _) => return Err(missing(format!("key `{key}`"))),
-            (PinStep::Select { .. } | PinStep::Index(_), _) => return Err(missing("list where one is expected".into())),
+            (PinStep::Select { .. } | PinStep::Index(_), _) => {
+                return Err(missing("list where one is expected".into()));
+            }
         }
     }
     Ok((value, siblings))

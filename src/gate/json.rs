@@ -147,7 +147,8 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self) -> Result<Kind, Invalid> {
-        let end = self.rest.find(|c: char| !matches!(c, '-' | '+' | '.' | 'e' | 'E' | '0'..='9')).unwrap_or(self.rest.len());
+        let end =
+            self.rest.find(|c: char| !matches!(c, '-' | '+' | '.' | 'e' | 'E' | '0'..='9')).unwrap_or(self.rest.len());
         let (number, rest) = self.rest.split_at(end);
         if serde_json::from_str::<serde_json::Number>(number).is_err() {
             return Err(self.wrong(&format!("`{number}` is not a number")));

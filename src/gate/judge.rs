@@ -79,7 +79,8 @@ impl Judge<'_> {
 
     /// Would merging `head` into the consumer's `base` break it?
     fn consumer_pull(&mut self, head: &Revision, base: &Revision, source: &Revision) -> Result<(), TreeError> {
-        let (Some(merged), Some(base_tree)) = (self.merged(Side::Consumer, head, base)?, self.tree(Side::Consumer, base)?)
+        let (Some(merged), Some(base_tree)) =
+            (self.merged(Side::Consumer, head, base)?, self.tree(Side::Consumer, base)?)
         else {
             return Ok(());
         };
@@ -212,7 +213,10 @@ impl Judge<'_> {
                 self.out.assumptions.push(Assumption {
                     file: cause.file.clone(),
                     line: cause.line,
-                    text: format!("the pinned commit is on branch {} of {repo} (no history at hand)", self.gate.source.branch),
+                    text: format!(
+                        "the pinned commit is on branch {} of {repo} (no history at hand)",
+                        self.gate.source.branch
+                    ),
                 });
                 None
             }
@@ -256,7 +260,8 @@ impl Judge<'_> {
         let back = matches!(self.world.relation(Side::Source, &now, &before)?, Relation::Behind(_));
         if back && !changed(self.gate, &pinned.tree, &older)?.is_empty() {
             let file = &pinned.cause.file;
-            let message = format!("{file}: the pin moves back from {} to the older {}", base.short(), pinned.commit.short());
+            let message =
+                format!("{file}: the pin moves back from {} to the older {}", base.short(), pinned.commit.short());
             let fix = "pin the newer commit; a wanted roll-back is reverted in the source".to_owned();
             self.find(Kind::PinBackwards, &pinned.cause.clone(), pinned.commit.as_str(), message, fix);
         }
@@ -312,7 +317,12 @@ impl Judge<'_> {
 
     fn report(mut self, case: &Case) -> Report {
         self.out.findings.sort_by(|one, other| {
-            (one.severity, one.inherited, &one.path, one.kind).cmp(&(other.severity, other.inherited, &other.path, other.kind))
+            (one.severity, one.inherited, &one.path, one.kind).cmp(&(
+                other.severity,
+                other.inherited,
+                &other.path,
+                other.kind,
+            ))
         });
         self.out.undecided.sort_by(|one, other| (one.inherited, &one.path).cmp(&(other.inherited, &other.path)));
         let counts = |finding: &&Finding| finding.severity == Severity::Error && !finding.inherited;
@@ -398,7 +408,8 @@ fn changed(gate: &Gate, one: &Shared, other: &Shared) -> Result<Vec<String>, Tre
         let names: std::collections::BTreeSet<&String> = left.iter().chain(&right).map(|(name, _)| name).collect();
         for name in names {
             let path = join(&dir, name);
-            let at = |list: &[(String, Node)]| list.iter().find(|(entry, _)| entry == name).map(|(_, node)| node.clone());
+            let at =
+                |list: &[(String, Node)]| list.iter().find(|(entry, _)| entry == name).map(|(_, node)| node.clone());
             let pair = (at(&left), at(&right));
             let is_dir = |node: &Option<Node>| matches!(node, Some(Node::Dir { .. }));
             if is_dir(&pair.0) || is_dir(&pair.1) {
@@ -407,9 +418,8 @@ fn changed(gate: &Gate, one: &Shared, other: &Shared) -> Result<Vec<String>, Tre
             let same = match pair {
                 (Some(Node::Dir { .. }) | None, Some(Node::Dir { .. }) | None) => true,
                 (Some(Node::Submodule { commit: one }), Some(Node::Submodule { commit: other })) => one == other,
-                (Some(Node::File { .. }), Some(Node::File { .. })) | (Some(Node::Link { .. }), Some(Node::Link { .. })) => {
-                    one.blob_id(&path)? == other.blob_id(&path)?
-                }
+                (Some(Node::File { .. }), Some(Node::File { .. }))
+                | (Some(Node::Link { .. }), Some(Node::Link { .. })) => one.blob_id(&path)? == other.blob_id(&path)?,
                 _ => false,
             };
             if !same && !glob::any(&gate.ignore, &path) {
@@ -445,7 +455,9 @@ pub fn repo_name(place: &Place) -> String {
     match place {
         Place::Forge { repo, .. } => repo.clone(),
         Place::Url(url) => {
-            let path = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest.split_once('/').map_or(rest, |(_, path)| path));
+            let path = url
+                .split_once("://")
+                .map_or(url.as_str(), |(_, rest)| rest.split_once('/').map_or(rest, |(_, path)| path));
             path.trim_end_matches('/').trim_end_matches(".git").to_owned()
         }
         Place::Here => "this repository".to_owned(),

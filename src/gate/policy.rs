@@ -117,9 +117,13 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
         Outcome::Not(why) => return plain(State::Error, (*why).to_owned()),
     };
     let weigh = |inherited: bool| !inherited || say.gate.inherited == Inherited::Fail;
-    let findings: Vec<&Finding> =
-        report.findings.iter().filter(|finding| finding.severity == Severity::Error && weigh(finding.inherited)).collect();
-    let (stale, hard): (Vec<&Finding>, Vec<&Finding>) = findings.into_iter().partition(|finding| finding.kind == Kind::Stale);
+    let findings: Vec<&Finding> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error && weigh(finding.inherited))
+        .collect();
+    let (stale, hard): (Vec<&Finding>, Vec<&Finding>) =
+        findings.into_iter().partition(|finding| finding.kind == Kind::Stale);
     let voice = if !hard.is_empty() {
         plain(State::Failure, told(say, &hard, report))
     } else if let Some(part) = report.undecided.iter().find(|part| weigh(part.inherited)) {
@@ -136,7 +140,12 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
         plain(State::Success, IN_SYNC.into())
     };
     if say.gate.advisory && voice.state != State::Success {
-        return Voice { state: State::Success, words: format!("advisory: {}", voice.words), softened: true, until: None };
+        return Voice {
+            state: State::Success,
+            words: format!("advisory: {}", voice.words),
+            softened: true,
+            until: None,
+        };
     }
     voice
 }
@@ -144,7 +153,12 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
 fn of_stale(say: &Say<'_>, stale: &[&Finding], report: &Report, now: i64) -> Voice {
     let words = told(say, stale, report);
     if say.gate.stale == Stale::Notice {
-        return Voice { state: State::Success, words: format!("stale, as this gate allows: {words}"), softened: true, until: None };
+        return Voice {
+            state: State::Success,
+            words: format!("stale, as this gate allows: {words}"),
+            softened: true,
+            until: None,
+        };
     }
     let grace = i64::try_from(say.gate.grace.as_millis()).unwrap_or(i64::MAX);
     let end = say.stale_since.map(|since| since.saturating_add(grace));

@@ -93,7 +93,10 @@ impl Backend for Controller {
             say(format!("read {}/{}", row.forge, row.name), row.unreadable_since.and(row.trouble));
             let key = RepoKey { forge: row.forge, name: row.name };
             let refused = self.view(&key).filter(|view| !view.repository.can_write);
-            say(format!("write {key}"), refused.map(|_| "the token may not write there: no status can be posted".into()));
+            say(
+                format!("write {key}"),
+                refused.map(|_| "the token may not write there: no status can be posted".into()),
+            );
         }
         all
     }
@@ -174,9 +177,13 @@ fn gate_row(controller: &Controller, gated: &Gated, wanted: &[WantedRow]) -> Gat
         let Some(view) = controller.view(key) else { continue };
         for (branch, sha) in &view.heads {
             let is_ours = |row: &&WantedRow| {
-                row.forge == key.forge && row.repository == key.name && row.sha == sha.as_str() && row.context == gated.gate.context
+                row.forge == key.forge
+                    && row.repository == key.name
+                    && row.sha == sha.as_str()
+                    && row.context == gated.gate.context
             };
-            let gated_branch = if *key == gated.consumer { gated.gates_branch(branch) } else { *branch == gated.gate.source.branch };
+            let gated_branch =
+                if *key == gated.consumer { gated.gates_branch(branch) } else { *branch == gated.gate.source.branch };
             let Some(row) = wanted.iter().find(is_ours).filter(|_| gated_branch) else { continue };
             heads.push(HeadRow {
                 repo: view.repository.name.0.clone(),

@@ -90,12 +90,25 @@ impl Bodies {
                 let wait = Arc::clone(&self.large).acquire_many_owned(units(whole));
                 let permit = timeout_at(deadline, wait).await.map_err(|_| Refusal::Busy)?;
                 share = Some(permit.map_err(|_| Refusal::Busy)?);
-                bytes.reserve_exact(declared.map_or(0, |length| length.saturating_sub(bytes.len())));
+                bytes = roomy(&bytes, whole);
             }
             bytes.extend_from_slice(&data);
         }
         Ok(Held { bytes, _share: share })
     }
+}
+
+/// A copy of `begun` with room for `whole` bytes, so that it never grows: growing would hold the old and the new copy.
+///
+/// Large ones get more room than an allocator keeps when it is given back (32 MiB is the most that glibc's sliding
+/// threshold reaches): they are mapped and unmapped one by one. Else each thread's arena would keep the largest body that
+/// it ever held. Pages that are never written cost no memory.
+fn roomy(begun: &[u8], whole: usize) -> Vec<u8> {
+    const LARGE: usize = 1 << 20;
+    const ALWAYS_MAPPED: usize = 33 << 20;
+    let mut bytes = Vec::with_capacity(if whole > LARGE { whole.max(ALWAYS_MAPPED) } else { whole });
+    bytes.extend_from_slice(begun);
+    bytes
 }
 
 fn units(bytes: usize) -> u32 {

@@ -134,8 +134,8 @@ fn gate_section(gate: &GateRow, base: &str, now: DateTime<Utc>) -> Markup {
                     tbody {
                         @for head in &gate.heads {
                             tr {
-                                td { (plain(&head.repo)) " " b { (plain(&head.branch)) } " " code.soft { (head.sha.short()) } }
-                                td { a href={ (base) "/r/" (head.page) } { (render_state(head.state)) } }
+                                td { (plain(&head.repo)) " " b { (plain(&head.branch)) } " " a href={ (base) "/r/" (head.page) } { code { (head.sha.short()) } } }
+                                td { (render_state(head.state)) }
                                 td { (plain(&head.description)) }
                                 td.time { (ago(head.decided_at, now)) }
                             }
@@ -161,7 +161,7 @@ fn unsent(rows: &[Unsent], base: &str, now: DateTime<Utc>) -> Markup {
                             td.time { (ago(row.decided_at, now)) }
                             td {
                                 (row.trouble.as_deref().map_or("none yet".into(), plain))
-                                @if row.attempts > 0 { span.soft { " (" (counted(row.attempts, "try")) ")" } }
+                                @if row.attempts > 0 { span.soft { " (" (counted(row.attempts, "attempt")) ")" } }
                             }
                         }
                     }

@@ -44,6 +44,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::sensitive_headers::{SetSensitiveRequestHeadersLayer, SetSensitiveResponseHeadersLayer};
@@ -128,6 +129,8 @@ pub(crate) struct App {
     metrics: Metrics,
     settings: Settings,
     bodies: bodies::Bodies,
+    /// Pages being made: a diff may have to be fetched, and anybody may ask.
+    pages: Semaphore,
     keys: Option<auth::Keys>,
     /// The path of `public_url`, without trailing slash; mostly "".
     base: String,
@@ -139,6 +142,7 @@ type Shared = State<Arc<App>>;
 pub fn router(backend: Arc<dyn Backend>, settings: Settings, metrics: Metrics) -> Router {
     let app = Arc::new(App {
         bodies: bodies::Bodies::new(settings.limits),
+        pages: Semaphore::new(settings.limits.pages),
         keys: settings.admin_token.as_ref().and_then(|token| auth::Keys::new(token, &settings.session_secret)),
         base: base_path(&settings.public_url),
         backend,

@@ -37,6 +37,10 @@ pub struct Limits {
     pub small_body: usize,
     /// Bytes that all larger bodies together may hold; never less than `body_cap` in effect.
     pub large_bodies: usize,
+    /// Pages made at one time; anybody may ask for one, and making it may ask the forge for contents.
+    pub pages: usize,
+    /// For a page to be made, the wait for its turn included.
+    pub page_timeout: Duration,
     /// What a connection buffers of its input.
     pub read_buffer: usize,
 }
@@ -52,6 +56,8 @@ impl Default for Limits {
             body_cap: 25 << 20,
             small_body: 32 << 10,
             large_bodies: 25 << 20,
+            pages: 8,
+            page_timeout: Duration::from_secs(10),
             read_buffer: 32 << 10,
         }
     }

@@ -46,6 +46,7 @@ impl Backend for Desk {
     async fn page(&self, id: &str) -> Result<Option<page::PageData>, Unavailable> {
         match id {
             "dead" => panic!("a panic in a handler"),
+            "5105" => std::future::pending().await,
             "b0b0" => Err(Unavailable("locked".to_owned())),
             _ => Ok(None),
         }
@@ -455,6 +456,14 @@ async fn a_panic_is_an_answer_and_the_next_request_is_served() {
     let web = Web::start().await;
     assert_eq!(web.get("/r/dead").await.0.as_u16(), 500);
     assert_eq!(web.get("/healthz").await.0.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_page_whose_making_hangs_is_given_up_and_the_next_one_has_its_turn() {
+    let limits = Limits { pages: 1, page_timeout: Duration::from_millis(200), ..impatient() };
+    let web = Web::with(Desk::default(), limits, false).await;
+    assert_eq!(web.get("/r/5105").await.0.as_u16(), 503);
+    assert_eq!(web.get("/r/0123").await.0.as_u16(), 404);
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ const MOST_FILES: usize = 200_000;
 
 /// Judges one `bake` check of a consumer tree with a source tree.
 pub fn check(gate: &Gate, bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
-    let mut check = Check { gate, bake, source: source.as_ref(), out: Outcome::default(), dockerfile_id: String::new() };
+    let mut check =
+        Check { gate, bake, source: source.as_ref(), out: Outcome::default(), dockerfile_id: String::new() };
     let files = files_of(source.as_ref())?;
     check.classify(&files)?;
     check.tracked_source_dir(consumer.as_ref())?;
@@ -31,11 +32,8 @@ pub fn check(gate: &Gate, bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dy
         check.out.findings.push(Finding::new(Kind::MissingInSource, "identity", message, fix));
         return Ok(check.out);
     }
-    let whole: Arc<dyn Tree> = Arc::new(Mounted {
-        base: Arc::clone(consumer),
-        at: bake.source_dir.clone(),
-        mounted: Arc::clone(source),
-    });
+    let whole: Arc<dyn Tree> =
+        Arc::new(Mounted { base: Arc::clone(consumer), at: bake.source_dir.clone(), mounted: Arc::clone(source) });
     let context = Subtree { of: Arc::clone(&whole), at: bake.context.clone() };
     let Some(image) = check.build(whole.as_ref(), &context)? else { return Ok(check.out) };
     check.compare(&image, &context, &identity)?;
@@ -225,7 +223,8 @@ impl Check<'_> {
         if context.is_empty() {
             return path.to_owned();
         }
-        path.strip_prefix(context.as_str()).map_or_else(|| path.to_owned(), |rest| rest.trim_start_matches('/').to_owned())
+        path.strip_prefix(context.as_str())
+            .map_or_else(|| path.to_owned(), |rest| rest.trim_start_matches('/').to_owned())
     }
 
     fn not_there(&mut self, path: &str, destination: &str, elsewhere: Option<String>) {
@@ -239,7 +238,8 @@ impl Check<'_> {
             }
             None => {
                 let message = format!("no instruction bakes {path} to /{destination}");
-                let fix = format!("add to {}: COPY {}/{path} /{destination}", self.bake.dockerfile, self.bake.source_dir);
+                let fix =
+                    format!("add to {}: COPY {}/{path} /{destination}", self.bake.dockerfile, self.bake.source_dir);
                 self.find(Kind::NotBaked, path, cause, id, message, fix);
             }
         }
@@ -270,11 +270,16 @@ impl Check<'_> {
                 copied_from = from.map(|from| join(&self.bake.context, from));
                 match (id == wanted, from) {
                     (true, None) => return Ok(()),
-                    (true, Some(from)) => {
-                        (Kind::VendoredCopy, format!("{path} is baked from {from}, a copy in the consumer that only happens to be equal"))
+                    (true, Some(from)) => (
+                        Kind::VendoredCopy,
+                        format!("{path} is baked from {from}, a copy in the consumer that only happens to be equal"),
+                    ),
+                    (false, Some(from)) => {
+                        differs(format!("{path} is baked from {from} of the consumer, which differs from the source"))
                     }
-                    (false, Some(from)) => differs(format!("{path} is baked from {from} of the consumer, which differs from the source")),
-                    (false, None) => differs(format!("what is baked at /{} is not {path} of the source", self.destination(path))),
+                    (false, None) => {
+                        differs(format!("what is baked at /{} is not {path} of the source", self.destination(path)))
+                    }
                 }
             }
         };

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::*;
 use crate::forge::{RepoName, State};
-use crate::gate::finding::{Assumption, Cause, Finding, Kind, Severity, Undecided};
+use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
 use crate::gate::verdict::{BindingState, ConsumerSide, Report, SourceSide, Verdict};
 use crate::gate::{Revision, Side};
 use crate::tree::ObjectId;
@@ -39,16 +39,9 @@ fn now() -> DateTime<Utc> {
 }
 
 fn finding(kind: Kind, path: &str, file: &str) -> Finding {
-    Finding {
-        kind,
-        severity: Severity::Error,
-        path: path.to_owned(),
-        cause: Some(Cause { file: file.to_owned(), line: Some(16) }),
-        message: format!("the image's {path} is not what the source has"),
-        fix: format!("COPY {path} as well"),
-        inherited: false,
-        content: format!("{}:{}", id('7'), id('8')),
-    }
+    Finding::new(kind, path, format!("the image's {path} is not what the source has"), format!("COPY {path} as well"))
+        .at(Some(Cause { file: file.to_owned(), line: Some(16) }))
+        .of(format!("{}:{}", id('7'), id('8')))
 }
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
@@ -275,6 +268,14 @@ fn a_green_status_with_softened_drift_is_not_called_in_sync() {
     let page = html(data, Reader::Anyone);
     assert!(page.contains("Passes") && page.contains("advisory: 1 file is not baked"));
     assert!(!page.contains("In sync"), "{page}");
+}
+
+#[test]
+fn a_green_status_behind_which_nothing_was_compared_is_not_called_in_sync() {
+    let mut data = page_on_core(false);
+    data.state = State::Success;
+    data.judgements.clear();
+    assert!(!html(data, Reader::Anyone).contains("In sync"));
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub fn visible(data: PageData, reader: Reader) -> Shown {
     let mut roles: Vec<Linked> = Vec::new();
     let mut pull = None;
     for judgement in &data.judgements {
-        let role = Linked { text: role_words(&judgement.role), address: role_address(&data.repo, &judgement.role) };
+        let role = Linked { text: role_title(&judgement.role), address: role_address(&data.repo, &judgement.role) };
         if let Role::Pull { number, .. } = judgement.role {
             pull.get_or_insert(Linked { text: format!("#{number}"), address: role.address.clone() });
         }
@@ -123,10 +123,12 @@ pub fn visible(data: PageData, reader: Reader) -> Shown {
         // The forge's refusal may name what the token cannot see.
         Told::NotYet { trouble } => Some(trouble.filter(|_| reader == Reader::Operator)),
     };
-    let clean = data
-        .judgements
-        .iter()
-        .all(|one| matches!(&one.outcome, Outcome::Judged(judged) if judged.report.verdict == Verdict::InSync));
+    // Without a judgement nothing was compared: that is never "in sync".
+    let clean = !data.judgements.is_empty()
+        && data
+            .judgements
+            .iter()
+            .all(|one| matches!(&one.outcome, Outcome::Judged(judged) if judged.report.verdict == Verdict::InSync));
     Shown {
         commit: Linked { text: data.sha.short().to_owned(), address: Some(data.repo.addresses.commit(&data.sha)) },
         repo: data.repo.name.0,
@@ -148,8 +150,14 @@ pub fn visible(data: PageData, reader: Reader) -> Shown {
 fn role_words(role: &Role) -> String {
     match role {
         Role::Branch(branch) => format!("branch {branch}"),
-        Role::Pull { number, title, onto } if title.is_empty() => format!("pull request #{number} onto {onto}"),
-        Role::Pull { number, title, onto } => format!("pull request #{number} onto {onto}: {title}"),
+        Role::Pull { number, onto, .. } => format!("pull request #{number} onto {onto}"),
+    }
+}
+
+fn role_title(role: &Role) -> String {
+    match role {
+        Role::Pull { title, .. } if !title.is_empty() => format!("{}: {title}", role_words(role)),
+        Role::Pull { .. } | Role::Branch(_) => role_words(role),
     }
 }
 
@@ -268,7 +276,7 @@ impl Sight {
 
     fn finding(self, index: usize, finding: &Finding, places: &Places<'_>, diff: Option<Diff>) -> ShownFinding {
         let side = words::path_side(finding.kind);
-        let words = self.both();
+        let both = self.both();
         ShownFinding {
             title: words::title(finding.kind),
             kind: words::name(finding.kind),
@@ -280,8 +288,9 @@ impl Sight {
                 let own = cause.file == finding.path && side == Some(Side::Source);
                 self.cause(cause, own.then_some(Side::Source), places)
             }),
-            message: if words { finding.message.clone() } else { words::in_general(finding.kind).to_owned() },
-            fix: words.then(|| finding.fix.clone()).filter(|fix| !fix.is_empty()),
+            message: if both { finding.message.clone() } else { words::in_general(finding.kind).to_owned() },
+            fix: Some(if both { finding.fix.clone() } else { words::to_do(finding.kind).to_owned() })
+                .filter(|fix| !fix.is_empty()),
             diff,
         }
     }

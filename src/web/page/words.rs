@@ -61,6 +61,31 @@ pub(super) fn in_general(kind: Kind) -> &'static str {
     }
 }
 
+/// What to do about a finding where its own words may name what the reader must not see.
+pub(super) fn to_do(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BuildFails | Kind::CopiesNothing => "Mend the instruction at the line below.",
+        Kind::NotBaked => "Add a COPY for it, or take it out of the gate's identity.",
+        Kind::ContentDiffers | Kind::VendoredCopy => {
+            "Let the Dockerfile copy the source's own file and change it nowhere after."
+        }
+        Kind::WrongDestination => "Copy it to the gate's destination.",
+        Kind::MissingInSource => "Add it to the source, or take it out of the Dockerfile and the gate.",
+        Kind::Empty => "Restore its content in the source.",
+        Kind::Unlisted => "Add it to the gate's identity, or to ignore if no image needs it.",
+        Kind::ExtraAtDestination => "Remove the instruction that puts it there.",
+        Kind::SourceDirTracked => "Remove those files from the consumer: the build brings them.",
+        Kind::PinMissing => "Add the entry with the pin.",
+        Kind::PinAmbiguous => "Keep one entry.",
+        Kind::PinInvalid => "Write the full commit SHA.",
+        Kind::PinRequirement => "Correct the entry's other fields, or the gate's require.",
+        Kind::PinUnreachable | Kind::PinUnmerged => "Pin a commit of the source's branch.",
+        Kind::PinBackwards => "Pin the source's head.",
+        Kind::Stale => "Move the pin to the source's head.",
+        Kind::ConfigInvalid => "Correct the configuration; drift-gate config check says where.",
+    }
+}
+
 /// Whose names a finding's path is made of; `None` where both sides may have named it (a path of the image is the
 /// consumer's destination and the source's file name).
 pub(super) fn path_side(kind: Kind) -> Option<Side> {
