@@ -149,6 +149,6 @@ mod tests {
     #[test]
     fn a_chain_of_stars_takes_no_time() {
         assert!(!matches(&"*a".repeat(40), &"a".repeat(200).replace("aa", "ab")));
-        assert!(!matches(&"**/".repeat(40), &"a/".repeat(400)));
+        assert!(!matches(&"**/b/".repeat(40), &"a/".repeat(400)));
     }
 }

@@ -79,5 +79,8 @@ mod judge;
 pub mod policy;
 pub mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use judge::{judge, repo_name};
 pub use verdict::Report;

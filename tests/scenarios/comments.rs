@@ -33,7 +33,7 @@ async fn a_comment_acts_once_however_often_it_is_delivered() {
     eventually(
         "the comment's delivery is there",
         async || {
-            if world.relay.held() > 0 { Ok(()) } else { Err("none".to_owned()) }
+            if world.relay.held("issue_comment") > 0 { Ok(()) } else { Err("none".to_owned()) }
         },
     )
     .await;

@@ -191,10 +191,10 @@ async fn a_private_templates_contents_are_not_shown_on_the_page() {
     assert!(!page.contains("model: opus"), "contents of a private repository:\n{page}");
 }
 
-async fn wait_for(world: &World, most: usize) -> Vec<crate::relay::Delivery> {
-    eventually("the deliveries are there", async || {
-        let held = world.relay.held();
-        if held >= most { Ok(()) } else { Err(format!("{held}")) }
+async fn wait_for(world: &World, pushes: usize) -> Vec<crate::relay::Delivery> {
+    eventually("the pushes' deliveries are there", async || {
+        let held = world.relay.held("push");
+        if held >= pushes { Ok(()) } else { Err(format!("{held}")) }
     })
     .await;
     world.relay.take().into_iter().filter(|delivery| delivery.event() == "push").collect()

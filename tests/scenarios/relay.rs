@@ -192,8 +192,9 @@ impl Relay {
         std::mem::take(&mut *self.held.lock().expect("held"))
     }
 
-    pub fn held(&self) -> usize {
-        self.held.lock().expect("held").len()
+    /// How many deliveries of an event are held.
+    pub fn held(&self, event: &str) -> usize {
+        self.held.lock().expect("held").iter().filter(|delivery| delivery.event() == event).count()
     }
 
     /// Delivers; the answer's status.

@@ -12,6 +12,8 @@ use crate::tree::{Mounted, Node, ObjectId, Subtree, Tree, TreeError, blob_id, jo
 
 /// The largest Dockerfile that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// How the evaluator says that it does not know an instruction.
+const UNKNOWN_INSTRUCTION: &str = "unknown instruction";
 /// Files of a source that are looked at; more is no identity.
 const MOST_FILES: usize = 200_000;
 
@@ -173,6 +175,11 @@ impl Check<'_> {
         };
         match dockerfile::evaluate(&build) {
             Ok(image) => Ok(Some(image)),
+            // A newer frontend may know it: that the build would fail is not proven.
+            Err(BuildError::Fails { line, message }) if message.starts_with(UNKNOWN_INSTRUCTION) => {
+                self.undecided(&name, Some(line), format!("line {line}: {message}"), "");
+                Ok(None)
+            }
             Err(BuildError::Fails { line, message }) => {
                 let fix = format!("mend {name} line {line}; `docker build` would fail there");
                 let content = format!("{} {message}", self.dockerfile_id);
