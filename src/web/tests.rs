@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode as Code};
@@ -45,6 +44,7 @@ impl Backend for Desk {
 
     async fn page(&self, id: &str) -> Result<Option<page::PageData>, Unavailable> {
         match id {
+            "c0de" => Ok(Some(page::tests::page_on_core(self.private))),
             "dead" => panic!("a panic in a handler"),
             "5105" => std::future::pending().await,
             "b0b0" => Err(Unavailable("locked".to_owned())),
@@ -96,7 +96,7 @@ impl Backend for Desk {
 }
 
 fn clock() -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+    page::tests::now()
 }
 
 struct Web {
@@ -476,6 +476,28 @@ async fn every_answer_says_how_it_may_be_used() {
         assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"), "{path}");
         assert!(headers.contains_key("cache-control") && headers.contains_key("x-request-id"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_page_that_has_not_changed_is_not_sent_again() {
+    let web = Web::start().await;
+    let (status, headers, body) = web.get("/r/c0de").await;
+    assert_eq!((status.as_u16(), headers["cache-control"].to_str().unwrap()), (200, "private, no-cache"));
+    assert!(body.contains("not baked"), "{body}");
+    let again = web.http.get(web.url("/r/c0de")).header("if-none-match", &headers["etag"]);
+    let (status, _, body) = web.send(again).await;
+    assert_eq!((status.as_u16(), body.as_str()), (304, ""));
+    let packed = web.http.get(web.url("/r/c0de")).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(packed.headers()["etag"], headers["etag"]);
+}
+
+#[tokio::test]
+async fn the_operator_and_a_stranger_get_different_pages_of_a_private_gate() {
+    let web = Web::with(Desk { private: true, ..Desk::default() }, impatient(), false).await;
+    let (_, headers, stranger) = web.get("/r/c0de").await;
+    assert!(!stranger.contains("model: opus"), "{stranger}");
+    assert_eq!(headers["vary"], "cookie, authorization");
+    assert!(web.as_operator("/r/c0de").await.2.contains("model: opus"));
 }
 
 #[tokio::test]
