@@ -19,6 +19,7 @@
 //!
 //! A test (`tests/architecture.rs`) reads the `use` paths and holds this table.
 
+pub mod cli;
 pub mod config;
 pub mod controller;
 pub mod dockerfile;

@@ -25,36 +25,6 @@ pub struct Arguments {
     config: PathBuf,
 }
 
-/// Runs the service until SIGTERM or SIGINT.
-pub fn run(arguments: Arguments) -> u8 {
-    let config = match Config::load(&arguments.config) {
-        Ok(config) => config,
-        Err(error) => {
-            anstream::eprintln!("{error}");
-            return USAGE;
-        }
-    };
-    if let Err(error) = config.check_secrets() {
-        anstream::eprintln!("{error}");
-        return USAGE;
-    }
-    start_log();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            anstream::eprintln!("error: cannot start: {error}");
-            return FAILED;
-        }
-    };
-    match runtime.block_on(serve(&config)) {
-        Ok(()) => DONE,
-        Err(error) => {
-            anstream::eprintln!("error: {error:#}");
-            FAILED
-        }
-    }
-}
-
 /// Logs to standard error; `RUST_LOG` filters.
 pub fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
@@ -159,7 +129,7 @@ async fn link_secret(config: &Config, store: &Store) -> anyhow::Result<Vec<u8>> 
         return hex::decode(kept).context("the link secret in the store is damaged");
     }
     let mut made = [0_u8; 32];
-    getrandom::fill(&mut made).context("the system gives no random bytes")?;
+    getrandom::fill(&mut made).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
     store.set_meta("link_secret", &hex::encode(made)).await?;
     Ok(made.to_vec())
 }

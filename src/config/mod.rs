@@ -192,3 +192,12 @@ impl std::fmt::Display for PinPath {
         Ok(())
     }
 }
+
+impl Secret {
+    pub fn read(&self) -> Result<SecretString, std::io::Error> {
+        match self {
+            Self::Env(name) => Ok(std::env::var(name).map_err(std::io::Error::other)?.into()),
+            Self::File(path) => Ok(std::fs::read_to_string(path)?.trim_end().to_owned().into()),
+        }
+    }
+}

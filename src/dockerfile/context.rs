@@ -185,7 +185,11 @@ impl<'a> Context<'a> {
         }
         Ok(Some(match node {
             Node::File { mode } => {
-                let content = Content::Context(path.to_owned());
+                let content = if self.sent_empty(path)? {
+                    Content::Bytes(Arc::from(Vec::new()))
+                } else {
+                    Content::Context(path.to_owned())
+                };
                 Item::File(File { content, mode: mode & 0o7777, owner: Some(0), inode: None })
             }
             Node::Dir { mode } => Item::Dir(mode & 0o7777, Some(0), None),
@@ -196,6 +200,17 @@ impl<'a> Context<'a> {
                     .into(),
             }),
         }))
+    }
+
+    /// Whether the client lists a file but then refuses to open it, and so sends it without content.
+    ///
+    /// It lists while it remembers what the parents matched, and opens without: `*`, `!sub/a`, `sub` lists `sub/a` (the
+    /// last pattern was superfluous for `sub`, so it is forgotten there) and finds it ignored when it is to be read.
+    fn sent_empty(&self, path: &str) -> Result<bool, BuildError> {
+        if !self.ignore.has_exceptions() {
+            return Ok(false);
+        }
+        self.ignore.matches(path, None).map_err(|message| BuildError::Fails { line: self.line, message })
     }
 
     /// Whether anything that the client sends lies in `dir`.

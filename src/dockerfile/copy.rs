@@ -81,9 +81,15 @@ impl Copier<'_> {
         if !job.source.present(&base)? {
             return Err(missing_base(job.line, &base));
         }
-        let mut found = Vec::new();
-        let mut mystery = None;
-        walk_matches(job.source, &base, "", &pattern, &mut found, &mut mystery)?;
+        let (mut found, mut mystery) = (Vec::new(), None);
+        let mut listed = Vec::new();
+        walk_matches(job.source, &base, "", &pattern, &mut listed, &mut mystery)?;
+        for path in listed {
+            // In front of the pivot of --parents, a pattern names more than the client sends.
+            if job.include.is_none() || job.source.present(&path)? {
+                found.push(path);
+            }
+        }
         if let Some(mystery) = mystery {
             // More may match in a directory that is not known in full.
             self.forget_destination(job, &mystery)?;
@@ -100,6 +106,9 @@ impl Copier<'_> {
     /// Copies one path of the source.
     pub fn copy_path(&mut self, job: &Job<'_>, path: &str) -> Result<(), BuildError> {
         let (followed, item) = match follow(job.source, path, true)? {
+            Followed::There(followed, _) if job.include.is_some() && !job.source.present(&followed)? => {
+                return Err(missing_base(job.line, path));
+            }
             Followed::There(followed, item) => (followed, item),
             Followed::Missing => return Err(fails(job.line, format!("\"/{path}\": not found in {}", job.from))),
             Followed::Unknown(mystery) => return self.forget_destination(job, &mystery),
@@ -215,6 +224,10 @@ impl Copier<'_> {
                 self.put_file(job, target, file)
             }
             Item::Link(to) => {
+                let named = job.include.is_some() && parent.is_none_or(|parent| !parent.included || parent.root);
+                if named && matches!(follow(job.source, path, true)?, Followed::Missing) {
+                    return Err(fails(job.line, format!("\"/{path}\": not found in {}", job.from)));
+                }
                 self.refuse_dir(job, target)?;
                 self.files.put(target, Entry { node: Node::Link(to.clone()), line: job.line });
                 Ok(())
@@ -339,6 +352,8 @@ struct Pending {
 
 /// What the patterns say about a path.
 struct State {
+    /// The source itself.
+    root: bool,
     included: bool,
     excluded: bool,
     include: Option<ParentMatch>,
@@ -348,7 +363,7 @@ struct State {
 impl State {
     /// The source itself is never tested.
     fn of(job: &Job<'_>, below: &str, parent: Option<&Self>) -> Result<Self, BuildError> {
-        let mut state = Self { included: true, excluded: false, include: None, exclude: None };
+        let mut state = Self { root: below.is_empty(), included: true, excluded: false, include: None, exclude: None };
         if below.is_empty() {
             return Ok(state);
         }

@@ -284,12 +284,14 @@ impl Running<'_, '_> {
         self.state.files.make_dirs(&resolved.names, 0o755, owner, line).map_err(|why| stuck(why.message()))
     }
 
-    /// The uid of `--chown` or USER, where it is a number.
+    /// The uid of `--chown` or USER, where it is a number; `root` and nothing are 0.
     fn owner(&self, line: u32, user: &str, blank: bool) -> Result<Owner, BuildError> {
-        let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
-        let number = |text: &str| text.parse::<u32>().ok();
-        let named = number(user).is_none() || group.is_some_and(|group| number(group).is_none());
-        if named && blank {
+        let (user, group) = user.split_once(':').unwrap_or((user, ""));
+        let number = |text: &str| match text {
+            "" | "root" => Some(0),
+            text => text.parse::<u32>().ok().filter(|id| i32::try_from(*id).is_ok()),
+        };
+        if blank && (number(user).is_none() || number(group).is_none()) {
             return Err(fails(line, "invalid user index: -1: there is no /etc/passwd to look the name up in"));
         }
         Ok(number(user))

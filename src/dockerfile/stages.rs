@@ -76,7 +76,10 @@ pub(super) fn evaluate(build: &Build<'_>) -> Result<Image, BuildError> {
     context.will_need(&graph.context_sources(&reachable, &lexer, build, &globals)?)?;
     let mut shared = Shared::new(build, lexer, globals, context, lint);
     let mut states: Vec<Option<State>> = graph.plans.iter().map(|_| None).collect();
-    for index in 0..graph.plans.len() {
+    // Images first: they are there before any stage runs.
+    let (images, stages): (Vec<usize>, Vec<usize>) =
+        (0..graph.plans.len()).partition(|index| graph.plans[*index].image);
+    for index in images.into_iter().chain(stages) {
         if reachable.contains(&index) {
             let state = graph.begin(index, &states, &mut shared)?;
             let state = Running { shared: &mut shared, plan: &graph.plans[index], earlier: &states, state }.run()?;

@@ -40,9 +40,6 @@ pub enum ConnectError {
     /// The token cannot be a header's value.
     #[error("forge.{forge}.token: the token holds a line break or another character that no token has")]
     Token { forge: String },
-    /// The token's environment variable or file gives nothing.
-    #[error("forge.{forge}.token: {why}")]
-    Secret { forge: String, why: String },
     /// TLS could not be set up: no certificate store, for example.
     #[error("the HTTP client cannot be made: {0}; is the ca-certificates package installed?")]
     Client(String),

@@ -167,7 +167,6 @@ impl Repo {
             return Ok(());
         }
         let filter = self.capabilities(remote).await?.filter;
-        let marks = self.marks();
         let size = match objects {
             Objects::Commit(_) => {
                 let wants = Wants { wants: &missing, alone: true, filter: Some("blob:none"), ..Wants::default() };
@@ -181,7 +180,9 @@ impl Repo {
                 size
             }
             Objects::History(_) => {
-                let haves = &marks[marks.len().saturating_sub(HAVES)..];
+                let mut haves: Vec<ObjectId> = self.marks();
+                haves.retain(|mark| self.0.objects.has(mark));
+                let haves = &haves[haves.len().saturating_sub(HAVES)..];
                 let wants = Wants { wants: &missing, haves, filter: Some("tree:0"), ..Wants::default() };
                 self.receive(remote, &wants, filter).await?
             }

@@ -89,11 +89,6 @@ impl Packets {
             packet => Ok(Some(packet)),
         }
     }
-
-    /// Whether bytes are left that are no whole packet.
-    pub fn is_empty(&self) -> bool {
-        self.start == self.buffer.len()
-    }
 }
 
 fn refusal(message: &str) -> Bad {
@@ -234,7 +229,7 @@ fn band(bytes: &[u8], pack: &mut Vec<u8>) -> Result<(), Bad> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// What a live Gitea 1.26 answered.
@@ -243,7 +238,8 @@ mod tests {
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
-    fn body(what: &str) -> Vec<u8> {
+    /// The body of a recorded answer.
+    pub fn body(what: &str) -> Vec<u8> {
         use base64_of_tests::decode;
         let recorded = recorded();
         match recorded[what]["body_base64"].as_str() {

@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(
             text(true),
             format!(
-                "0012command=fetch\n0001000fno-progress\n000eofs-delta\n0032want {one}\n0032have {two}\n000ddeepen 1\n\
+                "0012command=fetch\n00010010no-progress\n000eofs-delta\n0032want {one}\n0032have {two}\n000ddeepen 1\n\
                  0015filter blob:none\n0009done\n0000"
             )
         );

@@ -77,10 +77,13 @@ impl ObjectDb {
 
     /// Whether every ancestor of `commit` is here. `known` are commits of which that is known already: the walk stops there.
     pub fn has_history(&self, commit: &ObjectId, known: &[ObjectId]) -> Result<bool, TreeError> {
+        if !self.has(commit) {
+            return Ok(false);
+        }
         if known.contains(commit) {
             return Ok(true);
         }
-        if self.is_shallow() || !self.has(commit) {
+        if self.is_shallow() {
             return Ok(false);
         }
         let known = known.iter().filter(|known| self.has(known)).map(|known| self.oid(known));

@@ -159,7 +159,6 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, S
 
 /// The forge of one story.
 pub enum Host {
-    StandIn(Box<drift_gate::demo::StandIn>),
     Gitea(Gitea),
 }
 
@@ -172,13 +171,12 @@ impl Host {
     pub async fn start(folder: &Path) -> Self {
         match std::env::var_os("DRIFT_GATE_FORGE_BIN") {
             Some(executable) => Self::Gitea(Gitea::start(&PathBuf::from(executable), folder).await),
-            None => Self::StandIn(Box::new(crate::world::stand_in(folder).await)),
+            None => panic!(),
         }
     }
 
     pub fn base(&self) -> String {
         match self {
-            Self::StandIn(forge) => forge.url(),
             Self::Gitea(gitea) => gitea.base.clone(),
         }
     }
@@ -186,7 +184,6 @@ impl Host {
     /// The forge as one of its users.
     pub fn api(&self, user: &str) -> Api {
         let token = match self {
-            Self::StandIn(forge) => forge.token(user),
             Self::Gitea(gitea) => gitea.tokens.iter().find(|(name, _)| name == user).expect("a user").1.clone(),
         };
         Api::new(&self.base(), &token)
@@ -195,7 +192,6 @@ impl Host {
     /// Makes `molecule/<name>` with a README on `main`; the bot administers it, the contributor may read it.
     pub async fn make_repository(&self, name: &str, private: bool) {
         match self {
-            Self::StandIn(forge) => crate::world::stand_in_repository(forge, name, private),
             Self::Gitea(_) => {
                 let admin = self.api(ADMIN);
                 let body = json!({ "name": name, "private": private, "auto_init": true, "default_branch": "main" });

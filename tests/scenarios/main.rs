@@ -8,4 +8,5 @@ mod inputs;
 mod pulls;
 mod pushes;
 mod relay;
+mod tmpconfig;
 mod world;

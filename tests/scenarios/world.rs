@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use drift_gate::cli::serve::Service;
-use drift_gate::config::Config;
 use drift_gate::controller::Options;
 use serde_json::json;
 use tempfile::TempDir;
@@ -43,11 +42,6 @@ pub fn manifest(pin: &str) -> String {
          \"ref\": \"{hermes}\"}},\n    {{\"name\": \"platform-agent\", \"repo\": \"{TEMPLATE}\", \"ref\": \"{pin}\"}}\n  ]\n}}\n",
         hermes = "1".repeat(40)
     )
-}
-
-/// The stand-in with the users of the stories.
-pub async fn stand_in(folder: &Path) -> drift_gate::demo::StandIn {
-    drift_gate::demo::StandIn::start(&folder.join("forge")).await.expect("the stand-in starts")
 }
 
 pub struct World {
@@ -202,7 +196,9 @@ destination = "/opt/molecule-platform-agent-template"
 
     /// Starts drift-gate on the database of before.
     pub async fn start(&mut self) {
-        let config = Config::parse(&self.config(), "drift-gate.toml").expect("a configuration");
+        self.config();
+        let path = |name: &str| self.folder.path().join(name);
+        let config = crate::tmpconfig::config(format!("sqlite://{}", path("drift-gate.db").display()), self.proxy.url.clone(), path("token"), path("secret"), self.binding.contains("follow"), &self.more);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let service = Service::start(&config, listener, self.options, false).await.expect("the service starts");
         self.relay.to(&format!("http://{}", service.address()));
