@@ -44,9 +44,15 @@ async fn checks(app: &App) -> Vec<Readiness> {
     checks
 }
 
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// Everything that is counted, for Prometheus. Its labels hold no name but those of configured forges.
 pub(super) async fn metrics(State(app): Shared) -> Response {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match app.ask(app.backend.queue()).await {
+        Ok(queue) => app.metrics.queue(queue.repositories, queue.oldest, queue.unsent),
+        // The rest is still worth reading; the gauges keep what they said last.
+        Err(error) => tracing::warn!(%error, "the metrics cannot tell what waits"),
+    }
     ([(header::CONTENT_TYPE, OPEN_METRICS)], app.metrics.text()).into_response()
 }
 

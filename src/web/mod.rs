@@ -34,7 +34,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -68,6 +68,9 @@ pub trait Backend: Send + Sync + 'static {
     /// All gates and their branch heads.
     async fn overview(&self) -> Result<dashboard::Overview, Unavailable>;
 
+    /// What waits, for the metrics.
+    async fn queue(&self) -> Result<Queue, Unavailable>;
+
     /// Everything that must work for the service to do its work: the store, the queue, each forge, each token.
     async fn ready(&self) -> Vec<Readiness>;
 }
@@ -81,6 +84,17 @@ pub enum Accepted {
     Ignored,
     /// No gate names the repository.
     UnknownRepository,
+}
+
+/// What waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Repositories that wait for a look.
+    pub repositories: usize,
+    /// Age of the oldest hint among them.
+    pub oldest: Duration,
+    /// Statuses that the forge does not say yet.
+    pub unsent: usize,
 }
 
 /// The backend cannot do it now; whoever asks should ask again later. The text is for the log, not for the peer.

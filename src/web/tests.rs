@@ -1,7 +1,6 @@
 //! The web over real sockets: what a forge, a browser and an attacker get.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
@@ -84,6 +83,10 @@ impl Backend for Desk {
             last_gap: Some(Gap { found_at: clock(), missed: 3, repaired: 3 }),
             waiting: 1,
         })
+    }
+
+    async fn queue(&self) -> Result<Queue, Unavailable> {
+        Ok(Queue { repositories: 2, oldest: Duration::from_secs(90), unsent: 1 })
     }
 
     async fn ready(&self) -> Vec<Readiness> {
@@ -449,6 +452,16 @@ async fn readiness_names_what_fails_to_the_operator_only() {
     let (_, _, body) = web.as_operator("/readyz").await;
     assert!(body.contains("write molecule/core: 403 no write access"), "{body}");
     assert_eq!(web.get("/healthz").await.0.as_u16(), 200, "a restart would not mend it");
+}
+
+#[tokio::test]
+async fn the_metrics_tell_what_waits_now() {
+    let web = Web::start().await;
+    let (_, headers, text) = web.get("/metrics").await;
+    assert!(headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    for line in ["drift_gate_queue_length 2", "drift_gate_queue_age_seconds 90", "drift_gate_unsent_statuses 1"] {
+        assert!(text.contains(line), "`{line}` is missing:\n{text}");
+    }
 }
 
 #[tokio::test]
