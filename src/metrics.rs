@@ -27,7 +27,6 @@ pub struct Metrics {
     queue_age: Gauge<f64, AtomicU64>,
     queue_length: Gauge,
     unsent: Gauge,
-    missed: Counter,
     registry: Arc<Registry>,
 }
 
@@ -192,8 +191,6 @@ impl Metrics {
         registry.register("queue_length", "Repositories that wait for a look", queue_length.clone());
         let unsent = Gauge::default();
         registry.register("unsent_statuses", "Statuses that the forge does not say yet", unsent.clone());
-        let missed = Counter::default();
-        registry.register("missed_deliveries", "Changes that the timer found and no delivery told", missed.clone());
         Self {
             deliveries,
             verdicts,
@@ -205,7 +202,6 @@ impl Metrics {
             queue_age,
             queue_length,
             unsent,
-            missed,
             registry: Arc::new(registry),
         }
     }
@@ -237,11 +233,6 @@ impl Metrics {
         self.queue_length.set(i64::try_from(length).unwrap_or(i64::MAX));
         self.queue_age.set(oldest.as_secs_f64());
         self.unsent.set(i64::try_from(unsent).unwrap_or(i64::MAX));
-    }
-
-    /// The timer found changes that no delivery told.
-    pub fn missed(&self, changes: u64) {
-        self.missed.inc_by(changes);
     }
 
     /// A request was answered; `route` is the route's pattern, not the path.

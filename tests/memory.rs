@@ -8,7 +8,7 @@ use drift_gate::forge::webhook::Delivery;
 use drift_gate::metrics::Metrics;
 use drift_gate::web::dashboard::Overview;
 use drift_gate::web::page::PageData;
-use drift_gate::web::{Accepted, Backend, HookForge, Limits, Readiness, Settings, Unavailable, router, serve};
+use drift_gate::web::{Accepted, Backend, HookForge, Limits, Queue, Readiness, Settings, Unavailable, router, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,10 @@ impl Backend for Nobody {
 
     async fn overview(&self) -> Result<Overview, Unavailable> {
         Ok(Overview::default())
+    }
+
+    async fn queue(&self) -> Result<Queue, Unavailable> {
+        Ok(Queue::default())
     }
 
     async fn ready(&self) -> Vec<Readiness> {

@@ -15,6 +15,7 @@ use super::{Controller, Trouble, keys, lock};
 use crate::forge::RepoName;
 use crate::gate::{self, Case, Relation, Report, Revision, Side, World};
 use crate::git::{self, GitError, Standing};
+use crate::metrics::VerdictKind;
 use crate::tree::{Need, ObjectId, Objects, Tree, TreeError};
 
 /// How often an evaluation may come back for more objects. Each time it names all that it lacks at that point: the pin,
@@ -64,7 +65,14 @@ impl Controller {
                 if !afresh && let Some(stored) = self.stored(&key).await {
                     return Ok(Arc::new(stored));
                 }
-                self.evaluate(gated, case).await.map(Arc::new)
+                let evaluated = self.evaluate(gated, case).await;
+                self.metrics.verdict(match evaluated.as_ref().map(|report| report.verdict) {
+                    Ok(gate::verdict::Verdict::InSync) => VerdictKind::InSync,
+                    Ok(gate::verdict::Verdict::Drift) => VerdictKind::Drift,
+                    Ok(gate::verdict::Verdict::Undecided) => VerdictKind::Undecided,
+                    Err(_) => VerdictKind::Unreadable,
+                });
+                evaluated.map(Arc::new)
             })
             .await?
             .clone();

@@ -24,6 +24,7 @@
 
 mod accept;
 mod commands;
+mod counted;
 mod decide;
 mod judge;
 mod keys;
@@ -131,7 +132,7 @@ impl Controller {
         Ok(Arc::new(Self {
             gates,
             repositories,
-            forges,
+            forges: counted::all(forges, &metrics),
             store,
             git,
             options,

@@ -8,7 +8,7 @@ use super::plan::{Gated, RepoKey, View};
 use super::{Controller, lock};
 use crate::forge::{Forge, RepoName};
 use crate::gate::{Report, Revision, Side};
-use crate::store::{HistoryRow, RepositoryRow, StoreError, WantedRow};
+use crate::store::{HistoryRow, RepositoryRow, StoreError, Waiting, WantedRow};
 use crate::tree::{ObjectId, Tree, TreeError};
 
 /// One gate's say about a commit, with its report.
@@ -69,6 +69,11 @@ impl Controller {
             self.repositories.contains(&RepoKey { forge: row.forge.clone(), name: row.name.clone() })
         };
         Ok(rows.into_iter().filter(ours).collect())
+    }
+
+    /// What waits now.
+    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
+        self.store.waiting().await
     }
 
     /// Proves that the store can be written.

@@ -23,7 +23,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, Row};
 
 pub use inbox::{Arrival, Effect};
-pub use queue::{CommandRow, Due, RepositoryRow};
+pub use queue::{CommandRow, Due, RepositoryRow, Waiting};
 pub use wanted::{HistoryRow, Judged, Told, WantedRow};
 
 /// Why the store could not do it.

@@ -36,6 +36,17 @@ pub struct RepositoryRow {
     pub trouble: Option<String>,
 }
 
+/// How much waits, for people and alarms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Repositories with a hint that is not settled.
+    pub repositories: i64,
+    /// When the oldest of those hints came, Unix milliseconds.
+    pub oldest_hint: Option<i64>,
+    /// Statuses of heads that the forge was not told, or was told otherwise.
+    pub unsent: i64,
+}
+
 /// A comment that may be a command and has not acted yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandRow {
@@ -114,6 +125,20 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok(row.get(0))
+    }
+
+    /// How much waits now.
+    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
+        let hints = sqlx::query("SELECT COUNT(*), MIN(hinted_at) FROM repositories WHERE hinted > settled")
+            .fetch_one(&self.pool)
+            .await?;
+        let unsent = sqlx::query(
+            "SELECT COUNT(*) FROM wanted WHERE head = 1 AND \
+             (told_state IS NULL OR told_state <> state OR told_description <> description)",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Waiting { repositories: hints.get(0), oldest_hint: hints.get(1), unsent: unsent.get(0) })
     }
 
     /// A repository was looked at, with all hints up to `hinted`; look again at `look_at` even without a hint.

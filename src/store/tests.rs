@@ -48,7 +48,10 @@ fn decision(state: &str, description: &str) -> Judged {
 #[tokio::test]
 async fn an_accepted_delivery_is_still_there_after_a_restart() {
     let (folder, store) = fresh().await;
+    assert_eq!(store.waiting().await.expect("counted").repositories, 0);
     store.accept(push("core")).await.expect("accepted");
+    let waiting = store.waiting().await.expect("counted");
+    assert_eq!((waiting.repositories, waiting.oldest_hint), (1, Some(push("core").received_at)));
     drop(store);
     let again = Store::open(&address(&folder)).await.expect("a store");
     let due = again.due(1_000).await.expect("due");
@@ -100,6 +103,7 @@ async fn a_failed_look_waits_for_its_moment_and_a_planned_one_needs_no_hint() {
 async fn what_the_forge_was_told_is_not_told_again_until_it_changes() {
     let (_folder, store) = fresh().await;
     store.decide(&[decision("failure", "config.yaml differs")]).await.expect("kept");
+    assert_eq!(store.waiting().await.expect("counted").unsent, 1);
     assert_eq!(store.unsent(0, 10).await.expect("unsent").len(), 1);
     store.told("key", "failure", "config.yaml differs", 7).await.expect("told");
     assert!(store.unsent(0, 10).await.expect("unsent").is_empty());

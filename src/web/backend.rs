@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::dashboard::{GateRow, HeadRow, Overview, Unsent};
 use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, unified};
-use super::{Accepted, Backend, Readiness, Unavailable};
+use super::{Accepted, Backend, Queue, Readiness, Unavailable};
 use crate::config::Quote;
 use crate::controller::plan::{Gated, RepoKey};
 use crate::controller::{Controller, Taken, pages};
@@ -83,6 +84,17 @@ impl Backend for Controller {
         });
         let waiting = self.repository_rows().await?.iter().filter(|row| row.waiting).count();
         Ok(Overview { gates, unsent: unsent.collect(), last_gap: None, waiting })
+    }
+
+    async fn queue(&self) -> Result<Queue, Unavailable> {
+        let waiting = self.waiting().await?;
+        let count = |rows: i64| usize::try_from(rows).unwrap_or(0);
+        let oldest = waiting.oldest_hint.map_or(0, |at| Utc::now().timestamp_millis().saturating_sub(at));
+        Ok(Queue {
+            repositories: count(waiting.repositories),
+            oldest: Duration::from_millis(u64::try_from(oldest).unwrap_or(0)),
+            unsent: count(waiting.unsent),
+        })
     }
 
     async fn ready(&self) -> Vec<Readiness> {

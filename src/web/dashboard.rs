@@ -82,7 +82,7 @@ pub(super) async fn show(State(app): Shared, headers: HeaderMap) -> Response {
             if headers.contains_key(header::AUTHORIZATION) { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
         return html::login(&app, status, None);
     }
-    match app.backend.overview().await {
+    match app.ask(app.backend.overview()).await {
         Ok(overview) => render(&overview, &app.base, (app.settings.clock)(), app.settings.open).into_response(),
         Err(error) => {
             tracing::error!(%error, "the dashboard could not be read");
@@ -183,7 +183,7 @@ pub(super) async fn badge(State(app): Shared, Path(file): Path<String>, headers:
     let Some(name) = file.strip_suffix(".svg") else {
         return line(StatusCode::NOT_FOUND, "a badge's address is /badge/GATE.svg");
     };
-    let overview = match app.backend.overview().await {
+    let overview = match app.ask(app.backend.overview()).await {
         Ok(overview) => overview,
         Err(error) => {
             tracing::error!(%error, "a badge could not be read");

@@ -34,7 +34,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -44,7 +44,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::sensitive_headers::{SetSensitiveRequestHeadersLayer, SetSensitiveResponseHeadersLayer};
@@ -68,6 +68,9 @@ pub trait Backend: Send + Sync + 'static {
     /// All gates and their branch heads.
     async fn overview(&self) -> Result<dashboard::Overview, Unavailable>;
 
+    /// What waits, for the metrics.
+    async fn queue(&self) -> Result<Queue, Unavailable>;
+
     /// Everything that must work for the service to do its work: the store, the queue, each forge, each token.
     async fn ready(&self) -> Vec<Readiness>;
 }
@@ -81,6 +84,17 @@ pub enum Accepted {
     Ignored,
     /// No gate names the repository.
     UnknownRepository,
+}
+
+/// What waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Repositories that wait for a look.
+    pub repositories: usize,
+    /// Age of the oldest hint among them.
+    pub oldest: Duration,
+    /// Statuses that the forge does not say yet.
+    pub unsent: usize,
 }
 
 /// The backend cannot do it now; whoever asks should ask again later. The text is for the log, not for the peer.
@@ -131,6 +145,8 @@ pub(crate) struct App {
     bodies: bodies::Bodies,
     /// Pages being made: a diff may have to be fetched, and anybody may ask.
     pages: Semaphore,
+    /// The last answer to `/readyz` and when it was found: each one writes to the store.
+    readiness: Mutex<Option<(Instant, Vec<Readiness>)>>,
     keys: Option<auth::Keys>,
     /// The path of `public_url`, without trailing slash; mostly "".
     base: String,
@@ -138,11 +154,24 @@ pub(crate) struct App {
 
 type Shared = State<Arc<App>>;
 
+impl App {
+    /// Asks the backend for what a page is made of, when it is this page's turn and while the reader waits.
+    async fn ask<T>(&self, question: impl Future<Output = Result<T, Unavailable>>) -> Result<T, Unavailable> {
+        let answer = async {
+            let _turn = self.pages.acquire().await.map_err(|error| Unavailable(error.to_string()))?;
+            question.await
+        };
+        let late = |_| Err(Unavailable("it took too long".to_owned()));
+        tokio::time::timeout(self.settings.limits.page_timeout, answer).await.unwrap_or_else(late)
+    }
+}
+
 /// All routes, ready to be [served](serve).
 pub fn router(backend: Arc<dyn Backend>, settings: Settings, metrics: Metrics) -> Router {
     let app = Arc::new(App {
         bodies: bodies::Bodies::new(settings.limits),
         pages: Semaphore::new(settings.limits.pages),
+        readiness: Mutex::default(),
         keys: settings.admin_token.as_ref().and_then(|token| auth::Keys::new(token, &settings.session_secret)),
         base: base_path(&settings.public_url),
         backend,

@@ -41,6 +41,8 @@ pub struct Limits {
     pub pages: usize,
     /// For a page to be made, the wait for its turn included.
     pub page_timeout: Duration,
+    /// An answer to `/readyz` stands for this long: everybody may ask, and finding it writes to the store.
+    pub readiness_kept: Duration,
     /// What a connection buffers of its input.
     pub read_buffer: usize,
 }
@@ -58,6 +60,7 @@ impl Default for Limits {
             large_bodies: 25 << 20,
             pages: 8,
             page_timeout: Duration::from_secs(10),
+            readiness_kept: Duration::from_secs(1),
             read_buffer: 32 << 10,
         }
     }

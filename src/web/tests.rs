@@ -1,9 +1,7 @@
 //! The web over real sockets: what a forge, a browser and an attacker get.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
-use chrono::TimeDelta;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode as Code};
@@ -45,6 +43,7 @@ impl Backend for Desk {
 
     async fn page(&self, id: &str) -> Result<Option<page::PageData>, Unavailable> {
         match id {
+            "c0de" => Ok(Some(page::tests::page_on_core(self.private))),
             "dead" => panic!("a panic in a handler"),
             "5105" => std::future::pending().await,
             "b0b0" => Err(Unavailable("locked".to_owned())),
@@ -86,6 +85,10 @@ impl Backend for Desk {
         })
     }
 
+    async fn queue(&self) -> Result<Queue, Unavailable> {
+        Ok(Queue { repositories: 2, oldest: Duration::from_secs(90), unsent: 1 })
+    }
+
     async fn ready(&self) -> Vec<Readiness> {
         let trouble = self.broken.then(|| "403 no write access".to_owned());
         vec![
@@ -96,7 +99,7 @@ impl Backend for Desk {
 }
 
 fn clock() -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+    page::tests::now()
 }
 
 struct Web {
@@ -452,6 +455,16 @@ async fn readiness_names_what_fails_to_the_operator_only() {
 }
 
 #[tokio::test]
+async fn the_metrics_tell_what_waits_now() {
+    let web = Web::start().await;
+    let (_, headers, text) = web.get("/metrics").await;
+    assert!(headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    for line in ["drift_gate_queue_length 2", "drift_gate_queue_age_seconds 90", "drift_gate_unsent_statuses 1"] {
+        assert!(text.contains(line), "`{line}` is missing:\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_panic_is_an_answer_and_the_next_request_is_served() {
     let web = Web::start().await;
     assert_eq!(web.get("/r/dead").await.0.as_u16(), 500);
@@ -476,6 +489,28 @@ async fn every_answer_says_how_it_may_be_used() {
         assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"), "{path}");
         assert!(headers.contains_key("cache-control") && headers.contains_key("x-request-id"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_page_that_has_not_changed_is_not_sent_again() {
+    let web = Web::start().await;
+    let (status, headers, body) = web.get("/r/c0de").await;
+    assert_eq!((status.as_u16(), headers["cache-control"].to_str().unwrap()), (200, "private, no-cache"));
+    assert!(body.contains("not baked"), "{body}");
+    let again = web.http.get(web.url("/r/c0de")).header("if-none-match", &headers["etag"]);
+    let (status, _, body) = web.send(again).await;
+    assert_eq!((status.as_u16(), body.as_str()), (304, ""));
+    let packed = web.http.get(web.url("/r/c0de")).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(packed.headers()["etag"], headers["etag"]);
+}
+
+#[tokio::test]
+async fn the_operator_and_a_stranger_get_different_pages_of_a_private_gate() {
+    let web = Web::with(Desk { private: true, ..Desk::default() }, impatient(), false).await;
+    let (_, headers, stranger) = web.get("/r/c0de").await;
+    assert!(!stranger.contains("model: opus"), "{stranger}");
+    assert_eq!(headers["vary"], "cookie, authorization");
+    assert!(web.as_operator("/r/c0de").await.2.contains("model: opus"));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ mod data;
 mod diff;
 mod render;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod visible;
 mod words;
 
@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use super::{App, Shared, Unavailable, html, unavailable};
+use super::{Shared, html, unavailable};
 
 pub use data::{
     Addresses, Diff, DiffLine, Earlier, Judged, Judgement, OnForge, Outcome, PageData, Repo, Role, Side, Told,
@@ -32,7 +32,7 @@ const ID_LENGTH: usize = 64;
 
 pub(super) async fn show(State(app): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let is_id = (1..=ID_LENGTH).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit());
-    let found = if is_id { in_time(&app, &id).await } else { Ok(None) };
+    let found = if is_id { app.ask(app.backend.page(&id)).await } else { Ok(None) };
     let data = match found {
         Ok(Some(data)) => data,
         Ok(None) => {
@@ -63,14 +63,4 @@ pub(super) async fn show(State(app): Shared, Path(id): Path<String>, headers: He
         headers.insert(header::ETAG, tag);
     }
     response
-}
-
-/// Asks the backend, when it is this page's turn and while the reader waits.
-async fn in_time(app: &App, id: &str) -> Result<Option<PageData>, Unavailable> {
-    let page = async {
-        let _turn = app.pages.acquire().await.map_err(|error| Unavailable(error.to_string()))?;
-        app.backend.page(id).await
-    };
-    let late = |_| Err(Unavailable("it took too long".to_owned()));
-    tokio::time::timeout(app.settings.limits.page_timeout, page).await.unwrap_or_else(late)
 }

@@ -34,7 +34,7 @@ fn repo(name: &'static str, private: bool) -> Repo {
     Repo { name: RepoName(name.to_owned()), private, addresses: Arc::new(Git(name)) }
 }
 
-fn now() -> DateTime<Utc> {
+pub(in crate::web) fn now() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
 }
 
@@ -91,7 +91,7 @@ fn report() -> Report {
 }
 
 /// A page on core, whose template may be private.
-fn page_on_core(private_template: bool) -> PageData {
+pub(in crate::web) fn page_on_core(private_template: bool) -> PageData {
     let diff = unified(("in the image", b"model: sonnet\n"), ("in the source", b"model: opus\n")).unwrap();
     PageData {
         repo: repo("molecule/core", false),

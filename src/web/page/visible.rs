@@ -124,11 +124,7 @@ pub fn visible(data: PageData, reader: Reader) -> Shown {
         Told::NotYet { trouble } => Some(trouble.filter(|_| reader == Reader::Operator)),
     };
     // Without a judgement nothing was compared: that is never "in sync".
-    let clean = !data.judgements.is_empty()
-        && data
-            .judgements
-            .iter()
-            .all(|one| matches!(&one.outcome, Outcome::Judged(judged) if judged.report.verdict == Verdict::InSync));
+    let clean = !data.judgements.is_empty() && data.judgements.iter().all(is_clean);
     Shown {
         commit: Linked { text: data.sha.short().to_owned(), address: Some(data.repo.addresses.commit(&data.sha)) },
         repo: data.repo.name.0,
@@ -144,6 +140,19 @@ pub fn visible(data: PageData, reader: Reader) -> Shown {
         pull,
         judgements: data.judgements.into_iter().map(|judgement| shown(judgement, reader)).collect(),
         earlier: data.earlier,
+    }
+}
+
+/// Compared, and nothing found: not even what the base has already.
+fn is_clean(judgement: &Judgement) -> bool {
+    match &judgement.outcome {
+        Outcome::Judged(judged) => {
+            let report = &judged.report;
+            report.verdict == Verdict::InSync
+                && report.undecided.is_empty()
+                && report.findings.iter().all(|finding| finding.severity == Severity::Notice)
+        }
+        Outcome::Unreadable(_) => false,
     }
 }
 

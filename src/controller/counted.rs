@@ -1,0 +1,101 @@
+//! A forge whose calls are counted by how they were answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::forge::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
+use crate::metrics::{ForgeAnswer, Metrics};
+use crate::tree::ObjectId;
+
+struct Counted {
+    name: String,
+    forge: Arc<dyn Forge>,
+    metrics: Metrics,
+}
+
+/// Every forge, counted under its configured name.
+pub(super) fn all(forges: BTreeMap<String, Arc<dyn Forge>>, metrics: &Metrics) -> BTreeMap<String, Arc<dyn Forge>> {
+    let counted = |(name, forge): (String, _)| {
+        let counted: Arc<dyn Forge> = Arc::new(Counted { name: name.clone(), forge, metrics: metrics.clone() });
+        (name, counted)
+    };
+    forges.into_iter().map(counted).collect()
+}
+
+impl Counted {
+    fn count<T>(&self, answer: Result<T, ForgeError>) -> Result<T, ForgeError> {
+        let kind = match &answer {
+            Ok(_) => ForgeAnswer::Ok,
+            Err(ForgeError::NotFound { .. } | ForgeError::UnknownCommit { .. }) => ForgeAnswer::NotFound,
+            Err(ForgeError::Moved { .. }) => ForgeAnswer::Moved,
+            Err(ForgeError::Denied { .. }) => ForgeAnswer::Denied,
+            Err(ForgeError::RateLimited { .. }) => ForgeAnswer::RateLimited,
+            Err(ForgeError::Transient { .. }) => ForgeAnswer::Unreachable,
+            Err(ForgeError::Refused { .. }) => ForgeAnswer::Refused,
+        };
+        self.metrics.forge_call(&self.name, kind);
+        answer
+    }
+}
+
+#[async_trait]
+impl Forge for Counted {
+    async fn whoami(&self) -> Result<User, ForgeError> {
+        self.count(self.forge.whoami().await)
+    }
+
+    async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {
+        self.count(self.forge.repository(name).await)
+    }
+
+    async fn repository_by_id(&self, id: u64) -> Result<Repository, ForgeError> {
+        self.count(self.forge.repository_by_id(id).await)
+    }
+
+    async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
+        self.count(self.forge.open_pulls(repo).await)
+    }
+
+    async fn pull(&self, repo: &RepoName, number: u64) -> Result<Pull, ForgeError> {
+        self.count(self.forge.pull(repo, number).await)
+    }
+
+    async fn status(&self, repo: &RepoName, sha: &ObjectId, context: &str) -> Result<Option<PostedStatus>, ForgeError> {
+        self.count(self.forge.status(repo, sha, context).await)
+    }
+
+    async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError> {
+        self.count(self.forge.post_status(repo, sha, status).await)
+    }
+
+    async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError> {
+        self.count(self.forge.comment(repo, id).await)
+    }
+
+    async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError> {
+        self.count(self.forge.react(repo, comment, reaction).await)
+    }
+
+    fn git_url(&self, repo: &RepoName) -> String {
+        self.forge.git_url(repo)
+    }
+
+    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError> {
+        self.forge.git_authorization().await
+    }
+
+    fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String {
+        self.forge.commit_page(repo, sha)
+    }
+
+    fn pull_page(&self, repo: &RepoName, number: u64) -> String {
+        self.forge.pull_page(repo, number)
+    }
+
+    fn file_page(&self, repo: &RepoName, sha: &ObjectId, path: &str, line: Option<u32>) -> String {
+        self.forge.file_page(repo, sha, path, line)
+    }
+}
