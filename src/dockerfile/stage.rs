@@ -378,7 +378,8 @@ impl Running<'_, '_> {
                         format!("cannot copy from stage {from:?}, it needs to be defined before this stage"),
                     ));
                 };
-                stage = StageFiles { files: &state.files, foreign: state.foreign.clone() };
+                let context = self.shared.build.context;
+                stage = StageFiles { context, files: &state.files, foreign: state.foreign.clone() };
                 (&stage, copy.from.as_deref().unwrap_or_default())
             }
         };
@@ -513,6 +514,7 @@ fn merge_dirs(below: &mut Dir, above: &Dir, path: &str, replaced: &mut Vec<Strin
             (Some((Node::Dir(old), _)), Node::Dir(new)) => {
                 let old = Arc::make_mut(old);
                 old.mode = new.mode;
+                old.vague = new.vague;
                 old.owner = new.owner;
                 merge_dirs(old, new, &path, replaced);
             }
