@@ -135,6 +135,12 @@ impl<'a> Context<'a> {
         Ok(targets)
     }
 
+    /// Whether the linter would say that the ignore file hides a source.
+    pub fn hides(&self, source: &str) -> bool {
+        let path = clean(&format!("/{source}"));
+        !self.ignore.has_exceptions() && path != "/" && self.ignore.matches(&path[1..], None).unwrap_or(false)
+    }
+
     fn ignored(&self, path: &str, is_dir: bool) -> Result<bool, BuildError> {
         if self.ignore.is_empty() || path.is_empty() {
             return Ok(false);
