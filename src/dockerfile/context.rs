@@ -31,6 +31,8 @@ pub(super) trait Source {
     fn item(&self, path: &str) -> Result<Option<Item>, BuildError>;
     /// The names in a directory, sorted.
     fn list(&self, path: &str) -> Result<Vec<(String, Item)>, BuildError>;
+    /// The bytes of a file of the build context.
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, BuildError>;
     /// Whether a path that is named in front of a pattern is there.
     fn present(&self, path: &str) -> Result<bool, BuildError> {
         Ok(path.is_empty() || self.item(path)?.is_some())
@@ -131,6 +133,12 @@ impl<'a> Context<'a> {
             }
         }
         Ok(targets)
+    }
+
+    /// Whether the linter would say that the ignore file hides a source.
+    pub fn hides(&self, source: &str) -> bool {
+        let path = clean(&format!("/{source}"));
+        !self.ignore.has_exceptions() && path != "/" && self.ignore.matches(&path[1..], None).unwrap_or(false)
     }
 
     fn ignored(&self, path: &str, is_dir: bool) -> Result<bool, BuildError> {
@@ -252,6 +260,10 @@ impl Source for Context<'_> {
         Ok(items)
     }
 
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, BuildError> {
+        Ok(self.tree.read(path)?)
+    }
+
     fn present(&self, path: &str) -> Result<bool, BuildError> {
         if path.is_empty() {
             return Ok(true);
@@ -267,6 +279,7 @@ impl Source for Context<'_> {
 
 /// The files of a stage as a source, and whether it stands on an image that nobody has looked into.
 pub(super) struct StageFiles<'a> {
+    pub context: &'a dyn Tree,
     pub files: &'a Files,
     pub foreign: Option<Mystery>,
 }
@@ -281,6 +294,10 @@ impl Source for StageFiles<'_> {
             Found::NotDir => None,
             Found::Unknown(mystery) | Found::Unlisted(mystery) => Some(Item::Unknown(mystery.clone())),
         })
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, BuildError> {
+        Ok(self.context.read(path)?)
     }
 
     fn list(&self, path: &str) -> Result<Vec<(String, Item)>, BuildError> {

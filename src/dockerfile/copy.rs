@@ -284,6 +284,7 @@ impl Copier<'_> {
                 Found::Entry(Entry { node: Node::Dir(_), .. }) => {
                     if let (false, Some(dir)) = (pending.top, self.files.dir_mut(&pending.target)) {
                         dir.mode = mode;
+                        dir.vague = false;
                         dir.owner = owner;
                     }
                 }

@@ -57,11 +57,13 @@ pub(super) struct Dir {
     pub children: BTreeMap<String, Entry>,
     /// There may be entries that are not listed.
     pub open: Option<Mystery>,
+    /// The mode is not known.
+    pub vague: bool,
 }
 
 impl Dir {
     pub fn new(mode: u32, owner: Owner) -> Self {
-        Self { mode, owner, children: BTreeMap::new(), open: None }
+        Self { mode, owner, children: BTreeMap::new(), open: None, vague: false }
     }
 }
 
@@ -239,7 +241,7 @@ impl Files {
             let open = dir.open.clone();
             let entry = dir.children.entry(name.to_owned()).or_insert_with(|| {
                 // In an open directory it may have been there before, with more in it.
-                let made = Dir { open, ..Dir::new(mode, owner) };
+                let made = Dir { vague: open.is_some(), open, ..Dir::new(mode, owner) };
                 Entry { node: Node::Dir(Arc::new(made)), line }
             });
             match &mut entry.node {
@@ -285,6 +287,7 @@ impl Files {
                 collect_inodes(dir, &mut inodes);
                 dir.children.clear();
                 dir.open = Some(mystery.clone());
+                dir.vague = true;
                 for inode in inodes {
                     self.each_name(inode, &mut |node| *node = Node::Unknown(mystery.clone()));
                 }
@@ -345,6 +348,9 @@ fn bake(dir: &Dir, path: &str, entries: &mut BTreeMap<String, Baked>, unknown: &
             Node::Link(target) => BakedKind::Link { target: target.to_string() },
             Node::Dir(child) => {
                 bake(child, &path, entries, unknown);
+                if child.vague {
+                    continue;
+                }
                 BakedKind::Dir { mode: child.mode }
             }
             Node::Unknown(mystery) => {

@@ -80,6 +80,8 @@ pub(super) struct State {
     pub workdir: String,
     pub user: String,
     pub shell: Option<Vec<String>>,
+    /// The arguments that are declared, here or in a parent stage.
+    pub declared: BTreeSet<String>,
     /// The stage stands on an image that nobody has looked into.
     pub foreign: Option<Mystery>,
     /// No instruction has made a layer yet: there is not even a place to look for `/etc/passwd`.
@@ -96,6 +98,7 @@ impl State {
             workdir: "/".to_owned(),
             user: String::new(),
             shell: None,
+            declared: BTreeSet::new(),
             foreign: None,
             blank: true,
         }
@@ -205,6 +208,7 @@ impl Running<'_, '_> {
     fn instruction(&mut self, planned: &Planned) -> Result<(), BuildError> {
         let Instruction { line, what } = &planned.instruction;
         let line = *line;
+        self.shared.lint.instruction(line, self.state.shell.is_some());
         match what {
             What::Arg(_) | What::Env(_) => self.variables(line, what),
             What::Copy(copy) => self.copy(line, copy, planned.from.first().copied().flatten()),
@@ -231,7 +235,7 @@ impl Running<'_, '_> {
         self.note_unset(line, &unset);
         if let What::Arg(pairs) = what {
             for (name, _) in pairs {
-                self.shared.lint.declared(name);
+                self.state.declared.insert(name.clone());
                 let platform = name.starts_with("TARGET") || name.starts_with("BUILD");
                 if platform
                     && self.shared.globals.arguments.get(name).is_some()
@@ -258,7 +262,9 @@ impl Running<'_, '_> {
 
     fn note_unset(&mut self, line: u32, unset: &[String]) {
         for name in unset {
-            self.shared.lint.unset(line, name);
+            if !self.state.declared.contains(name) {
+                self.shared.lint.unset(line, name);
+            }
             if self.state.foreign.is_some() {
                 self.shared.assume(line, format!("the base image does not set the variable {name}"));
             }
@@ -319,6 +325,13 @@ impl Running<'_, '_> {
             }
         }
         self.note_copy_traps(line, name, copy);
+        if from.is_none() && self.shared.lint.is_on() {
+            for source in &sources {
+                if self.shared.context.hides(source) {
+                    self.shared.lint.ignored_source(line, source);
+                }
+            }
+        }
         // With --link and without --chmod, the files get a layer of their own that is put over the others.
         let merges = copy.link && chmod.is_none();
         let blank = self.state.blank || merges;
@@ -378,7 +391,8 @@ impl Running<'_, '_> {
                         format!("cannot copy from stage {from:?}, it needs to be defined before this stage"),
                     ));
                 };
-                stage = StageFiles { files: &state.files, foreign: state.foreign.clone() };
+                let context = self.shared.build.context;
+                stage = StageFiles { context, files: &state.files, foreign: state.foreign.clone() };
                 (&stage, copy.from.as_deref().unwrap_or_default())
             }
         };
@@ -513,6 +527,7 @@ fn merge_dirs(below: &mut Dir, above: &Dir, path: &str, replaced: &mut Vec<Strin
             (Some((Node::Dir(old), _)), Node::Dir(new)) => {
                 let old = Arc::make_mut(old);
                 old.mode = new.mode;
+                old.vague = new.vague;
                 old.owner = new.owner;
                 merge_dirs(old, new, &path, replaced);
             }

@@ -70,8 +70,15 @@ pub(super) fn evaluate(build: &Build<'_>) -> Result<Image, BuildError> {
         Some((bytes, name)) => ignore::read(bytes, name)?,
         None => Default::default(),
     };
-    let mut lint = lint::Lint::new(script.check.as_deref());
-    lint.script(&script, &program, &globals);
+    let argument = build.build_args.get("BUILDKIT_DOCKERFILE_CHECK").map(String::as_str);
+    let mut lint = lint::Lint::new(script.check.as_deref(), argument)?;
+    if lint.is_on() {
+        let none = std::collections::BTreeMap::new();
+        let without = Build { build_args: &none, ..*build };
+        let defaults = global_arguments(&without, &program, &lexer, target_name.as_deref());
+        let defaults = defaults.map(|globals| globals.arguments).unwrap_or_default();
+        lint.script(&script, &program, &lexer, &globals.arguments, &defaults);
+    }
     let mut context = Context::new(build.context, patterns);
     context.will_need(&graph.context_sources(&reachable, &lexer, build, &globals)?)?;
     let mut shared = Shared::new(build, lexer, globals, context, lint);
@@ -457,7 +464,7 @@ fn check_platform(text: &str) -> Result<(), String> {
 }
 
 /// Whether a text names an image, as distribution's `reference` package reads it.
-fn is_image_name(text: &str) -> bool {
+pub(super) fn is_image_name(text: &str) -> bool {
     let (text, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
     if digest.is_some_and(|digest| !digest.contains(':')) {
         return false;

@@ -33,13 +33,11 @@ async fn a_broken_pin_is_red_with_words_that_name_the_file_and_the_value() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dockerfile_that_is_gone_is_red_and_one_that_cannot_be_read_is_an_error() {
     let world = World::in_sync().await;
-    let head = after(
-        &world,
-        DOCKERFILE,
-        Some("FROM scratch\nADD https://example.org/x /opt/molecule-platform-agent-template/\n"),
-    )
-    .await;
-    world.expect(CORE, &head, "error", "").await;
+    let head = after(&world, DOCKERFILE, Some("FROM scratch\nCONJURE config.yaml /opt/\n")).await;
+    world.expect(CORE, &head, "error", "line 2").await;
+    let edited = format!("{}RUN sed -i s/a/b/ /opt/molecule-platform-agent-template/config.yaml\n", crate::world::BAKES);
+    let head = after(&world, DOCKERFILE, Some(&edited)).await;
+    world.expect(CORE, &head, "error", "config.yaml").await;
     let huge = "# a line\n".repeat(300_000);
     let head = after(&world, DOCKERFILE, Some(&huge)).await;
     world.expect(CORE, &head, "error", "Dockerfile.platform-agent").await;

@@ -11,6 +11,7 @@ use super::shell::{self, Chain, Command, Join, Part, RedirectKind, Script, Simpl
 use crate::dockerfile::BuildError;
 use crate::dockerfile::expansion::Environment;
 use crate::dockerfile::files::Found;
+use crate::dockerfile::pattern::{has_wildcards, matches};
 use crate::dockerfile::stage::Running;
 
 /// How many commands one RUN may execute, loops included.
@@ -53,8 +54,8 @@ pub(super) struct Machine<'m, 's, 'a> {
     commands: u32,
 }
 
-/// Whether words call a POSIX shell: `set -e` is on, and it may be one that expands braces.
-pub(super) fn shell_options(words: &[String]) -> Option<(bool, bool)> {
+/// Whether words call a POSIX shell, and then whether they turn `set -e` on.
+pub(super) fn shell_options(words: &[String]) -> Option<bool> {
     let mut words = words.iter().map(String::as_str);
     let mut program = words.next()?;
     if program.ends_with("busybox") {
@@ -85,7 +86,7 @@ pub(super) fn shell_options(words: &[String]) -> Option<(bool, bool)> {
             _ => return None,
         }
     }
-    Some((errexit, name == "bash"))
+    Some(errexit)
 }
 
 /// Whether the shell's words end in the option that takes a script.
@@ -115,7 +116,7 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
     pub fn run(&mut self, program: Program) -> Result<(), BuildError> {
         let status = match program {
             Program::Exec(words) => self.exec(words)?,
-            Program::Script { text, errexit, braces: _ } => {
+            Program::Script { text, errexit } => {
                 self.errexit = errexit;
                 self.text(&text)?
             }
@@ -128,7 +129,7 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
 
     fn exec(&mut self, words: Vec<String>) -> Result<Status, BuildError> {
         if let [shell @ .., script] = words.as_slice()
-            && let Some((errexit, _)) = shell_options(shell)
+            && let Some(errexit) = shell_options(shell)
             && takes_script(shell)
         {
             self.errexit = errexit;
@@ -141,8 +142,8 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
     /// Follows a script, or looks through it.
     fn text(&mut self, text: &str) -> Result<Status, BuildError> {
         match shell::parse(text) {
-            Some(script) => self.script(&script, true),
-            None => {
+            Some(script) if !script.changes_the_shell() => self.script(&script, true),
+            _ => {
                 self.scan(text)?;
                 Ok(Status::Unknown)
             }
@@ -521,6 +522,22 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
                         format!("{shown}/{name}")
                     }
                 };
+                if !has_wildcards(part) {
+                    let name = part.replace('\\', "");
+                    if name == ".." {
+                        return Ok(None);
+                    }
+                    let mut names = names.clone();
+                    names.extend((name != ".").then(|| name.clone()));
+                    if let Found::Missing | Found::NotDir = self.stage.state.files.find(&names) {
+                        if self.is_foreign() {
+                            return Ok(None);
+                        }
+                        continue;
+                    }
+                    next.push((join(&name), names));
+                    continue;
+                }
                 let path = format!("/{}", names.join("/"));
                 let Ok(at) = self.stage.state.files.resolve(&path, true) else { continue };
                 if at.mystery.is_some() || at.unlisted.is_some() || self.touches_mount(&at.names) {
@@ -538,7 +555,7 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
                 }
                 for name in dir.children.keys() {
                     let hidden = name.starts_with('.') && !part.starts_with('.');
-                    match crate::dockerfile::pattern::matches(part, name) {
+                    match matches(part, name) {
                         Ok(true) if !hidden => {
                             let mut names = at.names.clone();
                             names.push(name.clone());

@@ -29,7 +29,7 @@ use exec::Machine;
 /// What a RUN gives to the kernel: the words of a program, or a script of a POSIX shell.
 enum Program {
     Exec(Vec<String>),
-    Script { text: String, errexit: bool, braces: bool },
+    Script { text: String, errexit: bool },
 }
 
 /// Runs a RUN.
@@ -78,12 +78,12 @@ fn program(run: &Run, shell: Option<&[String]>) -> Program {
         let first = script.lines().next().unwrap_or_default().trim_start_matches("#!").trim().to_owned();
         let words: Vec<String> = first.split_whitespace().map(str::to_owned).collect();
         return match exec::shell_options(&words) {
-            Some((errexit, braces)) => Program::Script { text: script, errexit, braces },
+            Some(errexit) => Program::Script { text: script, errexit },
             None => Program::Exec(words.into_iter().chain([script]).collect()),
         };
     }
     match exec::shell_options(shell) {
-        Some((errexit, braces)) if exec::takes_script(shell) => Program::Script { text: script, errexit, braces },
+        Some(errexit) if exec::takes_script(shell) => Program::Script { text: script, errexit },
         _ => Program::Exec(shell.iter().cloned().chain([script]).collect()),
     }
 }
@@ -105,7 +105,8 @@ fn check_mounts(
             None => &stage.shared.context,
             Some(index) => match stage.earlier.get(index).and_then(Option::as_ref) {
                 Some(state) => {
-                    files = StageFiles { files: &state.files, foreign: state.foreign.clone() };
+                    let context = stage.shared.build.context;
+                    files = StageFiles { context, files: &state.files, foreign: state.foreign.clone() };
                     &files
                 }
                 None => {

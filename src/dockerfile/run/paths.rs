@@ -39,6 +39,11 @@ impl Machine<'_, '_, '_> {
                 return None;
             }
         }
+        if let Some(up) = full.rfind("/..") {
+            // Going up from what is not there fails.
+            let below = files.resolve(full[..up].trim_end_matches("/.."), true).ok()?;
+            files.dir(&below.names)?;
+        }
         let at = match files.resolve(&full, follow) {
             Ok(at) => at,
             Err(_) if self.is_foreign() => return None,
@@ -72,7 +77,9 @@ impl Machine<'_, '_, '_> {
     pub fn is_known_below(&self, names: &[String]) -> bool {
         fn known(node: &Node) -> bool {
             match node {
-                Node::Dir(dir) => dir.open.is_none() && dir.children.values().all(|entry| known(&entry.node)),
+                Node::Dir(dir) => {
+                    dir.open.is_none() && !dir.vague && dir.children.values().all(|entry| known(&entry.node))
+                }
                 Node::Unknown(_) => false,
                 _ => true,
             }

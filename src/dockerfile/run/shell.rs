@@ -94,6 +94,38 @@ pub(super) enum Part {
     Dynamic,
 }
 
+/// Words that change the shell itself, in ways that are not followed.
+const SHELL_CHANGERS: [&str; 21] = [
+    "umask", "alias", "unalias", "eval", ".", "source", "exec", "trap", "read", "unset", "shift", "ulimit", "command",
+    "builtin", "local", "declare", "typeset", "readonly", "break", "continue", "return",
+];
+
+impl Script {
+    /// Whether a command changes how the following ones are read or what they do.
+    pub fn changes_the_shell(&self) -> bool {
+        self.0
+            .iter()
+            .any(|chain| chain.first.changes_the_shell() || chain.rest.iter().any(|(_, step)| step.changes_the_shell()))
+    }
+}
+
+impl Step {
+    fn changes_the_shell(&self) -> bool {
+        match &self.what {
+            Command::Simple(simple) => {
+                simple.words.first().is_some_and(|word| word.bare().is_none_or(|name| SHELL_CHANGERS.contains(&name)))
+            }
+            Command::Group { script, .. } => script.changes_the_shell(),
+            Command::If { arms, otherwise } => {
+                arms.iter().any(|(condition, body)| condition.changes_the_shell() || body.changes_the_shell())
+                    || otherwise.as_ref().is_some_and(Script::changes_the_shell)
+            }
+            Command::For { body, .. } => body.changes_the_shell(),
+            Command::Opaque => false,
+        }
+    }
+}
+
 impl Word {
     /// The text of a word without quotes and variables: what a reserved word must be.
     fn bare(&self) -> Option<&str> {
