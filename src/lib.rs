@@ -27,6 +27,7 @@ pub mod forge;
 pub mod gate;
 pub mod git;
 pub mod metrics;
+pub mod report;
 pub mod snapshot;
 pub mod store;
 pub mod tree;

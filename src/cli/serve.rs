@@ -34,9 +34,33 @@ pub fn start_log() {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
+/// Runs the service until SIGTERM or SIGINT; the exit code.
+pub fn run(arguments: &Arguments) -> u8 {
+    let config = Config::load(&arguments.config).and_then(|config| config.check_secrets().map(|()| config));
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => {
+            anstream::eprintln!("{error}");
+            return USAGE;
+        }
+    };
+    start_log();
+    let served = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(serve(&config)));
+    match served {
+        Ok(()) => DONE,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            FAILED
+        }
+    }
+}
+
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let listen = config.server.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
     let service = Service::start(config, listener, Options::default(), false).await?;
     tracing::info!("listening on http://{}", service.address());
     stop_signal().await?;
@@ -89,7 +113,8 @@ impl Service {
             .context("the folder for repository caches")?;
         let metrics = Metrics::new();
         let controller =
-            Controller::new(config, forges, store.clone(), caches, metrics.clone(), link_secret.clone(), options).await?;
+            Controller::new(config, forges, store.clone(), caches, metrics.clone(), link_secret.clone(), options)
+                .await?;
         let settings = web::Settings {
             public_url: config.server.public_url.clone(),
             forges: hooks,

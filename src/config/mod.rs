@@ -1,203 +1,201 @@
-//! What an operator writes: `drift-gate.toml`, read, checked and explained.
+//! What an operator writes: `drift-gate.toml` and `.drift-gate.toml`, read, checked and explained.
+//!
+//! A file goes through three stages. The TOML parser gives a tree of values with their places; [`shape`] holds it against the
+//! JSON schema, which is made from the structs of [`raw`]; [`meaning`] turns what has the right shape into the [`Config`] of
+//! [`model`] by the [`rules`] for single texts. Each stage finds every fault that it can and goes on with the rest, so that an
+//! operator mends a file once.
+//!
+//! May use no other room, and does no I/O but [`Config::load`], [`Secret::read`] and [`Config::check_secrets`]. The traps
+//! handled here: a key that this version does not know is never ignored, since the gate would be weaker than it reads; and no
+//! message shows what may be a secret.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
+mod diagnostic;
+mod meaning;
+mod model;
+mod pin;
+mod raw;
+mod rules;
+mod secret;
+mod shape;
+#[cfg(test)]
+mod tests;
 
-use secrecy::SecretString;
+use std::path::Path;
+use std::sync::LazyLock;
 
-/// A checked configuration.
-#[derive(Clone, Debug)]
-pub struct Config {
-    pub server: Server,
-    pub store: Store,
-    pub forges: BTreeMap<String, Forge>,
-    pub gates: Vec<Gate>,
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use diagnostic::{Document, Problem};
+use meaning::Reading;
+
+pub use diagnostic::{ConfigError, Diagnostic};
+pub use model::{
+    Bake, Binding, Check, Config, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Server, Source,
+    Stale, Store,
+};
+pub use pin::{PinPath, PinPathError, PinStep};
+pub use secret::{Secret, SecretError, SecretValue};
+
+/// A complete, commented configuration: every key, with its default where it has one.
+pub const EXAMPLE: &str = include_str!("../../deploy/drift-gate.example.toml");
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 4 << 20;
+
+static SCHEMA: LazyLock<Json> = LazyLock::new(raw::schema);
+
+/// The JSON schema of `drift-gate.toml` (draft 2020-12), for editors; the parser holds files against this very schema.
+pub fn schema() -> String {
+    format!("{:#}", *SCHEMA)
 }
 
-#[derive(Clone, Debug)]
-pub struct Server {
-    pub listen: std::net::SocketAddr,
-    /// Without trailing slash.
-    pub public_url: String,
-    pub admin_token: Option<Secret>,
-    pub link_secret: Option<Secret>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Store {
-    pub url: String,
-}
-
-/// Where a secret is; its value is read when a command uses it ([`Secret::read`]), never printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    Env(String),
-    File(PathBuf),
-}
-
+/// What a file must bring along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForgeKind {
-    Gitea,
-    GitHub,
+enum Scope {
+    /// All that the service needs: a public address, both sides on configured forges.
+    Service,
+    /// Gates; the source may be an address, the consumer the repository around the file.
+    Laptop,
 }
 
-#[derive(Clone, Debug)]
-pub struct Forge {
-    pub name: String,
-    pub kind: ForgeKind,
-    /// Without trailing slash; for GitHub `https://github.com` (its API is known) or a GHES root.
-    pub url: String,
-    pub token: Option<Secret>,
-    pub webhook_secrets: Vec<Secret>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gate {
-    pub name: String,
-    pub context: String,
-    pub source: Source,
-    pub consumer: Consumer,
-    pub binding: Binding,
-    pub identity: Vec<String>,
-    pub ignore: Vec<String>,
-    pub optional: Vec<String>,
-    pub unlisted: Level,
-    pub inherited: Inherited,
-    pub stale: Stale,
-    pub grace: Duration,
-    pub unreadable_after: Duration,
-    pub advisory: bool,
-    pub strict_assumptions: bool,
-    pub quote: Quote,
-    pub checks: Vec<Check>,
-    /// SHA-256 of what the gate says, hexadecimal, independent of comments and order of keys.
-    pub digest: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    pub place: Place,
-    pub branch: String,
-}
-
-/// A repository: of a configured forge, or by its address (laptop files).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Place {
-    Forge {
-        forge: String,
-        repo: String,
-    },
-    Url(String),
-    /// The repository that the configuration file lies in.
-    Here,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
-    pub place: Place,
-    /// Names or globs.
-    pub branches: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Binding {
-    /// The value at `at` in `file`; sibling fields that must hold.
-    Pin {
-        file: String,
-        at: PinPath,
-        require: BTreeMap<String, String>,
-    },
-    Follow,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    Drift,
-    Notice,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inherited {
-    Pass,
-    Fail,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stale {
-    Fail,
-    Notice,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quote {
-    Readers,
-    Always,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Check {
-    Bake(Bake),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bake {
-    pub dockerfile: String,
-    /// The build context, from the consumer's root; `""` is the root.
-    pub context: String,
-    /// Where the build puts the source's tree, from the consumer's root.
-    pub source_dir: String,
-    /// Absolute, without trailing slash.
-    pub destination: String,
-    pub build_args: BTreeMap<String, String>,
-}
-
-/// A secret's value.
-pub type SecretValue = SecretString;
-
-/// Where a pin is in a file: `workspace_templates[name=platform-agent].ref`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PinPath {
-    steps: Vec<PinStep>,
-}
-
-/// One step of a [`PinPath`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PinStep {
-    Key(String),
-    Select { key: String, value: String },
-    Index(usize),
-}
-
-impl PinPath {
-    pub fn new(steps: Vec<PinStep>) -> Self {
-        Self { steps }
+impl Config {
+    /// Reads the configuration of the service.
+    ///
+    /// # Errors
+    /// The file cannot be read, or says something that cannot be: every fault that was found, with its place.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        read(path, Scope::Service)
     }
 
-    pub fn steps(&self) -> &[PinStep] {
-        &self.steps
+    /// Reads a configuration for `drift-gate check`: a `.drift-gate.toml`, or the service's own file. `[server]`, `[store]`
+    /// and `[forge.NAME]` may be absent, the source may be an address (`url`), and the consumer may be left out: it is then
+    /// the repository that the file lies in ([`Place::Here`]).
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_laptop(path: &Path) -> Result<Self, ConfigError> {
+        read(path, Scope::Laptop)
+    }
+
+    /// As [`Config::load`], from a text; `file` is the name that messages use.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        parse(text, file, Scope::Service)
+    }
+
+    /// As [`Config::load_laptop`], from a text; `file` is the name that messages use.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse_laptop(text: &str, file: &str) -> Result<Self, ConfigError> {
+        parse(text, file, Scope::Laptop)
+    }
+
+    /// Whether every secret that the file names has a value. `serve` asks before it starts; nothing is kept.
+    ///
+    /// # Errors
+    /// Each secret that cannot be read, with its place in the file; never its value.
+    pub fn check_secrets(&self) -> Result<(), ConfigError> {
+        let missing = self.secrets.iter().filter_map(|(secret, at)| {
+            let error = secret.read().err()?;
+            let help = match secret {
+                Secret::Env(variable) => {
+                    format!("set {variable} in the environment of the service, or name another place")
+                }
+                Secret::File(_) => {
+                    "write the secret into that file, readable for the service, or name another place".to_owned()
+                }
+            };
+            Some(Problem::new(at.clone(), error.to_string(), help))
+        });
+        let missing: Vec<Problem> = missing.collect();
+        if missing.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(self.origin.explain(missing))) }
     }
 }
 
-impl std::fmt::Display for PinPath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, step) in self.steps.iter().enumerate() {
-            match step {
-                PinStep::Key(key) if index == 0 => write!(f, "{key}")?,
-                PinStep::Key(key) => write!(f, ".{key}")?,
-                PinStep::Select { key, value } => write!(f, "[{key}={value}]")?,
-                PinStep::Index(at) => write!(f, "[{at}]")?,
-            }
+fn read(path: &Path, scope: Scope) -> Result<Config, ConfigError> {
+    use std::io::Read;
+    let file = path.display().to_string();
+    let mut bytes = Vec::new();
+    let all = std::fs::File::open(path).and_then(|open| open.take(LARGEST + 1).read_to_end(&mut bytes));
+    if let Err(source) = all {
+        return Err(ConfigError::Unreadable { file, source });
+    }
+    if bytes.len() as u64 > LARGEST {
+        let source = std::io::Error::other("larger than 4 MiB");
+        return Err(ConfigError::Unreadable { file, source });
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&text, &file, scope),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let document = Document::new(&String::from_utf8_lossy(error.as_bytes()), &file);
+            let problem = Problem::new(at..at, "not UTF-8", "save the file as UTF-8");
+            Err(ConfigError::Invalid(document.explain(vec![problem])))
         }
-        Ok(())
     }
 }
 
-impl Secret {
-    pub fn read(&self) -> Result<SecretString, std::io::Error> {
-        match self {
-            Self::Env(name) => Ok(std::env::var(name).map_err(std::io::Error::other)?.into()),
-            Self::File(path) => Ok(std::fs::read_to_string(path)?.trim_end().to_owned().into()),
+fn parse(text: &str, file: &str, scope: Scope) -> Result<Config, ConfigError> {
+    let mut document = Document::new(text, file);
+    let (table, errors) = toml::de::DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        document.cover_what_may_be_secret();
+        let problems = errors.iter().map(not_toml).collect();
+        return Err(ConfigError::Invalid(document.explain(problems)));
+    }
+    let shaped = shape::shape(table, &SCHEMA, &mut document);
+    let mut problems = shaped.problems;
+    // What the schema allows deserializes; should the two ever disagree, it is a message all the same.
+    let raw = match raw::File::deserialize(toml::de::Deserializer::from(shaped.table)) {
+        Ok(raw) => raw,
+        Err(error) => {
+            problems.push(not_toml(&error));
+            return Err(ConfigError::Invalid(document.explain(problems)));
         }
+    };
+    if raw.gate.is_empty() && problems.is_empty() {
+        problems.push(Problem::new(0..0, "the file has no gate: nothing would be compared", "add a `[[gate]]`"));
+    }
+    let mut reading =
+        Reading { document: &mut document, scope, declared: shaped.forges, problems, secrets: Vec::new() };
+    let server = reading.server(&raw.server);
+    let store = reading.store(&raw.store);
+    let forges: Vec<Option<Forge>> = raw.forge.iter().map(|(name, forge)| reading.forge(name, forge)).collect();
+    let gates = reading.gates(&raw.gate);
+    let Reading { problems, secrets, .. } = reading;
+    match (server, store, gates) {
+        (Some(server), Some(store), Some(gates)) if problems.is_empty() => {
+            let forges = forges.into_iter().flatten().map(|forge| (forge.name.clone(), forge)).collect();
+            Ok(Config { server, store, forges, gates, origin: document, secrets })
+        }
+        _ => Err(ConfigError::Invalid(document.explain(problems))),
+    }
+}
+
+fn not_toml(error: &toml::de::Error) -> Problem {
+    let message = error.message();
+    let help = if message.contains("duplicate key") {
+        "keep one of them; each further gate begins with its own `[[gate]]`"
+    } else {
+        "mend the TOML here: `key = \"text\"`, `key = [\"a\", \"b\"]`, `[table]`, `[[list.of.tables]]`"
+    };
+    Problem::new(error.span().unwrap_or(0..0), message, help)
+}
+
+/// A JSON value as TOML writes it in one line.
+fn toml_text(value: &Json) -> String {
+    match value {
+        Json::Array(items) => format!("[{}]", items.iter().map(toml_text).collect::<Vec<_>>().join(", ")),
+        Json::Object(fields) if fields.is_empty() => "{}".to_owned(),
+        Json::Object(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|(key, value)| format!("{key} = {}", toml_text(value))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        other => other.to_string(),
     }
 }

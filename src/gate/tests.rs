@@ -139,7 +139,8 @@ fn said(report: &Report) -> Vec<String> {
     let kind = |kind: Kind| serde_json::to_value(kind).expect("a word").as_str().expect("a text").to_owned();
     let counted = report.findings.iter().filter(|finding| finding.severity == Severity::Error && !finding.inherited);
     let findings = counted.map(|finding| format!("{} {}", kind(finding.kind), finding.path));
-    let undecided = report.undecided.iter().filter(|part| !part.inherited).map(|part| format!("undecided {}", part.path));
+    let undecided =
+        report.undecided.iter().filter(|part| !part.inherited).map(|part| format!("undecided {}", part.path));
     findings.chain(undecided).collect()
 }
 
@@ -268,7 +269,9 @@ fn an_extra_file_at_the_destination_counts_only_when_it_looks_like_identity() {
 #[test]
 fn a_dockerfile_that_is_absent_fails_and_one_that_cannot_be_read_is_undecided() {
     assert_eq!(said(&branch(core('a').without(DOCKERFILE), template())), ["build-fails Dockerfile"]);
-    for unreadable in [b"FROM scratch\nCOPY \xff /\n".to_vec(), b"FROM scratch\nCONJURE x /opt\n".to_vec(), vec![b'#'; 2 << 20]] {
+    for unreadable in
+        [b"FROM scratch\nCOPY \xff /\n".to_vec(), b"FROM scratch\nCONJURE x /opt\n".to_vec(), vec![b'#'; 2 << 20]]
+    {
         let report = branch(core('a').file(DOCKERFILE, unreadable), template());
         assert_eq!((report.verdict, said(&report)), (Verdict::Undecided, vec!["undecided Dockerfile".into()]));
     }

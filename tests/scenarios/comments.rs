@@ -30,12 +30,9 @@ async fn a_comment_acts_once_however_often_it_is_delivered() {
     world.expect(CORE, &head, "success", "").await;
     world.post(Post::Hold);
     let id = comment(&world, CORE, number, "/drift-gate check").await;
-    eventually(
-        "the comment's delivery is there",
-        async || {
-            if world.relay.held("issue_comment") > 0 { Ok(()) } else { Err("none".to_owned()) }
-        },
-    )
+    eventually("the comment's delivery is there", async || {
+        if world.relay.held("issue_comment") > 0 { Ok(()) } else { Err("none".to_owned()) }
+    })
     .await;
     let held = world.relay.take();
     let delivery = held.iter().find(|delivery| delivery.event() == "issue_comment").expect("a comment's delivery");

@@ -35,7 +35,8 @@ async fn a_dockerfile_that_is_gone_is_red_and_one_that_cannot_be_read_is_an_erro
     let world = World::in_sync().await;
     let head = after(&world, DOCKERFILE, Some("FROM scratch\nCONJURE config.yaml /opt/\n")).await;
     world.expect(CORE, &head, "error", "line 2").await;
-    let edited = format!("{}RUN sed -i s/a/b/ /opt/molecule-platform-agent-template/config.yaml\n", crate::world::BAKES);
+    let edited =
+        format!("{}RUN sed -i s/a/b/ /opt/molecule-platform-agent-template/config.yaml\n", crate::world::BAKES);
     let head = after(&world, DOCKERFILE, Some(&edited)).await;
     world.expect(CORE, &head, "error", "config.yaml").await;
     let huge = "# a line\n".repeat(300_000);

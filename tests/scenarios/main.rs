@@ -8,5 +8,4 @@ mod inputs;
 mod pulls;
 mod pushes;
 mod relay;
-mod tmpconfig;
 mod world;

@@ -1,9 +1,9 @@
 //! The world of every story: a template, the core that bakes it, their forge, and drift-gate between them.
 
-use std::path::Path;
 use std::time::Duration;
 
 use drift_gate::cli::serve::Service;
+use drift_gate::config::Config;
 use drift_gate::controller::Options;
 use serde_json::json;
 use tempfile::TempDir;
@@ -196,9 +196,7 @@ destination = "/opt/molecule-platform-agent-template"
 
     /// Starts drift-gate on the database of before.
     pub async fn start(&mut self) {
-        self.config();
-        let path = |name: &str| self.folder.path().join(name);
-        let config = crate::tmpconfig::config(format!("sqlite://{}", path("drift-gate.db").display()), self.proxy.url.clone(), path("token"), path("secret"), self.binding.contains("follow"), &self.more);
+        let config = Config::parse(&self.config(), "drift-gate.toml").expect("a configuration");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let service = Service::start(&config, listener, self.options, false).await.expect("the service starts");
         self.relay.to(&format!("http://{}", service.address()));

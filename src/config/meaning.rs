@@ -1,0 +1,356 @@
+//! From what is written to what it means: every text by its rule, and what only shows when parts are seen together. Collects
+//! every fault; a gate with one is left out, and the rest is judged on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use super::Scope;
+use super::diagnostic::{Document, Problem};
+use super::model::{
+    Bake, Binding, Check, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Server, Source, Stale,
+    Store,
+};
+use super::raw::{self, At, Text};
+use super::rules::{self, Ruled};
+use super::secret::Secret;
+
+/// Goes over a file whose shape is right.
+pub(super) struct Reading<'a> {
+    pub document: &'a mut Document,
+    pub scope: Scope,
+    /// Every name that a forge of the file has, also where the forge itself is faulty.
+    pub declared: BTreeSet<String>,
+    pub problems: Vec<Problem>,
+    /// Every secret that the file names, with its place.
+    pub secrets: Vec<(Secret, Range<usize>)>,
+}
+
+impl Reading<'_> {
+    pub(super) fn server(&mut self, at: &At<raw::Server>) -> Option<Server> {
+        let raw = at.value();
+        let listen = self.ruled("listen", &raw.listen, rules::listen);
+        let public_url = match &raw.public_url {
+            Some(url) => self.ruled("public_url", url, rules::address),
+            None => {
+                if self.scope == Scope::Service {
+                    let help = "write in [server]: `public_url = \"https://drift-gate.example.org\"`, where people reach the service";
+                    self.wrong(at.span(), "[server] has no `public_url`: statuses would link nowhere", help);
+                }
+                Some(String::new())
+            }
+        };
+        let admin_token = raw.admin_token.as_ref().map(|secret| self.secret("admin_token", secret));
+        let link_secret = raw.link_secret.as_ref().map(|secret| self.secret("link_secret", secret));
+        Some(Server {
+            listen: listen?,
+            public_url: public_url?,
+            admin_token: flat(admin_token)?,
+            link_secret: flat(link_secret)?,
+        })
+    }
+
+    pub(super) fn store(&mut self, raw: &raw::Store) -> Option<Store> {
+        self.ruled("url", &raw.url, rules::store).map(|url| Store { url })
+    }
+
+    pub(super) fn forge(&mut self, name: &Text, raw: &raw::Forge) -> Option<Forge> {
+        let name = self.ruled("forge", name, rules::name);
+        let kind = match raw.kind {
+            raw::ForgeKind::Gitea => ForgeKind::Gitea,
+            raw::ForgeKind::GitHub => ForgeKind::GitHub,
+        };
+        let url = match kind {
+            ForgeKind::Gitea => self.ruled("url", &raw.url, rules::address),
+            ForgeKind::GitHub => self.ruled("url", &raw.url, rules::github),
+        };
+        let token = raw.token.as_ref().map(|secret| self.secret("token", secret));
+        let webhook_secrets = each(&raw.webhook_secrets, |secret| self.secret("webhook_secrets", secret));
+        Some(Forge { name: name?, kind, url: url?, token: flat(token)?, webhook_secrets: webhook_secrets? })
+    }
+
+    fn secret(&mut self, key: &str, raw: &At<raw::Secret>) -> Option<Secret> {
+        let secret = match (&raw.value().env, &raw.value().file) {
+            (Some(variable), None) => Secret::Env(self.ruled("env", variable, rules::variable)?),
+            (None, Some(file)) if !file.value().is_empty() => Secret::File(file.value().into()),
+            _ => {
+                let help = format!("write `{key} = {{ env = \"VARIABLE\" }}` or `{key} = {{ file = \"/path\" }}`");
+                self.wrong(raw.span(), format!("`{key}` must name either a variable or a file"), help);
+                return None;
+            }
+        };
+        self.secrets.push((secret.clone(), raw.span()));
+        Some(secret)
+    }
+
+    /// The gates, with names that are unique for each consumer.
+    pub(super) fn gates(&mut self, raw: &[At<raw::Gate>]) -> Option<Vec<Gate>> {
+        let mut first: BTreeMap<(Place, String), usize> = BTreeMap::new();
+        each(raw, |one| {
+            let gate = self.gate(one)?;
+            let name = &one.value().name;
+            let key = (gate.consumer.place.clone(), gate.name.clone());
+            if let Some(before) = first.get(&key) {
+                let message = format!("a second gate is called `{}` for the same consumer", gate.name);
+                let help = format!("give it another name; the first is in line {}", self.document.line(*before));
+                self.wrong(name.span(), message, help);
+                return None;
+            }
+            first.insert(key, name.span().start);
+            Some(gate)
+        })
+    }
+
+    fn gate(&mut self, at: &At<raw::Gate>) -> Option<Gate> {
+        let raw = at.value();
+        let name = self.ruled("name", &raw.name, rules::name);
+        let context = self.ruled("context", &raw.context, rules::context);
+        let source = self.source(&raw.source);
+        let consumer = self.consumer(raw.consumer.as_ref(), &at.span());
+        if let (Some(source), Some(consumer)) = (&source, &consumer)
+            && source.place == consumer.place
+        {
+            let help = "name two repositories: the one that is the truth, and the one that bakes it";
+            self.wrong(raw.source.span(), "the source is the consumer itself", help);
+            return None;
+        }
+        let binding = self.binding(&raw.binding);
+        if raw.identity.value().is_empty() {
+            let help = "name the files that the gate is about: `identity = [\"config.yaml\", \"prompts/**\"]`";
+            self.wrong(raw.identity.span(), "`identity` is empty: the gate would compare nothing", help);
+        }
+        let identity = self.globs("identity", raw.identity.value());
+        let ignore = self.globs("ignore", &raw.ignore);
+        let optional = self.globs("optional", &raw.optional);
+        let grace = self.ruled("grace", &raw.grace, rules::duration);
+        let unreadable_after = self.ruled("unreadable_after", &raw.unreadable_after, rules::duration);
+        if raw.check.value().is_empty() {
+            self.wrong(raw.check.span(), "the gate has no check: nothing would be compared", "add a `[[gate.check]]`");
+        }
+        let checks = each(raw.check.value(), |check| self.bake(check).map(Check::Bake));
+        let gate = Gate {
+            name: name?,
+            context: context?,
+            source: source?,
+            consumer: consumer?,
+            binding: binding?,
+            identity: identity.filter(|globs| !globs.is_empty())?,
+            ignore: ignore?,
+            optional: optional?,
+            unlisted: match raw.unlisted {
+                raw::Level::Drift => Level::Drift,
+                raw::Level::Notice => Level::Notice,
+            },
+            inherited: match raw.inherited {
+                raw::Inherited::Pass => Inherited::Pass,
+                raw::Inherited::Fail => Inherited::Fail,
+            },
+            stale: match raw.stale {
+                raw::Stale::Fail => Stale::Fail,
+                raw::Stale::Notice => Stale::Notice,
+            },
+            grace: grace?,
+            unreadable_after: unreadable_after?,
+            advisory: raw.advisory,
+            strict_assumptions: raw.strict_assumptions,
+            quote: match raw.quote {
+                raw::Quote::Readers => Quote::Readers,
+                raw::Quote::Always => Quote::Always,
+            },
+            checks: checks.filter(|checks| !checks.is_empty())?,
+            digest: String::new(),
+        };
+        Some(Gate { digest: digest(&gate), ..gate })
+    }
+
+    fn source(&mut self, at: &At<raw::Source>) -> Option<Source> {
+        let raw = at.value();
+        let branch = self.ruled("branch", &raw.branch, rules::branch);
+        let place = match (&raw.forge, &raw.repo, &raw.url) {
+            (Some(forge), Some(repo), None) => self.on_forge(forge, repo),
+            (None, None, Some(url)) if self.scope == Scope::Laptop => {
+                self.ruled("source.url", url, rules::address).map(Place::Url)
+            }
+            (None, None, Some(url)) => {
+                let help = "write `forge` and `repo`; an address stands in a `.drift-gate.toml` only";
+                self.wrong(url.span(), "the service needs a source on one of its forges", help);
+                None
+            }
+            (_, _, Some(_)) => {
+                let help = "keep one: `forge` and `repo`, or `url`";
+                self.wrong(at.span(), "the source is named twice", help);
+                None
+            }
+            (_, _, None) => {
+                let help = match self.scope {
+                    Scope::Service => {
+                        "write `forge` and `repo`: `{ forge = \"main\", repo = \"molecule/template\", branch = \"main\" }`"
+                    }
+                    Scope::Laptop => {
+                        "write `url`: `{ url = \"https://git.example.org/molecule/template\", branch = \"main\" }`"
+                    }
+                };
+                self.wrong(at.span(), "the source is not named", help);
+                None
+            }
+        };
+        Some(Source { place: place?, branch: branch? })
+    }
+
+    fn consumer(&mut self, at: Option<&At<raw::Consumer>>, gate: &Range<usize>) -> Option<Consumer> {
+        let sample = "`consumer = { forge = \"main\", repo = \"molecule/core\", branches = [\"main\"] }`";
+        let Some(at) = at else {
+            if self.scope == Scope::Laptop {
+                return Some(Consumer { place: Place::Here, branches: Vec::new() });
+            }
+            self.wrong(gate.clone(), "[[gate]] has no `consumer`", format!("add {sample}"));
+            return None;
+        };
+        let raw = at.value();
+        let place = match (&raw.forge, &raw.repo) {
+            (Some(forge), Some(repo)) => self.on_forge(forge, repo),
+            (None, None) if self.scope == Scope::Laptop => Some(Place::Here),
+            _ => {
+                self.wrong(at.span(), "the consumer needs both `forge` and `repo`", format!("write {sample}"));
+                None
+            }
+        };
+        let branches = match &raw.branches {
+            Some(branches) if branches.value().is_empty() => {
+                let help = "name the branches to judge: `branches = [\"main\"]`";
+                self.wrong(branches.span(), "`branches` is empty: nothing would be judged", help);
+                None
+            }
+            Some(branches) => each(branches.value(), |glob| self.ruled("branches", glob, rules::branches)),
+            None if self.scope == Scope::Laptop => Some(Vec::new()),
+            None => {
+                self.wrong(at.span(), "the consumer has no `branches`", format!("write {sample}"));
+                None
+            }
+        };
+        Some(Consumer { place: place?, branches: branches? })
+    }
+
+    fn on_forge(&mut self, forge: &Text, repo: &Text) -> Option<Place> {
+        let repo = self.ruled("repo", repo, rules::repository);
+        if !self.declared.contains(forge.value()) {
+            let known: Vec<String> = self.declared.iter().map(|name| format!("`{name}`")).collect();
+            let help = if known.is_empty() {
+                format!("add a `[forge.{}]` with `kind` and `url`", forge.value())
+            } else {
+                format!("write {}, or add a `[forge.{}]`", known.join(" or "), forge.value())
+            };
+            self.wrong(forge.span(), format!("no forge is called `{}`", forge.value()), help);
+            return None;
+        }
+        Some(Place::Forge { forge: forge.value().clone(), repo: repo? })
+    }
+
+    fn binding(&mut self, at: &At<raw::Binding>) -> Option<Binding> {
+        let raw = at.value();
+        let help = "write `{ pin = \"manifest.json\", at = \"templates[name=agent].ref\" }` or `{ follow = true }`";
+        match (&raw.pin, &raw.at, &raw.follow) {
+            (Some(file), Some(path), None) => {
+                let file = self.ruled("pin", file, rules::below);
+                let path = self.ruled("at", path, rules::pin_path);
+                let require = raw.require.as_ref().map(|require| require.value().clone()).unwrap_or_default();
+                Some(Binding::Pin { file: file?, at: path?, require })
+            }
+            (None, None, Some(follow)) => {
+                if !follow.value() {
+                    self.wrong(follow.span(), "`follow = false` binds nothing", help);
+                    return None;
+                }
+                if let Some(require) = &raw.require {
+                    self.wrong(require.span(), "`require` needs a pin: nothing stands beside a branch", "remove it");
+                    return None;
+                }
+                Some(Binding::Follow)
+            }
+            (Some(_), None, None) => {
+                self.wrong(at.span(), "the pin has no `at`: where in the file it stands", help);
+                None
+            }
+            (None, Some(_), None) => {
+                self.wrong(at.span(), "`at` without `pin`: in which file", help);
+                None
+            }
+            (None, None, None) => {
+                self.wrong(at.span(), "`binding` binds nothing", help);
+                None
+            }
+            (_, _, Some(_)) => {
+                self.wrong(at.span(), "a gate either pins or follows, not both", help);
+                None
+            }
+        }
+    }
+
+    fn bake(&mut self, at: &At<raw::Check>) -> Option<Bake> {
+        let raw = at.value();
+        let raw::CheckKind::Bake = raw.kind;
+        let dockerfile = self.ruled("dockerfile", &raw.dockerfile, rules::below);
+        let context = self.ruled("context", &raw.context, rules::inside);
+        let source_dir = self.ruled("source_dir", &raw.source_dir, rules::below);
+        let destination = self.ruled("destination", &raw.destination, rules::destination);
+        let mut build_args = BTreeMap::new();
+        for (name, value) in &raw.build_args {
+            if let Some(name) = self.ruled("build_args", name, rules::variable) {
+                build_args.insert(name, value.clone());
+            }
+        }
+        let complete = build_args.len() == raw.build_args.len();
+        Some(Bake {
+            dockerfile: dockerfile?,
+            context: context?,
+            source_dir: source_dir?,
+            destination: destination?,
+            build_args: Some(build_args).filter(|_| complete)?,
+        })
+    }
+
+    fn globs(&mut self, key: &str, texts: &[Text]) -> Option<Vec<String>> {
+        each(texts, |text| self.ruled(key, text, rules::glob))
+    }
+
+    /// What a text means, or a problem at its place.
+    fn ruled<T>(&mut self, key: &str, text: &Text, rule: impl FnOnce(&str) -> Ruled<T>) -> Option<T> {
+        match rule(text.value()) {
+            Ok(meaning) => Some(meaning),
+            Err(wrong) => {
+                if wrong.secret {
+                    self.document.cover(text.span());
+                }
+                self.wrong(text.span(), format!("`{key}` {}", wrong.message), wrong.help);
+                None
+            }
+        }
+    }
+
+    fn wrong(&mut self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Problem::new(at, message, help));
+    }
+}
+
+/// All of them or none, but looks at each.
+fn each<T, U>(items: &[T], read: impl FnMut(&T) -> Option<U>) -> Option<Vec<U>> {
+    let read: Vec<Option<U>> = items.iter().map(read).collect();
+    read.into_iter().collect()
+}
+
+/// What is not there is fine; what is there must have been read.
+#[allow(clippy::option_option)]
+fn flat<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        None => Some(None),
+        Some(read) => read.map(Some),
+    }
+}
+
+/// SHA-256 of a gate's meaning. Its JSON has the fields in the order of the structs and maps in the order of their keys, so
+/// neither order nor comments nor spelling (`60m`, `1h`) of the file show in it.
+fn digest(gate: &Gate) -> String {
+    let canonical = serde_json::to_vec(gate).expect("a gate is text, numbers, lists and maps with text for keys");
+    hex::encode(Sha256::digest(&canonical))
+}

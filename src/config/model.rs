@@ -1,0 +1,222 @@
+//! A checked configuration, as the rest of the program sees it: plain data, no spans, nothing left to validate.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::diagnostic::Document;
+use super::pin::PinPath;
+use super::secret::Secret;
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The service's own addresses and secrets; defaults where a laptop file has no `[server]`.
+    pub server: Server,
+    /// Where the service keeps its state.
+    pub store: Store,
+    /// By name, as in `[forge.NAME]`.
+    pub forges: BTreeMap<String, Forge>,
+    /// In the order of the file; never empty.
+    pub gates: Vec<Gate>,
+    /// The text that it was read from, for messages about it that come later (secrets).
+    pub(super) origin: Document,
+    /// Every secret that the file names, with its place in the text.
+    pub(super) secrets: Vec<(Secret, std::ops::Range<usize>)>,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where the service listens.
+    pub listen: SocketAddr,
+    /// Where people reach the service, without trailing slash; empty only in a laptop file that does not say it.
+    pub public_url: String,
+    /// What opens the API and the dashboard; without it they are closed.
+    pub admin_token: Option<Secret>,
+    /// The key of the addresses of reports; without it the store makes and keeps one.
+    pub link_secret: Option<Secret>,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// `sqlite://PATH`.
+    pub url: String,
+}
+
+/// Which dialect a forge speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForgeKind {
+    /// Gitea and Forgejo.
+    Gitea,
+    /// GitHub and GitHub Enterprise Server.
+    GitHub,
+}
+
+/// `[forge.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Forge {
+    /// The name that gates and the address of its webhooks use.
+    pub name: String,
+    /// Its dialect.
+    pub kind: ForgeKind,
+    /// Without trailing slash; for GitHub `https://github.com` (its API is known) or a GHES root.
+    pub url: String,
+    /// Whose bearer reads both repositories and posts statuses; without it only public repositories are read.
+    pub token: Option<Secret>,
+    /// Any of these may have signed a delivery; empty: deliveries are refused, and only the timer looks.
+    pub webhook_secrets: Vec<Secret>,
+}
+
+/// `[[gate]]`: one rule between one source and one consumer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gate {
+    /// Unique per consumer.
+    pub name: String,
+    /// The name of the commit status.
+    pub context: String,
+    /// The repository that is the truth.
+    pub source: Source,
+    /// The repository that bakes it.
+    pub consumer: Consumer,
+    /// How the consumer names the source commit that it uses.
+    pub binding: Binding,
+    /// The source files that the gate is about, as globs from the source's root; never empty.
+    pub identity: Vec<String>,
+    /// Source files that the gate leaves alone.
+    pub ignore: Vec<String>,
+    /// Source files that are compared where they exist and may be absent.
+    pub optional: Vec<String>,
+    /// What a source file is that nobody listed.
+    pub unlisted: Level,
+    /// What a pull request gets for findings that its base has already.
+    pub inherited: Inherited,
+    /// What a consumer branch gets for a pin that is behind.
+    pub stale: Stale,
+    /// How long a stale branch head stays green, with words.
+    pub grace: Duration,
+    /// How long a head keeps its status while the other side cannot be read.
+    pub unreadable_after: Duration,
+    /// Drift is told in words on a green status.
+    pub advisory: bool,
+    /// An assumption is as good as not decided.
+    pub strict_assumptions: bool,
+    /// Who may see file contents.
+    pub quote: Quote,
+    /// Never empty.
+    pub checks: Vec<Check>,
+    /// SHA-256 of what the gate says, hexadecimal, independent of comments and order of keys.
+    #[serde(skip)]
+    pub digest: String,
+}
+
+/// The repository that is the truth, and the branch of it that counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// Which repository.
+    pub place: Place,
+    /// A name, not a glob.
+    pub branch: String,
+}
+
+/// A repository: of a configured forge, or by its address (laptop files).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Place {
+    /// A repository of a configured forge.
+    Forge {
+        /// As in `[forge.NAME]`.
+        forge: String,
+        /// `owner/name`.
+        repo: String,
+    },
+    /// The address of a repository, without trailing slash.
+    Url(String),
+    /// The repository that the configuration file lies in.
+    Here,
+}
+
+/// The repository that bakes the source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Consumer {
+    /// Which repository.
+    pub place: Place,
+    /// Names or globs; empty only in a laptop file that does not say it.
+    pub branches: Vec<String>,
+}
+
+/// How a consumer names the source commit that it uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Binding {
+    /// A commit SHA in a file of the consumer.
+    Pin {
+        /// From the consumer's root.
+        file: String,
+        /// Where in the file.
+        at: PinPath,
+        /// Fields beside the pin that must hold.
+        require: BTreeMap<String, String>,
+    },
+    /// The head of the source's branch.
+    Follow,
+}
+
+/// How loud a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Level {
+    /// It fails its head.
+    Drift,
+    /// It is told.
+    Notice,
+}
+
+/// What a pull request gets for findings that its base has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Inherited {
+    /// They are named and do not fail it.
+    Pass,
+    /// They fail it.
+    Fail,
+}
+
+/// What a consumer branch gets for a pin that is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Stale {
+    /// It is drift.
+    Fail,
+    /// It is words on green, and the gate judges no source head.
+    Notice,
+}
+
+/// Who may see file contents on a report page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Quote {
+    /// Everyone where both repositories are public, else who logs in.
+    Readers,
+    /// Everyone who has the page's address.
+    Always,
+}
+
+/// `[[gate.check]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Check {
+    /// The files of the source as an image build would place them.
+    Bake(Bake),
+}
+
+/// A check of kind `bake`. Paths are relative, with `/`, without `.` and `..`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bake {
+    /// From the consumer's root.
+    pub dockerfile: String,
+    /// The build context, from the consumer's root; `""` is the root.
+    pub context: String,
+    /// Where the build puts the source's tree, from the consumer's root.
+    pub source_dir: String,
+    /// The folder in the image that must hold the source's files: absolute, without trailing slash.
+    pub destination: String,
+    /// As the build passes them.
+    pub build_args: BTreeMap<String, String>,
+}

@@ -1,0 +1,355 @@
+//! What a single text of the file may be: each rule gives back what the text means, or what is wrong with it and what to
+//! write instead. Pure; knows no places in files.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use url::Url;
+
+use super::pin::PinPath;
+
+/// The longest duration, ten years: beyond it sums with the clock could overflow.
+const LONGEST: Duration = Duration::from_secs(3650 * DAY);
+const DAY: u64 = 24 * 60 * 60;
+
+/// The longest status name that forges keep.
+const LONGEST_CONTEXT: usize = 255;
+
+/// What is wrong with a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// Follows the key in a message.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+    /// The text may hold a secret.
+    pub secret: bool,
+}
+
+pub(super) type Ruled<T> = Result<T, Wrong>;
+
+fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> Ruled<T> {
+    Err(Wrong { message: message.into(), help: help.into(), secret: false })
+}
+
+fn secret<T>(message: impl Into<String>, help: impl Into<String>) -> Ruled<T> {
+    Err(Wrong { message: message.into(), help: help.into(), secret: true })
+}
+
+/// The name of a gate or a forge: it stands in addresses.
+pub(super) fn name(text: &str) -> Ruled<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if text.is_empty() {
+        return wrong("is empty", "write a name, for example `main`");
+    }
+    if !text.chars().all(plain) || text.len() > 100 || text.starts_with('.') {
+        let instead: String =
+            text.trim_start_matches('.').chars().map(|c| if plain(c) { c } else { '-' }).take(100).collect();
+        let help = format!("use letters, digits, `.`, `_` and `-`, for example `{instead}`");
+        return wrong("is no name that can stand in an address", help);
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of a commit status. Forges with workflows of their own mark theirs with the event, and clean up what ends so.
+pub(super) fn context(text: &str) -> Ruled<String> {
+    if text.trim().is_empty() {
+        return wrong("is empty", "write `drift-gate`, or a name that begins with `drift-gate/`");
+    }
+    if text.trim() != text || text.chars().any(char::is_control) {
+        return wrong("has white space around it or control characters in it", "write it without them");
+    }
+    if text.chars().count() > LONGEST_CONTEXT {
+        return wrong("is longer than 255 characters", "forges cut it: write a shorter one");
+    }
+    if let Some(at) = text.rfind(" (").filter(|_| text.ends_with(')')) {
+        let message = format!("ends with an event, `{}`, which forges treat as their own", &text[at + 1..]);
+        return wrong(message, format!("write `{}`: one status for every event", text[..at].trim_end()));
+    }
+    Ok(text.to_owned())
+}
+
+/// A repository of a forge.
+pub(super) fn repository(text: &str) -> Ruled<String> {
+    let fits = |part: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        !part.is_empty() && part.chars().all(plain) && part != "." && part != ".."
+    };
+    let parts: Vec<&str> = text.split('/').collect();
+    if let [owner, name] = parts.as_slice() {
+        match name.strip_suffix(".git") {
+            Some(bare) if fits(owner) && fits(bare) => {
+                return wrong("is an address, not a name", format!("write `{owner}/{bare}`"));
+            }
+            None if fits(owner) && fits(name) => return Ok(text.to_owned()),
+            _ => {}
+        }
+    }
+    let tail: Vec<&str> = text.trim_end_matches('/').trim_end_matches(".git").rsplit('/').take(2).collect();
+    match tail.as_slice() {
+        [name, owner] if text.contains("://") && fits(owner) && fits(name) => {
+            wrong("is an address, not a name", format!("write `{owner}/{name}`"))
+        }
+        _ => wrong("is not `owner/name`", "write owner and name with one slash, for example `molecule/core`"),
+    }
+}
+
+/// An address over HTTP, without trailing slash.
+pub(super) fn address(text: &str) -> Ruled<String> {
+    let help = "write the whole address, for example `https://git.example.org`";
+    let Ok(url) = Url::parse(text) else {
+        return secret("is no address", help);
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return secret("is not an address over HTTP", help);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return secret(
+            "holds credentials",
+            "take them out of the address, and write `token = { env = \"DRIFT_GATE_TOKEN\" }`",
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return secret("has a part behind `?` or `#`", "write the address alone");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// The root of a GitHub: its API has an address of its own, which is known.
+pub(super) fn github(text: &str) -> Ruled<String> {
+    let address = address(text)?;
+    let host = address.split("://").nth(1).unwrap_or_default();
+    let (host, path) = host.split_once('/').unwrap_or((host, ""));
+    match (host, path) {
+        ("api.github.com" | "www.github.com", _) => wrong("is not GitHub's root", "write `https://github.com`"),
+        ("github.com", path) if !path.is_empty() => wrong("is not GitHub's root", "write `https://github.com`"),
+        (host, "api/v3") => wrong("is the address of the API", format!("write `https://{host}`")),
+        _ => Ok(address),
+    }
+}
+
+/// The database.
+pub(super) fn store(text: &str) -> Ruled<String> {
+    let help = "write `sqlite://` and a path, for example `sqlite:///var/lib/drift-gate/drift-gate.db`";
+    if text.starts_with("postgres") {
+        return secret("names PostgreSQL, which is not built yet", help);
+    }
+    match text.strip_prefix("sqlite://") {
+        Some(path) if path.contains(":memory:") => wrong("would be forgotten at each restart", help),
+        Some(path) if !path.is_empty() && !path.starts_with('?') => Ok(text.to_owned()),
+        _ => secret("is no database", help),
+    }
+}
+
+/// Where to listen.
+pub(super) fn listen(text: &str) -> Ruled<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+    let instead = match (text.split(':').next(), port) {
+        (Some("localhost"), Some(port)) => format!("127.0.0.1:{port}"),
+        (Some("" | "*"), Some(port)) => format!("0.0.0.0:{port}"),
+        (_, Some(port)) => format!("127.0.0.1:{port}"),
+        (_, None) => "127.0.0.1:8080".to_owned(),
+    };
+    wrong("is not an IP address with a port", format!("write `{instead}`"))
+}
+
+/// The name of an environment variable.
+pub(super) fn variable(text: &str) -> Ruled<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fits) {
+        let help = "write the variable's name, for example `DRIFT_GATE_TOKEN`; its value stays out of this file";
+        return secret("is not the name of an environment variable", help);
+    }
+    Ok(text.to_owned())
+}
+
+/// A duration: numbers with units, the largest first (`7d`, `24h`, `1h30m`, `0s`).
+pub(super) fn duration(text: &str) -> Ruled<Duration> {
+    let units = [('d', DAY), ('h', 60 * 60), ('m', 60), ('s', 1)];
+    let help = "write numbers with units from `d`, `h`, `m`, `s`, the largest first: `24h`, `1h30m`, `7d`, `0s`";
+    let mut total: u64 = 0;
+    let mut left = units.as_slice();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, tail) = rest.split_at(digits);
+        let mut tail = tail.chars();
+        let unit = tail.next();
+        let (Ok(number), Some(at)) = (number.parse::<u64>(), left.iter().position(|(name, _)| Some(*name) == unit))
+        else {
+            return wrong(format!("is `{text}`, which is no duration"), help);
+        };
+        let more = number.checked_mul(left[at].1).and_then(|seconds| total.checked_add(seconds));
+        total = more.filter(|total| *total <= LONGEST.as_secs()).ok_or_else(|| Wrong {
+            message: "is longer than ten years".to_owned(),
+            help: "write at most `3650d`".to_owned(),
+            secret: false,
+        })?;
+        left = &left[at + 1..];
+        rest = tail.as_str();
+    }
+    if text.is_empty() {
+        return wrong("is empty", help);
+    }
+    Ok(Duration::from_secs(total))
+}
+
+/// A path inside a repository, `""` for its root: relative, with `/`, never leaving it.
+pub(super) fn inside(text: &str) -> Ruled<String> {
+    if text.is_empty() {
+        return wrong("is empty", "write a path from the repository's root; `.` is the root itself");
+    }
+    if text.contains('\\') || text.chars().any(char::is_control) {
+        return wrong(
+            "has `\\` or control characters in it",
+            format!("write `{}`", text.replace('\\', "/").escape_debug()),
+        );
+    }
+    if text.starts_with('/') {
+        let instead = text.trim_start_matches('/');
+        return wrong("is absolute", format!("write it from the repository's root: `{}`", or_dot(instead)));
+    }
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.contains(&"..") {
+        return wrong("leaves the repository by `..`", "write a path below the repository's root, without `..`");
+    }
+    Ok(parts.join("/"))
+}
+
+fn or_dot(path: &str) -> &str {
+    if path.is_empty() { "." } else { path }
+}
+
+/// A path inside a repository that is not its root.
+pub(super) fn below(text: &str) -> Ruled<String> {
+    let path = inside(text)?;
+    if path.is_empty() {
+        return wrong("is the repository's root", "name a file or folder in it");
+    }
+    Ok(path)
+}
+
+/// A folder in an image, without trailing slash.
+pub(super) fn destination(text: &str) -> Ruled<String> {
+    if !text.starts_with('/') {
+        return wrong("is relative", format!("write where it is in the image: `/{text}`"));
+    }
+    match inside(text.trim_start_matches('/')) {
+        Err(Wrong { message, .. }) if message.contains("..") => {
+            wrong("goes up by `..`", "write the folder's own path in the image")
+        }
+        Err(_) if text.trim_matches('/').is_empty() => {
+            wrong("is the image's root", "name a folder in the image, for example `/opt/agent`")
+        }
+        Err(other) => Err(other),
+        Ok(path) if path.is_empty() => {
+            wrong("is the image's root", "name a folder in the image, for example `/opt/agent`")
+        }
+        Ok(path) => Ok(format!("/{path}")),
+    }
+}
+
+/// A glob over paths from a repository's root, as in `.gitignore`'s wildmatch.
+pub(super) fn glob(text: &str) -> Ruled<String> {
+    if text.trim().is_empty() {
+        return wrong("has an empty glob, which matches nothing", "write a path or a glob, or take the entry out");
+    }
+    let shown = format!("has the glob `{text}`, which");
+    if let Some(bare) = text.strip_prefix('/') {
+        return wrong(
+            format!("{shown} is absolute"),
+            format!("globs count from the repository's root: write `{bare}`"),
+        );
+    }
+    if let Some(bare) = text.strip_prefix("./") {
+        return wrong(
+            format!("{shown} begins with `./`"),
+            format!("globs count from the repository's root: write `{bare}`"),
+        );
+    }
+    if text.split('/').any(|part| part == "..") {
+        return wrong(format!("{shown} leaves the repository by `..`"), "write a glob below the repository's root");
+    }
+    if let Some(folder) = text.strip_suffix('/') {
+        return wrong(format!("{shown} matches no file"), format!("write `{folder}/**` for everything in the folder"));
+    }
+    if text.split('/').any(|part| part.is_empty() || part == ".") {
+        return wrong(format!("{shown} matches no path"), "write single slashes between names, without `.`");
+    }
+    if text.starts_with('!') {
+        return wrong(
+            format!("{shown} begins with `!`"),
+            "there is no \"not\" here: list what is meant; `\\!` is the character itself",
+        );
+    }
+    if let Some(why) = malformed(text) {
+        return wrong(format!("{shown} {why}"), "close it, or write `\\` before a character that is meant as it is");
+    }
+    Ok(text.to_owned())
+}
+
+/// What makes a glob match nothing at all.
+fn malformed(text: &str) -> Option<&'static str> {
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' if characters.next().is_none() => return Some("ends with `\\`"),
+            '[' => {
+                if matches!(characters.peek(), Some('!' | '^')) {
+                    characters.next();
+                }
+                // A `]` that comes first is a member of the class.
+                let mut first = true;
+                loop {
+                    match characters.next() {
+                        None | Some('/') => return Some("has a `[` that is not closed"),
+                        Some(']') if !first => break,
+                        Some('\\') if characters.next().is_none() => return Some("ends with `\\`"),
+                        Some(_) => first = false,
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A branch by name or glob.
+pub(super) fn branches(text: &str) -> Ruled<String> {
+    if let Some(name) = text.strip_prefix("refs/heads/") {
+        return wrong("names a ref", format!("write the branch's name: `{name}`"));
+    }
+    glob(text)
+}
+
+/// One branch, by its name.
+pub(super) fn branch(text: &str) -> Ruled<String> {
+    let text = branches(text)?;
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    if text.contains(bad) || text.contains("..") || text.contains("@{") || text.ends_with('.') || text.starts_with('-')
+    {
+        return wrong(
+            "is not the name of one branch",
+            "write a branch's name, for example `main`; globs stand in `consumer.branches`",
+        );
+    }
+    Ok(text)
+}
+
+/// Where a pin is in a file.
+pub(super) fn pin_path(text: &str) -> Ruled<PinPath> {
+    PinPath::parse(text).map_err(|error| {
+        let before = text.get(..error.at).filter(|before| !before.is_empty());
+        let place = before.map_or_else(String::new, |before| format!(" behind `{before}`"));
+        Wrong {
+            message: format!("is no path to a value: {error}{place}"),
+            help: "write keys joined by dots, `[field=value]` for an entry and `[0]` for an index: `templates[name=agent].ref`; quote what holds `. [ ] =`"
+                .to_owned(),
+            secret: false,
+        }
+    })
+}

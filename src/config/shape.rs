@@ -1,0 +1,304 @@
+//! Whether a file has the shape of the schema: known keys, right types, nothing required left out. Finds every fault in one
+//! pass, each with its place, where a deserializer would stop at the first.
+//!
+//! It walks the parsed file along the very schema that `drift-gate config schema` prints, and gives back what is left when the
+//! faulty parts are taken out: an optional key is dropped; a table that lacks a required one goes as a whole. So what means
+//! nothing is not judged for its meaning, and the rest still is.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Document, Problem};
+
+/// Keys that the design has and this version does not, by the table they would stand in: refused, since ignoring them
+/// would judge less than the file says.
+const NOT_BUILT: [(&[&str], &str); 8] = [
+    (&[], "repository"),
+    (&["gate"], "enforce_after"),
+    (&["gate"], "watch"),
+    (&["gate"], "retired"),
+    (&["gate", "consumer"], "queue_branches"),
+    (&["gate", "check"], "target"),
+    (&["gate", "check"], "git_context"),
+    (&["gate", "check"], "generated"),
+];
+
+/// Likewise kinds of checks.
+const NOT_BUILT_CHECKS: [&str; 5] = ["mirror", "pin", "absent", "values", "image"];
+
+/// How alike an unknown key and a known one must be for "did you mean" (0 to 1).
+const ALIKE: f64 = 0.75;
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+/// What is left of a file, and what was wrong with it.
+pub(super) struct Shaped<'i> {
+    /// Deserializes without error.
+    pub table: Spanned<DeTable<'i>>,
+    pub problems: Vec<Problem>,
+    /// Every name that a forge has, also of those that were taken out.
+    pub forges: BTreeSet<String>,
+}
+
+/// Takes out of a file what the schema does not allow. What stands where a secret belongs is covered in `document`.
+pub(super) fn shape<'i, 'a>(table: Spanned<DeTable<'i>>, schema: &'a Json, document: &'a mut Document) -> Shaped<'i> {
+    let span = table.span();
+    let table = table.into_inner();
+    let forges = match table.get("forge").map(Spanned::get_ref) {
+        Some(DeValue::Table(forges)) => forges.keys().map(|name| name.get_ref().to_string()).collect(),
+        _ => BTreeSet::new(),
+    };
+    let mut walk = Walk { document, problems: Vec::new(), path: Vec::new(), parents: Vec::new() };
+    let table = walk.properties(table, &span, schema).unwrap_or_default();
+    Shaped { table: Spanned::new(span, table), problems: walk.problems, forges }
+}
+
+struct Walk<'a> {
+    document: &'a mut Document,
+    problems: Vec<Problem>,
+    /// The keys down to the value that is looked at; `*` for a name of the operator's choice.
+    path: Vec<&'a str>,
+    /// The keys of the tables around the one that is looked at, outermost first.
+    parents: Vec<(String, Vec<String>)>,
+}
+
+impl<'a> Walk<'a> {
+    /// What is left of a value; `None` when nothing usable is.
+    fn value<'i>(&mut self, value: Value<'i>, schema: &'a Json, key: &str) -> Option<Value<'i>> {
+        let span = value.span();
+        if is_secret(schema) && !matches!(value.get_ref(), DeValue::Table(_)) {
+            self.cover(&value);
+            let help = format!(
+                "write `{key} = {{ env = \"VARIABLE\" }}` or `{key} = {{ file = \"/path\" }}`; if a secret stands here, replace it at its forge"
+            );
+            self.wrong(span, format!("`{key}` says where a secret is, not the secret itself"), help);
+            return None;
+        }
+        match (schema["type"].as_str(), value.into_inner()) {
+            (Some("object"), DeValue::Table(table)) => {
+                let table = match &schema["additionalProperties"] {
+                    items @ Json::Object(_) => self.named(table, items),
+                    _ => self.properties(table, &span, schema),
+                };
+                table.map(|table| Spanned::new(span, DeValue::Table(table)))
+            }
+            (Some("array"), DeValue::Array(items)) => {
+                let were = items.len();
+                let tables = schema["items"]["type"] == "object" && !is_secret(&schema["items"]);
+                let left: Vec<Value<'i>> =
+                    items.into_iter().filter_map(|item| self.value(item, &schema["items"], key)).collect();
+                let usable = if tables { were == 0 || !left.is_empty() } else { were == left.len() };
+                usable.then(|| Spanned::new(span, DeValue::Array(left.into_iter().collect())))
+            }
+            (Some("string"), DeValue::String(text)) => self.word(text, span, schema, key),
+            (Some("boolean"), value @ DeValue::Boolean(_)) => Some(Spanned::new(span, value)),
+            (expected, found) => {
+                let expected = expected.unwrap_or("value");
+                self.wrong_type(expected, Spanned::new(span, found), schema, key);
+                None
+            }
+        }
+    }
+
+    /// A table with keys of the schema's choice.
+    fn properties<'i>(&mut self, table: DeTable<'i>, span: &Range<usize>, schema: &'a Json) -> Option<DeTable<'i>> {
+        let known = schema["properties"].as_object()?;
+        if let Some(kind) = not_built_check(&table, &self.path) {
+            let help = "write `kind = \"bake\"`, or remove this [[gate.check]]";
+            self.wrong(kind.span(), format!("checks of kind `{}` are not built yet", text_of(kind)), help);
+            return None;
+        }
+        let required = |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
+        let missing = || known.iter().filter(|(key, _)| required(key) && !table.contains_key(key.as_str()));
+        let mut usable = missing().next().is_none();
+        // A misspelled key is told once, not as missing as well.
+        let meant: BTreeSet<&str> = table.keys().filter_map(|key| nearest(key.get_ref(), names(known))).collect();
+        for (key, schema) in missing().filter(|(key, _)| !meant.contains(key.as_str())) {
+            let sample = sample(key, schema, &self.path);
+            self.wrong(span.clone(), format!("{} has no `{key}`", table_name(&self.path)), format!("add {sample}"));
+        }
+        self.parents.push((table_name(&self.path), known.keys().cloned().collect()));
+        let mut left = DeTable::new();
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            let Some((known, schema)) = known.get_key_value(name) else {
+                self.cover(&value);
+                self.unknown(name, key.span());
+                continue;
+            };
+            self.path.push(known);
+            let value = self.value(value, schema, known);
+            self.path.pop();
+            match value {
+                Some(value) => drop(left.insert(key, value)),
+                None => usable &= !required(known),
+            }
+        }
+        self.parents.pop();
+        usable.then_some(left)
+    }
+
+    /// A table with keys of the operator's choice.
+    fn named<'i>(&mut self, table: DeTable<'i>, schema: &'a Json) -> Option<DeTable<'i>> {
+        let mut left = DeTable::new();
+        let were = table.len();
+        for (key, value) in table {
+            let name = key.get_ref().to_string();
+            self.path.push("*");
+            if let Some(value) = self.value(value, schema, &name) {
+                left.insert(key, value);
+            }
+            self.path.pop();
+        }
+        // A table of tables can do with the good ones; of a table of texts each one counts.
+        let usable = schema["type"] == "object" || were == left.len();
+        usable.then_some(left)
+    }
+
+    /// A text, perhaps one of a few.
+    fn word<'i>(
+        &mut self,
+        text: std::borrow::Cow<'i, str>,
+        span: Range<usize>,
+        schema: &Json,
+        key: &str,
+    ) -> Option<Value<'i>> {
+        let allowed: Vec<&str> = schema["enum"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        if !allowed.is_empty() && !allowed.contains(&text.as_ref()) {
+            let near = nearest(&text, allowed.iter().copied());
+            let choice = near.map_or_else(|| one_of(&allowed), |near| format!("\"{near}\""));
+            self.wrong(span, format!("`{key}` cannot be `{text}`"), format!("write `{key} = {choice}`"));
+            return None;
+        }
+        Some(Spanned::new(span, DeValue::String(text)))
+    }
+
+    fn wrong_type(&mut self, expected: &str, found: Value<'_>, schema: &Json, key: &str) {
+        let span = found.span();
+        let (article, name) = match expected {
+            "object" => ("a", "table"),
+            "array" => ("an", "array"),
+            other => ("a", other),
+        };
+        let message = format!("`{key}` must be {article} {name}, found {}", type_of(found.get_ref()));
+        let written = self.document.slice(&span);
+        let help = match (expected, found.get_ref()) {
+            ("array", DeValue::Table(_)) if schema["items"]["type"] == "object" => {
+                format!("write `[[{}]]`, with two brackets", self.path.join("."))
+            }
+            ("array", DeValue::String(_)) if schema["items"]["type"] == "string" => {
+                format!("write `{key} = [{written}]`")
+            }
+            ("object", _) if self.path == ["forge", "*"] => "name the forge in its heading: `[forge.main]`".to_owned(),
+            ("string", DeValue::Integer(_)) if self.path.last() == Some(&"*") => {
+                format!("write `{key} = \"{written}\"`")
+            }
+            _ => format!("write {}", sample(key, schema, &self.path)),
+        };
+        self.wrong(span, message, help);
+    }
+
+    fn unknown(&mut self, key: &str, span: Range<usize>) {
+        if NOT_BUILT.iter().any(|(table, one)| *table == self.path && *one == key) {
+            let help = "remove it: this version would judge as if it were not there";
+            return self.wrong(span, format!("`{key}` is not built yet"), help);
+        }
+        let Some(((table, known), around)) = self.parents.split_last() else { return };
+        let help = if let Some(near) = nearest(key, known.iter().map(String::as_str)) {
+            format!("did you mean `{near}`?")
+        } else if let Some((owner, _)) = around.iter().rev().find(|(_, keys)| keys.iter().any(|one| one == key)) {
+            format!("it belongs to {owner}: write it above the heading of {table}")
+        } else {
+            let known: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+            format!("{table} knows {}", known.join(", "))
+        };
+        let message = format!("unknown key `{key}` in {table}");
+        self.wrong(span, message, help);
+    }
+
+    fn wrong(&mut self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Problem::new(at, message, help));
+    }
+
+    /// Hides every text in a value: nobody knows what an operator put there.
+    fn cover(&mut self, value: &Value<'_>) {
+        match value.get_ref() {
+            DeValue::Table(table) => table.values().for_each(|value| self.cover(value)),
+            DeValue::Array(items) => items.iter().for_each(|value| self.cover(value)),
+            _ => self.document.cover(value.span()),
+        }
+    }
+}
+
+fn names(properties: &serde_json::Map<String, Json>) -> impl Iterator<Item = &str> {
+    properties.keys().map(String::as_str)
+}
+
+fn is_secret(schema: &Json) -> bool {
+    schema["title"] == "Secret"
+}
+
+fn not_built_check<'t, 'i>(table: &'t DeTable<'i>, path: &[&str]) -> Option<&'t Value<'i>> {
+    let kind = table.get("kind").filter(|_| path == ["gate", "check"])?;
+    NOT_BUILT_CHECKS.contains(&text_of(kind)).then_some(kind)
+}
+
+fn text_of<'t>(value: &'t Value<'_>) -> &'t str {
+    value.get_ref().as_str().unwrap_or_default()
+}
+
+fn type_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// How a table is called in messages.
+fn table_name(path: &[&str]) -> String {
+    match path {
+        [] => "the file".to_owned(),
+        ["gate"] | ["gate", "check"] => format!("[[{}]]", path.join(".")),
+        ["server"] | ["store"] => format!("[{}]", path.join(".")),
+        ["forge", "*"] => "[forge.NAME]".to_owned(),
+        [.., last] => format!("`{last}`"),
+    }
+}
+
+/// What an operator could write for a key.
+fn sample(key: &str, schema: &Json, path: &[&str]) -> String {
+    if schema["items"]["type"] == "object" && !is_secret(&schema["items"]) {
+        let mut path = path.to_vec();
+        if path.last() != Some(&key) {
+            path.push(key);
+        }
+        return format!("`[[{}]]`", path.join("."));
+    }
+    let allowed: Vec<&str> = schema["enum"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let value = match (schema["examples"].get(0), schema.get("default")) {
+        _ if !allowed.is_empty() => one_of(&allowed),
+        (Some(example), _) => super::toml_text(example),
+        (None, Some(default)) => super::toml_text(default),
+        (None, None) => "\"...\"".to_owned(),
+    };
+    format!("`{key} = {value}`")
+}
+
+fn one_of(allowed: &[&str]) -> String {
+    let quoted: Vec<String> = allowed.iter().map(|word| format!("\"{word}\"")).collect();
+    quoted.join("` or `")
+}
+
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let alike = known.map(|known| (strsim::normalized_damerau_levenshtein(word, known), known));
+    alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, known)| known)
+}
