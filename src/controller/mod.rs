@@ -26,6 +26,7 @@ mod accept;
 mod commands;
 mod counted;
 mod decide;
+mod grace;
 mod judge;
 mod keys;
 mod look;
