@@ -1,0 +1,1 @@
+//! The real git against the stand-in.
