@@ -137,7 +137,7 @@ struct Ends {
     behind: Vec<Oid>,
 }
 
-/// Finds where the client's history will end, and tells it what changes.
+/// Finds where the client's history will end, and tells it what changes: in packets that, as git's, end without a newline.
 fn ends(repository: &Repository, fetch: &Fetch, tips: &[Oid], out: &mut Vec<u8>) -> Result<Ends, Refusal> {
     let mut at: HashSet<Oid> = fetch.shallow.iter().copied().collect();
     let mut behind = Vec::new();
@@ -154,14 +154,14 @@ fn ends(repository: &Repository, fetch: &Fetch, tips: &[Oid], out: &mut Vec<u8>)
             Depth::of(repository, tips, depth)?
         };
         for id in fetch.shallow.iter().filter(|id| depth.whole.contains(id)) {
-            pkt::line(&format!("unshallow {id}"), out);
+            pkt::data(format!("unshallow {id}").as_bytes(), out);
             at.remove(id);
             behind.extend(repository.find_commit(*id)?.parent_ids());
         }
         let mut new: Vec<Oid> = depth.last.into_iter().filter(|id| at.insert(*id)).collect();
         new.sort_unstable();
         for id in new {
-            pkt::line(&format!("shallow {id}"), out);
+            pkt::data(format!("shallow {id}").as_bytes(), out);
         }
     }
     pkt::delim(out);

@@ -139,7 +139,7 @@ fn unpack(repository: &Repository, pack: &[u8]) -> Outcome {
     if count > room / LEAST_OBJECT {
         return Err("the pack claims more objects than it has room for".to_owned());
     }
-    if count == 0 {
+    if count == 0 && room == 0 {
         // Everything was here. libgit2 makes no pack of that.
         return Ok(());
     }

@@ -41,8 +41,11 @@ pub struct Command {
     pub arguments: Vec<String>,
 }
 
-/// Reads the question; `None` where there is only an end.
+/// Reads the question; `None` where there is an end and nothing else.
 pub fn command(body: &[u8]) -> Result<Option<Command>, Refusal> {
+    if body == b"0000" {
+        return Ok(None);
+    }
     let mut packets = Packets::new(body);
     let mut name = None;
     let arguments = loop {
@@ -56,7 +59,6 @@ pub fn command(body: &[u8]) -> Result<Option<Command>, Refusal> {
                 }
             }
             Packet::Delim => break arguments(&mut packets)?,
-            Packet::Flush if name.is_none() => return Ok(None),
             Packet::Flush => break Vec::new(),
             Packet::End => return Err(Refusal::Malformed("a request with an answer's end".to_owned())),
         }
