@@ -189,6 +189,39 @@ fn a_push_from_where_the_branch_no_longer_is_does_not_move_it() {
 }
 
 #[test]
+fn of_eight_pushes_at_once_from_the_same_commit_one_goes_through() {
+    let world = World::new();
+    let pushes: Vec<String> = (0..8)
+        .map(|at: u8| {
+            let new = commit(&world.repository, "file", 0o100644, world.repository.blob(&[at]).unwrap());
+            command(&world.head.to_string(), &new.to_string(), "refs/heads/main")
+        })
+        .collect();
+    let changed: Vec<_> = std::thread::scope(|scope| {
+        let push =
+            |commands: &String| receive_pack(world.folder.path(), &[commands.as_bytes(), b"0000", EMPTY_PACK].concat());
+        let running: Vec<_> = pushes.iter().map(|commands| scope.spawn(move || push(commands).1)).collect();
+        running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert_eq!(world.repository.refname_to_id("refs/heads/main").ok(), changed[0].after);
+}
+
+#[test]
+fn a_ref_that_stands_for_another_one_is_not_pushed_over() {
+    let world = World::new();
+    world.repository.reference_symbolic("refs/heads/alias", "refs/heads/main", false, "").unwrap();
+    let head = world.head.to_string();
+    for before in [ZEROS, &head] {
+        let body = [command(before, ZEROS, "refs/heads/alias").as_bytes(), b"0000"].concat();
+        let (answer, updates) = receive_pack(world.folder.path(), &body);
+        assert!(text(&answer).contains("ng refs/heads/alias"), "{}", text(&answer));
+        assert_eq!(updates, []);
+    }
+    assert_eq!(world.repository.references().unwrap().count(), 2);
+}
+
+#[test]
 fn packs_that_lie_are_refused() {
     let world = World::new();
     let head = world.head.to_string();
@@ -201,11 +234,11 @@ fn packs_that_lie_are_refused() {
 }
 
 #[test]
-fn a_tree_of_twenty_thousand_floors_is_served() {
+fn a_tree_of_ten_thousand_floors_is_served() {
     let world = World::new();
     let odb = world.repository.odb().unwrap();
     let mut tree = odb.write(ObjectType::Tree, b"").unwrap();
-    for _ in 0..20_000 {
+    for _ in 0..10_000 {
         tree = odb.write(ObjectType::Tree, &[b"40000 a\0".as_slice(), tree.as_bytes()].concat()).unwrap();
     }
     let answer = world.fetch(&[&format!("want {tree}"), "done"]);

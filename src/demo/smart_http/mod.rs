@@ -62,17 +62,21 @@ pub struct RefUpdate {
 
 /// Answers `GET /{repo}.git/info/refs?service=…`; `protocol` is the `Git-Protocol` header.
 pub fn info_refs(repository: &Path, service: &str, protocol: Option<&str>) -> Answer {
-    let (content_type, advertise): (_, fn(&Repository) -> Result<Vec<u8>, Refusal>) = match service {
-        UPLOAD if speaks_version_2(protocol) => ("application/x-git-upload-pack-advertisement", |_| Ok(fetch::offer())),
-        UPLOAD => ("application/x-git-upload-pack-advertisement", |_| Err(old_protocol())),
-        RECEIVE => ("application/x-git-receive-pack-advertisement", receive::offer),
+    let content_type = match service {
+        UPLOAD => "application/x-git-upload-pack-advertisement",
+        RECEIVE => "application/x-git-receive-pack-advertisement",
         _ => return Answer::text(403, "only git's smart HTTP is served here: git-upload-pack and git-receive-pack"),
     };
     let Some(repository) = open(repository) else { return Answer::no_repository() };
+    let offer = match service {
+        RECEIVE => receive::offer(&repository),
+        _ if speaks_version_2(protocol) => Ok(fetch::offer()),
+        _ => Err(old_protocol()),
+    };
     let mut body = Vec::new();
     pkt::line(&format!("# service={service}"), &mut body);
     pkt::flush(&mut body);
-    Answer::after(body, content_type, advertise(&repository))
+    Answer::after(body, content_type, offer)
 }
 
 /// Answers `POST /{repo}.git/git-upload-pack`; `body` is not compressed.

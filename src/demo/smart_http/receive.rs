@@ -154,38 +154,39 @@ fn said(error: git2::Error) -> String {
     error.message().to_owned()
 }
 
-/// Changes the refs.
+/// Changes the refs, or says of each why not.
 fn apply_all(repository: &Repository, push: &Push) -> Result<Vec<Outcome>, git2::Error> {
-    // As they were before: what they lead to is taken to be here.
-    let refs: Vec<refs::Ref> = refs::all(repository)?;
-    let here: Vec<Oid> = refs.iter().filter_map(|found| found.id).collect();
-    let after: Vec<Oid> = push.updates.iter().filter_map(|update| update.after).collect();
-    // Asked for all at once, which is quick, and for each only to find whom to blame.
-    let complete = is_complete(repository, &after, &here);
-    let check = |update: &RefUpdate| {
-        if !complete && update.after.is_some_and(|after| !is_complete(repository, &[after], &here)) {
-            return Err("missing necessary objects".to_owned());
-        }
-        may(repository, update)
-    };
-    let checked: Vec<Outcome> = push.updates.iter().map(check).collect();
+    let checked = check_all(repository, &push.updates)?;
     if !push.atomic {
         let one = |(update, checked): (&RefUpdate, Outcome)| {
             checked.and_then(|()| apply(repository, std::slice::from_ref(update)).map_err(|(_, why)| why))
         };
         return Ok(push.updates.iter().zip(checked).map(one).collect());
     }
-    let failed = |at: usize, why: String| {
-        let others = "atomic push failure".to_owned();
-        let mut outcomes: Vec<Outcome> = push.updates.iter().map(|_| Err(others.clone())).collect();
-        outcomes[at] = Err(why);
-        outcomes
-    };
     let bad = checked.into_iter().enumerate().find_map(|(at, outcome)| outcome.err().map(|why| (at, why)));
     Ok(match bad.map_or_else(|| apply(repository, &push.updates), Err) {
-        Ok(()) => push.updates.iter().map(|_| Ok(())).collect(),
-        Err((at, why)) => failed(at, why),
+        Ok(()) => vec![Ok(()); push.updates.len()],
+        Err((at, why)) => {
+            let mut outcomes = vec![Err("atomic push failure".to_owned()); push.updates.len()];
+            outcomes[at] = Err(why);
+            outcomes
+        }
     })
+}
+
+/// Whether each update is allowed and has what it needs.
+fn check_all(repository: &Repository, updates: &[RefUpdate]) -> Result<Vec<Outcome>, git2::Error> {
+    let refs: Vec<Oid> = refs::all(repository)?.into_iter().filter_map(|found| found.id).collect();
+    let after: Vec<Oid> = updates.iter().filter_map(|update| update.after).collect();
+    // Asked for all at once, which is quick, and for each only to find whom to blame.
+    let complete = is_complete(repository, &after, &refs);
+    let check = |update: &RefUpdate| {
+        if !complete && update.after.is_some_and(|after| !is_complete(repository, &[after], &refs)) {
+            return Err("missing necessary objects".to_owned());
+        }
+        may(repository, update)
+    };
+    Ok(updates.iter().map(check).collect())
 }
 
 /// Whether an update is allowed, wherever the ref stands.
@@ -211,14 +212,16 @@ fn is_complete(repository: &Repository, ids: &[Oid], refs: &[Oid]) -> bool {
     objects(repository, &wish).is_ok_and(|objects| objects.iter().all(is_here))
 }
 
-/// Changes refs under their locks, all or none of them; otherwise tells which one stood in the way, and why.
+/// Changes refs under their locks, all or none of them; otherwise tells which one stood in the way, and why. (A disk that
+/// fails halfway leaves them halfway: files know no more.)
 fn apply(repository: &Repository, updates: &[RefUpdate]) -> Result<(), (usize, String)> {
     let mut transaction = repository.transaction().map_err(|error| (0, said(error)))?;
     for (at, update) in updates.iter().enumerate() {
         let blame = |error: git2::Error| (at, said(error));
         transaction.lock_ref(&update.name).map_err(blame)?;
         let now = repository.find_reference(&update.name).ok();
-        if now.as_ref().and_then(Reference::target) != update.before {
+        // A ref that stands for another one is never where a push expects it.
+        if now.as_ref().map(Reference::target) != update.before.map(Some) {
             return Err((at, "the ref is not where the push expected it".to_owned()));
         }
         match update.after {
