@@ -22,6 +22,7 @@
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod demo;
 pub mod dockerfile;
 pub mod forge;
 pub mod gate;

@@ -28,7 +28,7 @@ use crate::tree::{ObjectId, TreeError};
 mod cache;
 mod flight;
 mod fold;
-mod pkt;
+pub(crate) mod pkt;
 #[cfg(test)]
 mod tests;
 mod wire;
