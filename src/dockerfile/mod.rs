@@ -90,14 +90,14 @@ pub enum Content {
 }
 
 /// A part of the image that cannot be known: `path` and everything below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Unknown {
     pub path: String,
     pub line: u32,
     pub reason: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Assumption {
     pub line: u32,
     pub text: String,
