@@ -131,8 +131,11 @@ impl Listing {
             1 => "1 part unknown".to_owned(),
             parts => format!("{parts} parts unknown"),
         };
-        let (files, dirs, links) =
-            (counted(files, "file", "files"), counted(dirs, "directory", "directories"), counted(links, "link", "links"));
+        let (files, dirs, links) = (
+            counted(files, "file", "files"),
+            counted(dirs, "directory", "directories"),
+            counted(links, "link", "links"),
+        );
         let _ = writeln!(out, "{BOLD}{dockerfile}{BOLD:#}: {files}, {bytes} bytes, {dirs}, {links}; {unknown}");
     }
 }
@@ -213,7 +216,11 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 /// A name without what a terminal would obey.
 fn visible(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        if c.is_control() {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
         out
     })
 }
