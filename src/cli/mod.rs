@@ -7,6 +7,7 @@ pub mod check;
 pub mod config;
 mod local;
 pub mod serve;
+pub mod tree;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +35,8 @@ const EXIT_CODES: &str =
 enum Command {
     /// The verdict on local repositories and folders, here and now
     Check(check::Arguments),
+    /// The file tree that a build would produce
+    Tree(tree::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
     Serve(serve::Arguments),
     /// Checks, explains or prints configurations
@@ -45,6 +48,7 @@ enum Command {
 pub fn run(cli: Cli) -> u8 {
     match cli.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Tree(arguments) => tree::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),
     }

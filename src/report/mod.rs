@@ -1,6 +1,7 @@
 //! A report for people and machines. It may use `gate` and what that may use; it decides nothing.
 
 pub mod text;
+pub mod tree;
 
 use crate::gate::Report;
 
