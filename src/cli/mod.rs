@@ -3,6 +3,7 @@
 //!
 //! Exit codes are a contract: [`DONE`], [`DRIFT`], [`USAGE`], [`FAILED`].
 
+pub mod backtest;
 pub mod check;
 pub mod config;
 mod local;
@@ -34,6 +35,8 @@ const EXIT_CODES: &str =
 enum Command {
     /// The verdict on local repositories and folders, here and now
     Check(check::Arguments),
+    /// The verdict at every moment of two histories: when drift began, and when it ended
+    Backtest(backtest::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
     Serve(serve::Arguments),
     /// Checks, explains or prints configurations
@@ -45,6 +48,7 @@ enum Command {
 pub fn run(cli: Cli) -> u8 {
     match cli.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),
     }

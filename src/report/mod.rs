@@ -8,6 +8,7 @@
 //! and all of them show what would be invisible ([`safe`]).
 
 pub mod annotations;
+pub mod backtest;
 mod judged;
 pub mod junit;
 pub mod markdown;
@@ -16,6 +17,7 @@ pub mod sarif;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod timeline;
 pub mod words;
 
 pub use judged::{Item, Judged, Weight};
