@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::local::{Local, Pair};
 use super::{DONE, DRIFT, FAILED, USAGE};
 use crate::config::{Config, Gate, Place};
-use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::gate::policy::{self, Decision, Outcome, Role, Say};
 use crate::gate::{Case, Report, judge, repo_name};
-use crate::report;
+use crate::report::{self, Judged};
 
 /// What `check` takes.
 #[derive(clap::Args)]
@@ -46,6 +46,14 @@ enum Format {
     Text,
     /// One report a line
     Json,
+    /// SARIF 2.1.0, a run for each gate
+    Sarif,
+    /// JUnit's XML, a suite for each gate
+    Junit,
+    /// For a comment or a job's summary
+    Markdown,
+    /// Workflow commands of GitHub, Gitea and Forgejo
+    Annotations,
 }
 
 /// A failure with its exit code.
@@ -86,10 +94,21 @@ fn check(arguments: &Arguments) -> Result<u8, Failure> {
     }
     let consumer_rev = arguments.consumer_rev.as_deref().or(arguments.onto.as_ref().map(|_| "HEAD"));
     let consumer = open("--consumer", &arguments.consumer, consumer_rev)?;
-    let mut codes = Vec::new();
+    let mut all = Vec::new();
     for gate in gates {
-        codes.push(one(arguments, gate, &consumer)?);
+        let (report, decision) = one(arguments, gate, &consumer)?;
+        all.push((gate, report, decision));
     }
+    let all: Vec<Judged<'_>> = all.iter().map(|(gate, report, decision)| Judged { gate, report, decision }).collect();
+    match arguments.format {
+        // Printed as they came.
+        Format::Text | Format::Json => {}
+        Format::Sarif => anstream::print!("{}", report::sarif::document(&all)),
+        Format::Junit => anstream::print!("{}", report::junit::document(&all)),
+        Format::Markdown => anstream::print!("{}", report::markdown::document(&all)),
+        Format::Annotations => anstream::print!("{}", report::annotations::document(&all)),
+    }
+    let codes: Vec<u8> = all.iter().map(|judged| code(judged.decision)).collect();
     // Drift that is shown outweighs what could not be decided.
     let worst = if codes.contains(&DRIFT) { DRIFT } else { codes.into_iter().max().unwrap_or(FAILED) };
     Ok(worst)
@@ -111,7 +130,16 @@ fn load(path: Option<&Path>) -> Result<Config, Failure> {
     Config::load_laptop(&path).map_err(|error| usage(error.to_string()))
 }
 
-fn one(arguments: &Arguments, gate: &Gate, consumer: &Local) -> Result<u8, Failure> {
+fn code(decision: &Decision) -> u8 {
+    match decision.state {
+        policy::State::Success => DONE,
+        policy::State::Failure => DRIFT,
+        policy::State::Error => FAILED,
+    }
+}
+
+/// Judges one gate, and prints it where reports stand for themselves.
+fn one(arguments: &Arguments, gate: &Gate, consumer: &Local) -> Result<(Report, Decision), Failure> {
     let place = source_of(arguments, gate)?;
     let source_rev = arguments.source_rev.as_deref().or(arguments.source_onto.as_ref().map(|_| "HEAD"));
     let source = open("--source", place, source_rev)?;
@@ -139,19 +167,12 @@ fn one(arguments: &Arguments, gate: &Gate, consumer: &Local) -> Result<u8, Failu
     })?;
     let say = Say { gate, role: &role, outcome: Outcome::Judged(&report), stale_since: None };
     let decision = policy::decide(&[say], 0);
-    print(arguments.format, &report, &decision, &world);
-    Ok(match decision.state {
-        policy::State::Success => DONE,
-        policy::State::Failure => DRIFT,
-        policy::State::Error => FAILED,
-    })
-}
-
-fn print(format: Format, report: &Report, decision: &policy::Decision, world: &Pair<'_>) {
-    match format {
-        Format::Text => anstream::print!("{}", report::text::report(report, decision, world)),
-        Format::Json => anstream::println!("{}", report::json(report)),
+    match arguments.format {
+        Format::Text => anstream::print!("{}", report::text::report(&report, &decision, &world)),
+        Format::Json => anstream::println!("{}", report::json(&report)),
+        Format::Sarif | Format::Junit | Format::Markdown | Format::Annotations => {}
     }
+    Ok((report, decision))
 }
 
 /// The folder of a gate's source: the one named for its repository, else the only one without a name.

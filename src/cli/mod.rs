@@ -3,6 +3,7 @@
 //!
 //! Exit codes are a contract: [`DONE`], [`DRIFT`], [`USAGE`], [`FAILED`].
 
+pub mod backtest;
 pub mod check;
 pub mod config;
 mod local;
@@ -37,6 +38,8 @@ enum Command {
     Check(check::Arguments),
     /// The file tree that a build would produce
     Tree(tree::Arguments),
+    /// The verdict at every moment of two histories: when drift began, and when it ended
+    Backtest(backtest::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
     Serve(serve::Arguments),
     /// Checks, explains or prints configurations
@@ -49,6 +52,7 @@ pub fn run(cli: Cli) -> u8 {
     match cli.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Tree(arguments) => tree::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),
     }
