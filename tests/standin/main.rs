@@ -1,6 +1,7 @@
 //! The stand-in forge, asked by real clients.
 
 mod answers;
+mod deliveries;
 mod forge;
 mod git_client;
 mod hostile;
