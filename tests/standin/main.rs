@@ -7,5 +7,7 @@ mod git_client;
 mod hostile;
 mod likeness;
 mod own_client;
+mod pages;
 mod recorded;
+mod refusals;
 mod smart;
