@@ -131,13 +131,13 @@ impl World for Pair<'_> {
         })
     }
 
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
         let local = self.side(side);
         match (local.commit(one)?, local.commit(other)?, &local.repository) {
             (Some(one), Some(other), Some(repository)) => {
-                Ok(repository.objects().merge_base(&one, &other)?.map(Revision::Commit))
+                Ok(repository.objects().merge_bases(&one, &other)?.into_iter().map(Revision::Commit).collect())
             }
-            _ => Ok(None),
+            _ => Ok(Vec::new()),
         }
     }
 }
