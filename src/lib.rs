@@ -24,6 +24,7 @@ pub mod backtest;
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod demo;
 pub mod dockerfile;
 pub mod forge;
 pub mod gate;

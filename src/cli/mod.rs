@@ -8,6 +8,7 @@ pub mod check;
 pub mod config;
 mod local;
 pub mod serve;
+pub mod tree;
 
 use clap::{Parser, Subcommand};
 
@@ -35,6 +36,8 @@ const EXIT_CODES: &str =
 enum Command {
     /// The verdict on local repositories and folders, here and now
     Check(check::Arguments),
+    /// The file tree that a build would produce
+    Tree(tree::Arguments),
     /// The verdict at every moment of two histories: when drift began, and when it ended
     Backtest(backtest::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
@@ -48,6 +51,7 @@ enum Command {
 pub fn run(cli: Cli) -> u8 {
     match cli.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Tree(arguments) => tree::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),

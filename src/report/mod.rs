@@ -17,6 +17,7 @@ pub mod sarif;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod tree;
 pub mod timeline;
 pub mod words;
 

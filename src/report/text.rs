@@ -10,12 +10,12 @@ use crate::gate::finding::{Cause, Finding, Severity};
 use crate::gate::verdict::{Report, Verdict};
 use crate::gate::{Revision, policy};
 
-const RED: Style = AnsiColor::Red.on_default().bold();
+pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
 const GREEN: Style = AnsiColor::Green.on_default().bold();
-const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
-const BLUE: Style = AnsiColor::Blue.on_default().bold();
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
+pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const BLUE: Style = AnsiColor::Blue.on_default().bold();
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
 
 /// Where the text of files comes from: a report names lines, it does not hold them.
 pub trait Texts {
@@ -73,16 +73,22 @@ fn place(out: &mut String, cause: Option<&Cause>, texts: &dyn Texts, style: Styl
     };
     let _ = writeln!(out, "  {BLUE}-->{BLUE:#} {}:{line}", cause.file);
     let text = texts.consumer(&cause.file);
+    quote(out, text.as_deref(), line, style);
+}
+
+/// A line of a text with carets under it; nothing when the text has no such line.
+pub(super) fn quote(out: &mut String, text: Option<&str>, line: u32, style: Style) {
     let index = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
-    let Some(text) = text.as_ref().and_then(|text| text.lines().nth(index)) else { return };
-    let shown: String = text.trim_end().chars().take(160).collect();
+    let Some(text) = text.and_then(|text| text.lines().nth(index)) else { return };
+    // What a terminal would obey is not for it.
+    let shown: String = text.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').take(160).collect();
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     let start = shown.len() - shown.trim_start().len();
     let carets = "^".repeat(shown.trim_start().chars().count().max(1));
     let _ = writeln!(out, " {margin} {BLUE}|{BLUE:#}");
     let _ = writeln!(out, " {BLUE}{number} |{BLUE:#} {shown}");
-    let _ = writeln!(out, " {margin} {BLUE}|{BLUE:#} {}{style}{carets}{style:#}", " ".repeat(start));
+    let _ = writeln!(out, " {margin} {BLUE}|{BLUE:#} {}{style}{carets}{style:#}", &shown[..start]);
 }
 
 fn diff(out: &mut String, is: &str, should_be: &str) {
