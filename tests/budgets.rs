@@ -89,7 +89,12 @@ fn a_word_that_doubles_itself_stops_growing() {
     undecided(&doubling("ENV A=$A$A"), 21, "a word grows beyond 4 MiB");
     undecided(&doubling("ENV A=\"$A$A\""), 21, "a word grows beyond 4 MiB");
     undecided(&doubling("ENV A=${A//?/xx}"), 21, "a word grows beyond 4 MiB");
-    undecided(&doubling("RUN A=$A$A; B=\"$A$A\"; A=$B$B$B$B; echo $A$A$A > /f; A=$A$A$A$A$A$A$A$A").replace("RUN A", "ARG A=$A$A\nRUN A"), 35, "MiB");
+    undecided(
+        &doubling("RUN A=$A$A; B=\"$A$A\"; A=$B$B$B$B; echo $A$A$A > /f; A=$A$A$A$A$A$A$A$A")
+            .replace("RUN A", "ARG A=$A$A\nRUN A"),
+        35,
+        "MiB",
+    );
 }
 
 #[test]
@@ -154,7 +159,8 @@ fn paths_go_as_deep_as_a_folder_tree_does() {
 fn a_context_that_is_too_deep_is_not_walked_to_its_end() {
     let path = format!("{}f", "a/".repeat(5000));
     for copy in ["COPY . /", "COPY --exclude=a a* /", "COPY --parents **/f /", "COPY **/nothing /"] {
-        let result = build(&format!("FROM scratch\n{copy}\n"), Memory::new().file(&path, "x"), Some("b\n!a/b/c".into()));
+        let result =
+            build(&format!("FROM scratch\n{copy}\n"), Memory::new().file(&path, "x"), Some("b\n!a/b/c".into()));
         match result {
             Err(BuildError::Undecided { line, message }) => {
                 assert_eq!(line, 2, "{copy}: {message}");

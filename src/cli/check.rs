@@ -1,12 +1,15 @@
-//! `drift-gate check`: the same verdict as the service's, on local repositories and folders.
+//! `drift-gate check`: the same verdict as the service's, on local repositories and folders and on repositories at addresses.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::local::{Local, Pair};
+use super::remote::{self, Fetcher, RemoteError};
 use super::{DONE, DRIFT, FAILED, USAGE};
 use crate::config::{Config, Gate, Place};
 use crate::gate::policy::{self, Decision, Outcome, Role, Say};
-use crate::gate::{Case, Report, judge, repo_name};
+use crate::gate::{Case, Report, repo_name};
 use crate::report::{self, Judged};
 
 /// What `check` takes.
@@ -15,8 +18,8 @@ pub struct Arguments {
     /// The configuration; by default ./.drift-gate.toml, then ./drift-gate.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The consumer: a folder as it is on disk, or with --consumer-rev a repository
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    /// The consumer: a folder as it is on disk, or with --consumer-rev a repository; or an address, which is fetched
+    #[arg(long, value_name = "DIR|URL", default_value = ".")]
     consumer: String,
     /// Judge this revision of the consumer instead of its files on disk
     #[arg(long, value_name = "REV")]
@@ -24,8 +27,9 @@ pub struct Arguments {
     /// Judge the consumer's revision (HEAD unless given) as a pull request onto this one
     #[arg(long, value_name = "REV")]
     onto: Option<String>,
-    /// The source: a repository or folder; with several sources REPO=DIR for each
-    #[arg(long, value_name = "[REPO=]DIR")]
+    /// The source: a repository, a folder or an address; with several sources REPO=DIR for each. DRIFT_GATE_TOKEN is sent to
+    /// the addresses named here
+    #[arg(long, value_name = "[REPO=]DIR|URL")]
     source: Vec<String>,
     /// The head of the source's branch; the pin is looked up in the same repository
     #[arg(long, value_name = "REV")]
@@ -93,10 +97,11 @@ fn check(arguments: &Arguments) -> Result<u8, Failure> {
         return Err(usage(format!("no gate is called `{name}`; there are: {}", known.join(", "))));
     }
     let consumer_rev = arguments.consumer_rev.as_deref().or(arguments.onto.as_ref().map(|_| "HEAD"));
-    let consumer = open("--consumer", &arguments.consumer, consumer_rev)?;
+    let sides = Sides::default();
+    let consumer = sides.open("--consumer", &arguments.consumer, consumer_rev, "HEAD")?;
     let mut all = Vec::new();
     for gate in gates {
-        let (report, decision) = one(arguments, gate, &consumer)?;
+        let (report, decision) = one(arguments, gate, &consumer, &sides)?;
         all.push((gate, report, decision));
     }
     let all: Vec<Judged<'_>> = all.iter().map(|(gate, report, decision)| Judged { gate, report, decision }).collect();
@@ -139,10 +144,10 @@ fn code(decision: &Decision) -> u8 {
 }
 
 /// Judges one gate, and prints it where reports stand for themselves.
-fn one(arguments: &Arguments, gate: &Gate, consumer: &Local) -> Result<(Report, Decision), Failure> {
+fn one(arguments: &Arguments, gate: &Gate, consumer: &Local, sides: &Sides) -> Result<(Report, Decision), Failure> {
     let place = source_of(arguments, gate)?;
     let source_rev = arguments.source_rev.as_deref().or(arguments.source_onto.as_ref().map(|_| "HEAD"));
-    let source = open("--source", place, source_rev)?;
+    let source = sides.open("--source", place, source_rev, &gate.source.branch)?;
     let onto = |local: &Local, option: &str, rev: &str| {
         local.resolve(rev).map_err(|error| usage(format!("{option} {rev}: {error}")))
     };
@@ -159,12 +164,8 @@ fn one(arguments: &Arguments, gate: &Gate, consumer: &Local) -> Result<(Report, 
         let case = Case::Branch { consumer: consumer.revision.clone(), source: source.revision.clone() };
         (case, Role::ConsumerBranch { branch: branch() })
     };
-    let world = Pair { consumer, source: &source };
-    let report = judge(gate, &case, &world).map_err(|error| {
-        failed(format!(
-            "{error}; fetch the rest of the repository first (`git fetch --unshallow`, `git fetch --refetch`)"
-        ))
-    })?;
+    let world = Pair::new(gate, consumer, &source);
+    let report = world.judge(gate, &case).map_err(failed)?;
     let say = Say { gate, role: &role, outcome: Outcome::Judged(&report), stale_since: None };
     let decision = policy::decide(&[say], 0);
     match arguments.format {
@@ -193,9 +194,32 @@ fn source_of<'a>(arguments: &'a Arguments, gate: &Gate) -> Result<&'a str, Failu
     }
 }
 
-fn open(option: &str, place: &str, rev: Option<&str>) -> Result<Local, Failure> {
-    if place.contains("://") {
-        return Err(usage(format!("{option} {place}: addresses are not fetched yet; clone it and name the folder")));
+/// Opens sides; what fetches is made when the first address is named.
+#[derive(Default)]
+struct Sides {
+    fetcher: OnceCell<Arc<Fetcher>>,
+}
+
+impl Sides {
+    /// A folder as it is, or its repository at `rev`; of an address the repository at `rev`, or else at `usual`.
+    fn open(&self, option: &str, place: &str, rev: Option<&str>, usual: &str) -> Result<Local, Failure> {
+        if !remote::is_address(place) {
+            return Local::open(Path::new(place), rev).map_err(|error| usage(format!("{option} {place}: {error}")));
+        }
+        // The address is not repeated: it may hold a password.
+        let told = |error| match error {
+            RemoteError::Usage(why) => usage(format!("{option}: {why}")),
+            RemoteError::Failed(why) => failed(format!("{option}: {why}")),
+        };
+        let (remote, commit) = self.fetcher().and_then(|one| one.open(place, rev.unwrap_or(usual))).map_err(told)?;
+        Ok(Local::at_address(remote, commit))
     }
-    Local::open(Path::new(place), rev).map_err(|error| usage(format!("{option} {place}: {error}")))
+
+    fn fetcher(&self) -> Result<&Arc<Fetcher>, RemoteError> {
+        if let Some(fetcher) = self.fetcher.get() {
+            return Ok(fetcher);
+        }
+        let fetcher = Arc::new(Fetcher::new()?);
+        Ok(self.fetcher.get_or_init(|| fetcher))
+    }
 }

@@ -7,6 +7,7 @@ pub mod backtest;
 pub mod check;
 pub mod config;
 mod local;
+mod remote;
 pub mod serve;
 pub mod tree;
 

@@ -25,6 +25,7 @@ pub enum Kind {
     PinUnmerged,
     PinBackwards,
     Stale,
+    CheckoutDiffers,
     ConfigInvalid,
 }
 

@@ -71,7 +71,11 @@ impl Judge<'_> {
                 let Some(pinned) = self.pinned(commit, cause, source, &head)? else { return Ok(()) };
                 let outcome = self.bake(&tree, &pinned.tree)?;
                 self.add(outcome);
-                self.stale(&pinned, &head)?;
+                if *source == Revision::WorkTree && (self.state.state == "unknown" || self.state.behind == Some(0)) {
+                    self.checkout(&pinned, &head)?;
+                } else {
+                    self.stale(&pinned, &head)?;
+                }
             }
         }
         Ok(())
@@ -245,6 +249,22 @@ impl Judge<'_> {
             );
             let fix = format!("move the pin in {} to the head of {}", pinned.cause.file, self.gate.source.branch);
             let finding = Finding::new(Kind::Stale, path, message, fix);
+            self.out.findings.push(finding.at(Some(pinned.cause.clone())).of(pinned.commit.as_str()));
+        }
+        Ok(())
+    }
+
+    /// A folder that is meant to be the pinned commit, because it stands there or because the build takes it from there: the
+    /// build sees the folder and not the commit, so what differs is drift.
+    fn checkout(&mut self, pinned: &Pinned, folder: &Shared) -> Result<(), TreeError> {
+        for path in changed(self.gate, &pinned.tree, folder)? {
+            let commit = pinned.commit.short();
+            let message = format!(
+                "{path} in the folder of {} is not the one at the pinned commit {commit}: the build takes the folder's",
+                self.name(Side::Source)
+            );
+            let fix = format!("check {commit} out again in that folder (`git checkout --force`, `git clean -d`)");
+            let finding = Finding::new(Kind::CheckoutDiffers, path, message, fix);
             self.out.findings.push(finding.at(Some(pinned.cause.clone())).of(pinned.commit.as_str()));
         }
         Ok(())

@@ -17,8 +17,8 @@ pub mod sarif;
 #[cfg(test)]
 mod tests;
 pub mod text;
-pub mod tree;
 pub mod timeline;
+pub mod tree;
 pub mod words;
 
 pub use judged::{Item, Judged, Weight};
