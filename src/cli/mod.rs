@@ -6,6 +6,7 @@
 pub mod backtest;
 pub mod check;
 pub mod config;
+pub mod demo;
 mod local;
 mod remote;
 pub mod serve;
@@ -41,6 +42,8 @@ enum Command {
     Tree(tree::Arguments),
     /// The verdict at every moment of two histories: when drift began, and when it ended
     Backtest(backtest::Arguments),
+    /// The whole loop on embedded parts: a forge, two repositories, drift-gate between them
+    Demo(demo::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
     Serve(serve::Arguments),
     /// Checks, explains or prints configurations
@@ -54,6 +57,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Check(arguments) => check::run(&arguments),
         Command::Tree(arguments) => tree::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),
     }

@@ -9,6 +9,7 @@
 //!
 //! - [`forge`] remembers and decides; [`wire`] is its JSON; [`rest`] the API; [`git_http`] and [`smart_http`] are git's
 //!   side; [`hooks`] delivers; [`page`] is what people see.
+//! - [`scene`] is the two repositories of the demo, [`person`] someone who works on them, over the API as on any forge.
 //! - One lock holds the whole: answers and deliveries tell one moment, and what follows from a change (a closed pull request,
 //!   a copied head) is there when its answer is.
 
@@ -17,7 +18,9 @@ pub mod forge;
 pub mod git_http;
 pub mod hooks;
 pub mod page;
+pub mod person;
 pub mod rest;
+pub mod scene;
 pub mod smart_http;
 mod stand_in;
 pub mod wire;

@@ -31,7 +31,11 @@ impl StandIn {
         crate::snapshot::prepare();
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let base = format!("http://{}", listener.local_addr().context("the listener has no address")?);
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("drift-gate-stand-in/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
         let shutdown = CancellationToken::new();
         let post = Post::new(Handle::current(), client, shutdown.clone());
         let forge = Forge::new(State::new(base.clone(), folder, post));

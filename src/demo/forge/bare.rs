@@ -197,9 +197,9 @@ impl Bare {
         self.changes(self.0.find_commit(commit)?.parent_id(0).ok(), commit)
     }
 
-    /// The text of what a commit changes against its first parent.
-    pub fn patch(&self, commit: Oid) -> Result<String, Refusal> {
-        let diff = self.diff(self.0.find_commit(commit)?.parent_id(0).ok(), commit)?;
+    /// The text of what differs between two commits; from nothing where there is no `before`.
+    pub fn patch(&self, before: Option<Oid>, after: Oid) -> Result<String, Refusal> {
+        let diff = self.diff(before, after)?;
         let mut text = Vec::new();
         diff.print(git2::DiffFormat::Patch, |_, _, line| {
             if matches!(line.origin(), '+' | '-' | ' ') {

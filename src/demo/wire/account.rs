@@ -36,7 +36,7 @@ fn account(state: &State, id: AccountId, shown: Shown) -> Result<Value, Refusal>
     let account = state.account(id)?;
     let is_person = matches!(account.kind, Kind::Person { .. });
     let whole = is_person && shown == Shown::Whole;
-    let email = if is_person && shown == Shown::ToStrangers {
+    let email = if shown == Shown::ToStrangers {
         format!("{id}+{}@noreply.{}", account.login, host(&state.base))
     } else {
         account.email()

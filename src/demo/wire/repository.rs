@@ -60,28 +60,23 @@ fn plain(state: &State, repo: &Repo, access: Access) -> Result<Value, Refusal> {
             "pull": access >= Access::Read,
         },
     });
-    if let (Some(value), Value::Object(settings)) = (value.as_object_mut(), settings()) {
+    if let (Some(value), Value::Object(settings)) = (value.as_object_mut(), settings(repo.fork_of.is_some())) {
         value.extend(settings);
     }
     Ok(value)
 }
 
-/// What nobody changes here.
-fn settings() -> Value {
-    json!({
+/// What nobody changes here. Forks have only code and pull requests.
+fn settings(is_fork: bool) -> Value {
+    let mut value = json!({
         "has_code": true,
-        "has_issues": true,
-        "internal_tracker": {
-            "enable_time_tracker": true,
-            "allow_only_contributors_to_track_time": true,
-            "enable_issue_dependencies": true,
-        },
-        "has_wiki": true,
+        "has_issues": !is_fork,
+        "has_wiki": !is_fork,
         "has_pull_requests": true,
-        "has_projects": true,
+        "has_projects": !is_fork,
         "projects_mode": "all",
-        "has_releases": true,
-        "has_packages": true,
+        "has_releases": !is_fork,
+        "has_packages": !is_fork,
         "has_actions": false,
         "ignore_whitespace_conflicts": false,
         "allow_merge_commits": true,
@@ -102,7 +97,15 @@ fn settings() -> Value {
         "mirror_updated": NEVER,
         "topics": [],
         "licenses": [],
-    })
+    });
+    if !is_fork {
+        value["internal_tracker"] = json!({
+            "enable_time_tracker": true,
+            "allow_only_contributors_to_track_time": true,
+            "enable_issue_dependencies": true,
+        });
+    }
+    value
 }
 
 /// A hook; its secret is never told.
