@@ -40,16 +40,14 @@ pub struct Arguments {
     /// Only this gate: NAME, or REPO:NAME where the file has gates of several consumers
     #[arg(long, value_name = "NAME")]
     gate: Option<String>,
-    /// How to print the reports
+    /// How to print the reports: for people, or one JSON object a line
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people
     Text,
-    /// One report a line
     Json,
 }
 

@@ -39,14 +39,14 @@ pub trait Texts {
 pub fn report(report: &Report, decision: &policy::Decision, texts: &dyn Texts) -> String {
     let mut out = String::new();
     for finding in &report.findings {
-        one_finding(&mut out, finding, texts);
+        one_finding(&mut out, report, finding, texts);
     }
     for part in &report.undecided {
         let note = if part.inherited { " (the base has it already)" } else { "" };
         let (path, reason) = (shown(&part.path), shown(&part.reason));
         let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
         let _ = writeln!(out, "{YELLOW}undecided{YELLOW:#}{BOLD}: {place}{reason}{note}{BOLD:#}");
-        cause(&mut out, part.cause.as_ref(), texts, YELLOW);
+        cause(&mut out, part.cause.as_ref(), texts, YELLOW, None);
         out.push('\n');
     }
     for assumption in &report.assumptions {
@@ -58,7 +58,7 @@ pub fn report(report: &Report, decision: &policy::Decision, texts: &dyn Texts) -
     out
 }
 
-fn one_finding(out: &mut String, finding: &Finding, texts: &dyn Texts) {
+fn one_finding(out: &mut String, report: &Report, finding: &Finding, texts: &dyn Texts) {
     let kind = serde_json::to_value(finding.kind).ok();
     let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or_default();
     let (word, style) = match (finding.severity, finding.inherited) {
@@ -67,7 +67,11 @@ fn one_finding(out: &mut String, finding: &Finding, texts: &dyn Texts) {
         (Severity::Error, false) => ("drift", RED),
     };
     let _ = writeln!(out, "{style}{word}[{kind}]{style:#}{BOLD}: {}{BOLD:#}", shown(&finding.message));
-    let gutter = cause(out, finding.cause.as_ref(), texts, style);
+    let pin = match &report.source.bound {
+        Some(Revision::Commit(commit)) => Some(commit.as_str()),
+        _ => None,
+    };
+    let gutter = cause(out, finding.cause.as_ref(), texts, style, pin);
     if let Some((is, should_be)) = texts.pair(finding) {
         let names = match finding.kind {
             Kind::Stale => ("at the pin", "on the branch"),
@@ -78,8 +82,9 @@ fn one_finding(out: &mut String, finding: &Finding, texts: &dyn Texts) {
     let _ = writeln!(out, "{gutter} {BLUE}={BLUE:#} {BOLD}fix{BOLD:#}: {}\n", shown(&finding.fix));
 }
 
-/// The place of a finding, with its line where there is one. Gives back the white space before the bar, for what follows.
-fn cause(out: &mut String, cause: Option<&Cause>, texts: &dyn Texts, style: Style) -> String {
+/// The place of a finding, with its line where there is one, underlined as a whole or where it says `mark`. Gives back the
+/// white space before the bar, for what follows.
+fn cause(out: &mut String, cause: Option<&Cause>, texts: &dyn Texts, style: Style, mark: Option<&str>) -> String {
     let Some(Cause { file, line }) = cause else { return " ".to_owned() };
     let Some(line) = line else {
         let _ = writeln!(out, " {BLUE}-->{BLUE:#} {}", shown(file));
@@ -92,9 +97,11 @@ fn cause(out: &mut String, cause: Option<&Cause>, texts: &dyn Texts, style: Styl
     let index = usize::try_from(*line).unwrap_or(usize::MAX).saturating_sub(1);
     let Some(text) = text.as_ref().and_then(|text| text.lines().nth(index)) else { return gutter };
     let code = cut(text.trim_end());
-    let bare = code.trim_start();
-    let indent: String = code.chars().take_while(|c| c.is_whitespace()).collect();
-    let carets = "^".repeat(bare.chars().count().max(1));
+    let marked = mark.and_then(|mark| Some(code.find(mark)?..code.find(mark)? + mark.len()));
+    let marked = marked.unwrap_or(code.len() - code.trim_start().len()..code.len());
+    // Tabs stay tabs, so that the carets stand under their characters whatever the width of a tab.
+    let indent: String = code[..marked.start].chars().map(|c| if c == '\t' { c } else { ' ' }).collect();
+    let carets = "^".repeat(code[marked].chars().count().max(1));
     let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#}");
     let _ = writeln!(out, "{BLUE}{number} |{BLUE:#} {code}");
     let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#} {indent}{style}{carets}{style:#}");
@@ -119,7 +126,7 @@ fn diff(out: &mut String, gutter: &str, names: (&str, &str), is: &str, should_be
     }
 }
 
-/// One line: the verdict, what the status would say where it differs from that, and what was compared.
+/// The verdict, and what the status would say where it differs from that; then what was compared.
 fn summary(out: &mut String, report: &Report, decision: &policy::Decision) {
     let found = report.findings.iter().filter(|one| one.severity == Severity::Error && !one.inherited).count();
     let undecided = report.undecided.iter().filter(|part| !part.inherited).count();
@@ -134,8 +141,9 @@ fn summary(out: &mut String, report: &Report, decision: &policy::Decision) {
         let word = if passes { "passes" } else { "fails" };
         let _ = write!(out, ", {word}: {}", shown(&decision.description));
     }
-    let compared = format!("{}, {}", count(report.files_compared, "file"), count(report.bytes_compared, "byte"));
-    let _ = writeln!(out, " ({compared} of {} compared with {}{})", source(report), consumer(report), binding(report));
+    let (files, bytes) = (count(report.files_compared, "file"), count(report.bytes_compared, "byte"));
+    let (source, consumer, binding) = (source(report), consumer(report), binding(report));
+    let _ = writeln!(out, "\n  {DIM}compared {files} ({bytes}) of {source} with {consumer}{binding}{DIM:#}");
 }
 
 fn source(report: &Report) -> String {

@@ -9,8 +9,8 @@ fn what_is_in_sync_says_so_and_ends_with_0() {
     let world = World::in_sync();
     let pin = world.template.head();
     let expected = format!(
-        "{ASSUMED}identity: in sync (2 files, 26 bytes of molecule/template at {} compared with this repository at its work \
-         tree; the pin is current)\n",
+        "{ASSUMED}identity: in sync\n  compared 2 files (26 bytes) of molecule/template at {} with this repository at its work tree; \
+         the pin is current\n",
         short(&pin)
     );
     assert_eq!(world.check(&[]).is(0), expected);
@@ -28,7 +28,7 @@ drift[stale]: config.yaml at the pinned commit {short} is not the one on main of
  --> manifest.json:2
   |
 2 |   {{\"name\": \"agent\", \"repo\": \"molecule/template\", \"ref\": \"{pin}\"}}
-  |   {carets}
+  |                                                          {carets}
   | --- at the pin
   | +++ on the branch
   | @@ -1 +1 @@
@@ -36,11 +36,12 @@ drift[stale]: config.yaml at the pinned commit {short} is not the one on main of
   | +name: Caretaker
   = fix: move the pin in manifest.json to the head of main
 
-{ASSUMED}identity: drift, 1 finding (2 files, 26 bytes of molecule/template at {short} compared with this repository at its \
-         work tree; the pin is stale, 1 commit behind)
+{ASSUMED}identity: drift, 1 finding
+  compared 2 files (26 bytes) of molecule/template at {short} with this repository at its work tree; the pin is stale, 1 \
+         commit behind
 ",
         short = short(&pin),
-        carets = "^".repeat(r#"{"name": "agent", "repo": "molecule/template", "ref": ""}"#.len() + pin.len()),
+        carets = "^".repeat(40),
     );
     assert_eq!(world.check(&[]).is(1), expected);
 }
@@ -103,7 +104,7 @@ undecided: config.yaml: `sh /setup.sh /opt/t` names it, or runs in it, and is no
    | ^^^^^^^^^^^^^^^^^^^^^^^
 ";
     assert!(said.starts_with(expected), "{said}");
-    assert!(said.contains("identity: undecided, 2 parts ("), "{said}");
+    assert!(said.contains("identity: undecided, 2 parts\n"), "{said}");
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn an_advisory_gate_tells_its_drift_and_ends_with_0() {
     assert!(said.contains("drift[stale]: config.yaml"), "{said}");
     assert!(
         said.contains(
-            "identity: drift, 1 finding, passes: advisory: config.yaml is stale: the pin lags behind the source ("
+            "identity: drift, 1 finding, passes: advisory: config.yaml is stale: the pin lags behind the source\n"
         ),
         "{said}"
     );
@@ -200,9 +201,9 @@ fn a_revision_is_judged_instead_of_the_files_on_disk() {
     let good = world.core.head();
     world.core.write("Dockerfile", "FROM scratch\n");
     // Not committed, and seen.
-    assert!(world.check(&[]).is(1).contains("compared with this repository at its work tree"));
+    assert!(world.check(&[]).is(1).contains("with this repository at its work tree"));
     let said = world.check(&["--consumer-rev", "HEAD"]).is(0);
-    assert!(said.contains(&format!("compared with this repository at {};", short(&good))), "{said}");
+    assert!(said.contains(&format!("with this repository at {};", short(&good))), "{said}");
     world.core.commit();
     assert!(world.check(&["--consumer-rev", "HEAD"]).is(1).contains("drift[not-baked]"));
     assert!(world.check(&["--consumer-rev", "HEAD~1"]).is(0).contains("in sync"));
@@ -210,7 +211,7 @@ fn a_revision_is_judged_instead_of_the_files_on_disk() {
 
     world.template.write("config.yaml", "name: Caretaker\n");
     // The same on the other side.
-    assert!(world.check(&["--consumer-rev", &good]).is(1).contains("the pin is stale)"));
+    assert!(world.check(&["--consumer-rev", &good]).is(1).contains("the pin is stale\n"));
     assert!(world.check(&["--consumer-rev", &good, "--source-rev", "main"]).is(0).contains("the pin is current"));
 }
 

@@ -11,8 +11,8 @@ fn a_folder_without_commits_counts_as_the_bound_tree_and_the_report_says_so() {
     let expected = format!(
         "assumed: the files at hand are those of the pinned commit {pin} of molecule/template (no history at hand) \
          (manifest.json:2)\nassumed: {pin} is on branch main of molecule/template, and nothing newer is (no history at hand) \
-         (manifest.json:2)\n{ASSUMED}identity: in sync (2 files, 26 bytes of molecule/template at {pin} compared with this \
-         repository at its work tree; how the pin stands is not known)\n",
+         (manifest.json:2)\n{ASSUMED}identity: in sync\n  compared 2 files (26 bytes) of molecule/template at {pin} with this repository at its \
+         work tree; how the pin stands is not known\n",
         pin = short(&pin)
     );
     assert_eq!(said, expected);
@@ -89,7 +89,7 @@ fn a_bare_repository_is_judged_at_its_head() {
     world.core.write("Dockerfile", "FROM scratch\n");
     let words = ["check", "--consumer", "../core.git", "--source", "../template.git"];
     let said = type_in(&world.core.dir, &words).is(0);
-    let what = format!("{} compared with this repository at {}; the pin is current", short(&pin), short(&core));
+    let what = format!("{} with this repository at {}; the pin is current", short(&pin), short(&core));
     assert!(said.contains(&what), "{said}");
 }
 

@@ -39,7 +39,7 @@ const BOTH: [&str; 5] = [
 fn every_gate_says_its_part_with_its_own_source() {
     let world = two_gates();
     let said = type_in(&world.core.dir, &BOTH).is(0);
-    let summaries: Vec<&str> = said.lines().filter(|line| line.contains(": in sync (")).collect();
+    let summaries: Vec<&str> = said.lines().filter(|line| line.ends_with(": in sync")).collect();
     assert_eq!(summaries.len(), 2, "{said}");
     assert!(summaries[0].starts_with("identity: ") && summaries[1].starts_with("tokens: "), "{said}");
     assert!(said.contains("\n\n"), "an empty line between the gates: {said}");
@@ -57,7 +57,7 @@ fn drift_of_one_gate_outweighs_that_another_is_undecided() {
     world.core.write("Dockerfile", "FROM scratch\nFROBNICATE\n");
     world.core.write("Dockerfile.tokens", "FROM scratch\n");
     let said = type_in(&world.core.dir, &BOTH).is(1);
-    assert!(said.contains("identity: undecided, 1 part (") && said.contains("tokens: drift, 1 finding ("), "{said}");
+    assert!(said.contains("identity: undecided, 1 part\n") && said.contains("tokens: drift, 1 finding\n"), "{said}");
     let only = [&BOTH[..], &["--gate", "identity"]].concat();
     assert!(type_in(&world.core.dir, &only).is(3).contains("identity: undecided"));
     world.core.write("Dockerfile.tokens", "FROM scratch\nCOPY tokens/ /tokens/\n");
@@ -74,7 +74,7 @@ fn a_gate_that_cannot_run_does_not_hide_the_drift_of_another() {
     let said = type_in(&world.core.dir, &BOTH);
     assert_eq!(said.code, 1);
     assert!(said.err.starts_with("error: gate `identity`: not fetched yet: commit 1111"), "{}", said.err);
-    assert!(said.out.contains("tokens: drift, 1 finding ("), "{}", said.out);
+    assert!(said.out.contains("tokens: drift, 1 finding\n"), "{}", said.out);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn the_service_s_own_file_judges_on_a_laptop_one_consumer_at_a_time() {
     let forge =
         "[forge.main]\nkind = \"gitea\"\nurl = \"https://git.example.org\"\ntoken = { env = \"NOT_ON_A_LAPTOP\" }\n";
     world.configure(&format!("{forge}{}", gate("core")));
-    assert!(world.check(&[]).is(0).contains("compared with molecule/core at its work tree"));
+    assert!(world.check(&[]).is(0).contains("with molecule/core at its work tree"));
     world.configure(&format!("{forge}{}{}", gate("core"), gate("edge")));
     assert_eq!(
         world.check(&[]).is(2),

@@ -12,7 +12,7 @@ fn a_pull_request_that_drops_a_copy_is_drift() {
     world.core.switch("main");
     let said = world.check(&["--consumer-rev", "feature", "--onto", "main"]).is(1);
     assert!(said.starts_with("drift[not-baked]: no instruction bakes prompts/concierge.md"), "{said}");
-    let what = format!("compared with this repository at {} merged into {}", short(&head), short(&base));
+    let what = format!("with this repository at {} merged into {}", short(&head), short(&base));
     assert!(said.contains(&what), "{said}");
 }
 
@@ -39,11 +39,11 @@ fn what_the_base_has_already_is_named_and_does_not_fail_it() {
     world.core.commit();
     let said = world.check(&["--onto", "main"]).is(0);
     assert!(said.starts_with("inherited[content-differs]: config.yaml is baked from old.yaml"), "{said}");
-    assert!(said.contains("identity: in sync, passes: no new drift; the base already drifts ("), "{said}");
+    assert!(said.contains("identity: in sync, passes: no new drift; the base already drifts\n"), "{said}");
     // Unless the gate wants it otherwise.
     world.configure(&GATE.replace("ignore = ", "inherited = \"fail\"\nignore = "));
     let said = world.check(&["--onto", "main"]).is(1);
-    assert!(said.contains("identity: in sync, fails: config.yaml differs ("), "{said}");
+    assert!(said.contains("identity: in sync, fails: config.yaml differs\n"), "{said}");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_template_change_that_core_cannot_bake_is_drift_before_it_is_merged() {
         "{said}"
     );
     let what = format!(
-        "of molecule/template at {} merged into {} compared with this repository at its work tree)",
+        "of molecule/template at {} merged into {} with this repository at its work tree\n",
         short(&head),
         short(&base)
     );
