@@ -2,8 +2,11 @@
 //! addresses, fetched as far as they are read.
 //!
 //! A side is a folder as it is on disk, or with a revision a repository. A folder that is a repository too lends its
-//! history: its files stand where `HEAD` stands. A source folder without commits counts as the bound tree, whatever the pin
-//! says; the report lists that as an assumption.
+//! history: its files stand where `HEAD` stands, and what git ignores is not among them. A source folder without commits
+//! counts as the bound tree, whatever the pin says; the report lists that as an assumption.
+//!
+//! Trap handled here: the source's folder may be the one that the build copies. Then it is no head of a branch, the consumer
+//! does not "track" it, and what the source's repository ignores gets into the image too.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use crate::gate::{Case, Relation, Report, Revision, Side, World, judge};
 use crate::git;
 use crate::report::text::Texts;
 use crate::snapshot::{Folder, GitTree, Local as Repository, ObjectDb, OpenError, Standing};
-use crate::tree::{Need, Node, ObjectId, Tree, TreeError, Without};
+use crate::tree::{Merged, Need, Node, ObjectId, Objects, Tree, TreeError, Without};
 
 /// One side.
 pub struct Local {
@@ -39,45 +42,39 @@ impl Local {
     /// A folder as it is, or `rev` of the repository there.
     ///
     /// # Errors
-    /// In words that name the folder, or the revision that is not there.
+    /// In words that begin with the folder: it is not there, or has no such revision.
     pub fn open(place: &Path, rev: Option<&str>) -> Result<Self, String> {
-        if let Some(rev) = rev {
-            let repository = Repository::open(place).map_err(|error| error.to_string())?;
-            let commit = repository.resolve(rev).map_err(|error| error.to_string())?;
+        let words = |error: &dyn std::fmt::Display| error.to_string();
+        let repository = match Repository::open(place) {
+            Ok(repository) => repository,
+            Err(OpenError::NotARepository(_)) if rev.is_none() => {
+                let folder = Folder::new(place).map_err(|error| words(&error))?;
+                return Ok(Self::folder_of(place, Arc::new(folder), History::Nowhere));
+            }
+            Err(error) => return Err(words(&error)),
+        };
+        // A bare repository has no files on disk: its head is all there is to judge.
+        if let Some(rev) = rev.or((!place.join(".git").exists()).then_some("HEAD")) {
+            let commit = repository.resolve(rev).map_err(|error| words(&error))?;
             return Ok(Self::commit_of(commit, History::Here(repository)));
         }
-        match Repository::open(place) {
-            Ok(repository) if is_bare(place) => {
-                // There are no files on disk: its head is all there is to judge.
-                let commit = repository.resolve("HEAD").map_err(|error| error.to_string())?;
-                Ok(Self::commit_of(commit, History::Here(repository)))
-            }
-            Ok(repository) => {
-                let folder = Folder::new(place).map_err(|error| error.to_string())?;
-                let head = repository.head().map_err(|error| error.to_string())?;
-                let history = head.map_or(History::Nowhere, |_| History::Here(repository));
-                Ok(Self::folder_of(folder, history))
-            }
-            Err(OpenError::NotARepository(_)) => {
-                let folder = Folder::new(place).map_err(|error| error.to_string())?;
-                Ok(Self::folder_of(folder, History::Nowhere))
-            }
-            Err(error) => Err(error.to_string()),
-        }
+        let folder = repository.work_tree().map_err(|error| words(&error))?;
+        let has_commits = repository.head().map_err(|error| words(&error))?.is_some();
+        let history = if has_commits { History::Here(repository) } else { History::Nowhere };
+        Ok(Self::folder_of(place, Arc::new(folder), history))
+    }
+
+    /// A commit of a repository at an address.
+    pub fn at_address(remote: Remote, commit: ObjectId) -> Self {
+        Self::commit_of(commit, History::There(remote))
     }
 
     fn commit_of(commit: ObjectId, history: History) -> Self {
         Self { revision: Revision::Commit(commit), folder: None, root: None, history }
     }
 
-    fn folder_of(folder: Folder, history: History) -> Self {
-        let root = Some(folder.root().to_owned());
-        Self { revision: Revision::WorkTree, folder: Some(Arc::new(folder)), root, history }
-    }
-
-    /// A commit of a repository at an address.
-    pub fn at_address(remote: Remote, commit: ObjectId) -> Self {
-        Self::commit_of(commit, History::There(remote))
+    fn folder_of(place: &Path, folder: Arc<dyn Tree>, history: History) -> Self {
+        Self { revision: Revision::WorkTree, folder: Some(folder), root: place.canonicalize().ok(), history }
     }
 
     /// Another revision of the same repository.
@@ -86,7 +83,7 @@ impl Local {
     /// It is no repository, or has no such revision.
     pub fn resolve(&self, rev: &str) -> Result<Revision, String> {
         let found = match &self.history {
-            History::Nowhere => Err("not a repository with commits".to_owned()),
+            History::Nowhere => Err("it is not a repository with commits".to_owned()),
             History::Here(repository) => repository.resolve(rev).map_err(|error| error.to_string()),
             History::There(remote) => remote.resolve(rev).map_err(|error| error.to_string()),
         };
@@ -127,14 +124,15 @@ impl Local {
             History::There(remote) => remote.lacks(commit),
             History::Nowhere | History::Here(_) => !objects.has(commit),
         };
-        if absent && objects.is_shallow() {
-            let what = "the clone is shallow and does not have it: run `git fetch --unshallow` in it".to_owned();
-            return Err(TreeError::Unfit { path: format!("commit {}", commit.short()), what });
+        if !absent {
+            return Ok(Some(Arc::new(GitTree::new(objects.clone(), commit)?)));
         }
-        if absent {
-            return Ok(None);
+        if objects.is_shallow() {
+            // It may well be behind the cut.
+            let need = Need { repository: objects.label().clone(), objects: Objects::Commit(commit.clone()) };
+            return Err(TreeError::NotHere(need));
         }
-        Ok(Some(Arc::new(GitTree::new(objects.clone(), commit)?)))
+        Ok(None)
     }
 
     /// The commit that a revision stands at on the commit graph.
@@ -151,11 +149,38 @@ impl Local {
 
 /// What is missing in a repository on this machine, with how to get it.
 fn incomplete(error: &TreeError) -> String {
-    format!("{error}; fetch the rest of the repository first (`git fetch --unshallow`, `git fetch --refetch`)")
+    format!("{error}; fetch the rest of that repository first: `git fetch --unshallow`, or `git fetch --refetch`")
 }
 
-fn is_bare(place: &Path) -> bool {
-    !place.join(".git").exists()
+/// The report of a case that could not be judged: undecided, for this reason.
+///
+/// # Errors
+/// None that are known: nothing is read.
+pub fn unreadable(gate: &Gate, case: &Case, why: &str) -> Result<Report, TreeError> {
+    judge(gate, case, &Unreadable(why))
+}
+
+/// Repositories that cannot be read, and why.
+struct Unreadable<'a>(&'a str);
+
+impl Unreadable<'_> {
+    fn answer<T>(&self) -> Result<T, TreeError> {
+        Err(TreeError::Unfit { path: "not judged".to_owned(), what: self.0.to_owned() })
+    }
+}
+
+impl World for Unreadable<'_> {
+    fn tree(&self, _: Side, _: &Revision) -> Result<Option<Arc<dyn Tree>>, TreeError> {
+        self.answer()
+    }
+
+    fn relation(&self, _: Side, _: &Revision, _: &Revision) -> Result<Relation, TreeError> {
+        self.answer()
+    }
+
+    fn merge_base(&self, _: Side, _: &Revision, _: &Revision) -> Result<Option<Revision>, TreeError> {
+        self.answer()
+    }
 }
 
 /// Both sides of a gate.
@@ -165,24 +190,25 @@ pub struct Pair<'a> {
     /// Where builds put the source's files, in the consumer's folder, where git does not track them: the consumer does
     /// not have them, whatever lies there.
     brought: Vec<String>,
-    /// The source's folder is one of those: it stands for what is built, and not for the head of a branch.
-    is_built: bool,
+    /// The source's folder, where it is one of those: all of it is built.
+    built: Option<Arc<dyn Tree>>,
 }
 
 impl<'a> Pair<'a> {
     /// The sides, as this gate sees them.
-    pub fn new(gate: &Gate, consumer: &'a Local, source: &'a Local) -> Self {
+    ///
+    /// # Errors
+    /// The folder that is built cannot be read.
+    pub fn new(gate: &Gate, consumer: &'a Local, source: &'a Local) -> Result<Self, String> {
         let dirs = gate.checks.iter().map(|check| match check {
             Check::Bake(bake) => bake.source_dir.as_str(),
         });
-        let root = consumer.root.as_deref();
-        let is_source = |dir: &&str| {
-            let place = root.and_then(|root| root.join(dir).canonicalize().ok());
-            place.is_some() && place == source.root
-        };
-        let is_built = dirs.clone().any(|dir| is_source(&dir));
+        let place = |dir: &str| consumer.root.as_deref()?.join(dir).canonicalize().ok();
+        let root = source.root.as_deref().filter(|root| dirs.clone().any(|dir| place(dir).as_deref() == Some(root)));
+        let built = root.map(Folder::new).transpose().map_err(|error| error.to_string())?;
+        let built = built.map(|folder| Arc::new(folder) as Arc<dyn Tree>);
         let brought = dirs.filter(|dir| !dir.is_empty() && !consumer.tracks(dir)).map(str::to_owned).collect();
-        Self { consumer, source, brought, is_built }
+        Ok(Self { consumer, source, brought, built })
     }
 
     fn side(&self, side: Side) -> &Local {
@@ -197,12 +223,18 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// In words: what cannot be fetched, or is missing in a repository on this machine.
     pub fn judge(&self, gate: &Gate, case: &Case) -> Result<Report, String> {
+        self.whole(|| judge(gate, case, self))
+    }
+
+    /// Reads until all is here.
+    fn whole<T>(&self, mut read: impl FnMut() -> Result<T, TreeError>) -> Result<T, String> {
         let Some(remote) = self.consumer.remote().or(self.source.remote()) else {
-            return judge(gate, case, self).map_err(|error| incomplete(&error));
+            return read().map_err(|error| incomplete(&error));
         };
-        let evaluate = || std::future::ready(Ok(judge(gate, case, self)));
+        let evaluate = || std::future::ready(Ok(read()));
         let bring = |need: Need| async move {
-            match self.remote_of(&need) {
+            let remotes = [self.consumer, self.source].into_iter().filter_map(Local::remote);
+            match remotes.into_iter().find(|remote| remote.is_meant(&need)) {
                 Some(remote) => remote.bring(&need).await.map_err(|error| error.to_string()),
                 None => Err(incomplete(&TreeError::NotHere(need))),
             }
@@ -214,32 +246,42 @@ impl<'a> Pair<'a> {
         })
     }
 
-    fn remote_of(&self, need: &Need) -> Option<&Remote> {
-        [self.consumer, self.source].into_iter().filter_map(Local::remote).find(|remote| remote.is_meant(need))
-    }
-
-    fn read(&self, side: Side, revision: Option<&Revision>, path: &str) -> Option<String> {
-        let revision = revision?;
-        loop {
-            match self.text(side, revision, path) {
-                Ok(text) => return text,
-                Err(TreeError::NotHere(need)) => self.remote_of(&need)?.bring_now(&need).ok()?,
-                Err(_) => return None,
+    /// The files that a report is about, to show lines of them. What cannot be read is not shown.
+    pub fn seen(&self, case: &Case, report: &Report) -> Seen<'_> {
+        let tree = |side, revision: &Revision| self.tree(side, revision).ok().flatten();
+        let bound = |head: &Revision| tree(Side::Source, report.source.bound.as_ref().unwrap_or(head));
+        match case {
+            Case::Branch { consumer, source } => Seen {
+                pair: self,
+                consumer: tree(Side::Consumer, consumer),
+                bound: bound(source),
+                head: tree(Side::Source, source),
+            },
+            Case::ConsumerPull { head, base, source } => Seen {
+                pair: self,
+                consumer: self.merged(Side::Consumer, head, base),
+                bound: bound(source),
+                head: tree(Side::Source, source),
+            },
+            Case::SourcePull { head, base, consumer } => {
+                let merged = self.merged(Side::Source, head, base);
+                Seen { pair: self, consumer: tree(Side::Consumer, consumer), bound: merged.clone(), head: merged }
             }
         }
     }
 
-    fn text(&self, side: Side, revision: &Revision, path: &str) -> Result<Option<String>, TreeError> {
-        let Some(tree) = self.side(side).tree(revision)? else { return Ok(None) };
-        match tree.node(path)? {
-            Some(Node::File { .. }) => Ok(String::from_utf8(tree.read(path)?.to_vec()).ok()),
-            _ => Ok(None),
-        }
+    fn merged(&self, side: Side, head: &Revision, base: &Revision) -> Option<Arc<dyn Tree>> {
+        let ancestor = self.merge_base(side, base, head).ok()??;
+        let tree = |revision| self.tree(side, revision).ok().flatten();
+        Some(Arc::new(Merged { base: Some(tree(&ancestor)?), ours: tree(base)?, theirs: tree(head)? }))
     }
 }
 
 impl World for Pair<'_> {
     fn tree(&self, side: Side, revision: &Revision) -> Result<Option<Arc<dyn Tree>>, TreeError> {
+        if let (Side::Source, Revision::WorkTree, Some(built)) = (side, revision, &self.built) {
+            return Ok(Some(built.clone()));
+        }
         let Some(mut tree) = self.side(side).tree(revision)? else { return Ok(None) };
         if (side, revision) == (Side::Consumer, &Revision::WorkTree) {
             for at in &self.brought {
@@ -251,7 +293,7 @@ impl World for Pair<'_> {
 
     fn relation(&self, side: Side, commit: &Revision, head: &Revision) -> Result<Relation, TreeError> {
         let local = self.side(side);
-        if self.is_built && side == Side::Source && *head == Revision::WorkTree {
+        if self.built.is_some() && (side, head) == (Side::Source, &Revision::WorkTree) {
             return Ok(Relation::Unknown);
         }
         let (Some(one), Some(other), Some(objects)) = (local.commit(commit)?, local.commit(head)?, local.objects())
@@ -259,7 +301,7 @@ impl World for Pair<'_> {
             return Ok(Relation::Unknown);
         };
         Ok(match objects.standing(&one, &other)? {
-            // Files on disk that differ from their commit count as one step beyond it.
+            // Files on disk may differ from their commit.
             Standing::Same if commit != head => Relation::Behind(0),
             Standing::Same => Relation::Same,
             Standing::Behind(steps) => Relation::Behind(steps),
@@ -277,25 +319,46 @@ impl World for Pair<'_> {
     }
 }
 
-impl Texts for Pair<'_> {
+/// What a report was made from.
+pub struct Seen<'a> {
+    /// What brings contents that are not here yet.
+    pair: &'a Pair<'a>,
+    /// The consumer, merged where that was judged.
+    consumer: Option<Arc<dyn Tree>>,
+    /// The source that it was compared with.
+    bound: Option<Arc<dyn Tree>>,
+    /// The head of the source's branch.
+    head: Option<Arc<dyn Tree>>,
+}
+
+impl Seen<'_> {
+    fn text(&self, tree: Option<&Arc<dyn Tree>>, path: &str) -> Option<String> {
+        let tree = tree?;
+        self.pair.whole(|| text(tree.as_ref(), path)).ok()?
+    }
+}
+
+impl Texts for Seen<'_> {
     fn consumer(&self, path: &str) -> Option<String> {
-        self.read(Side::Consumer, Some(&self.consumer.revision), path)
+        self.text(self.consumer.as_ref(), path)
     }
 
-    fn pair(&self, report: &Report, finding: &Finding) -> Option<(String, String)> {
-        let source = |revision| self.read(Side::Source, revision, &finding.path);
-        let (bound, head) = (report.source.bound.as_ref(), report.source.head.as_ref());
+    fn pair(&self, finding: &Finding) -> Option<(String, String)> {
+        let source = |tree: &Option<Arc<dyn Tree>>| self.text(tree.as_ref(), &finding.path);
         match finding.kind {
-            Kind::Stale => Some((source(bound).unwrap_or_default(), source(head).unwrap_or_default())),
-            Kind::ContentDiffers => {
-                let is = self.read(
-                    Side::Consumer,
-                    report.consumer.commit.as_ref().or(Some(&Revision::WorkTree)),
-                    finding.baked.as_ref()?,
-                )?;
-                Some((is, source(bound.or(head))?))
-            }
+            Kind::Stale => Some((source(&self.bound).unwrap_or_default(), source(&self.head).unwrap_or_default())),
+            Kind::ContentDiffers => Some((self.consumer(finding.baked.as_ref()?)?, source(&self.bound)?)),
             _ => None,
         }
     }
+}
+
+/// The text of a file; `None` also for one that is too large to be shown.
+fn text(tree: &dyn Tree, path: &str) -> Result<Option<String>, TreeError> {
+    const LARGEST: u64 = 1 << 20;
+    if !matches!(tree.node(path)?, Some(Node::File { .. })) {
+        return Ok(None);
+    }
+    tree.expect(&[path])?;
+    Ok(if tree.size(path)? <= LARGEST { String::from_utf8(tree.read(path)?.to_vec()).ok() } else { None })
 }

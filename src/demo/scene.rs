@@ -24,7 +24,8 @@ source_dir = ".tenant-bundle-deps/workspace-configs-templates/platform-agent"
 destination = "/opt/molecule-platform-agent-template"
 "#;
 
-const README: &str = "# Platform agent template\n\nWho the platform's agent is. Core bakes these files into its image.\n";
+const README: &str =
+    "# Platform agent template\n\nWho the platform's agent is. Core bakes these files into its image.\n";
 
 const SERVERS: &str = "mcp_servers:
   - name: platform

@@ -55,12 +55,18 @@ pub fn run(arguments: &Arguments) -> u8 {
 async fn show(exit: bool) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("cannot make a folder for the demo")?;
     let demo = Demo::start(folder.path()).await?;
-    anstream::println!("A forge, molecule/core and molecule/platform-agent-template on it, and drift-gate between them.");
+    anstream::println!(
+        "A forge, molecule/core and molecule/platform-agent-template on it, and drift-gate between them."
+    );
     if exit {
         story::tell(&demo.person).await?;
         anstream::println!("Without --exit the demo stays, with pages to look at and buttons that push.");
     } else {
-        anstream::println!("\n  the forge    {}\n  drift-gate   http://{}\n", demo.forge.base(), demo.service.address());
+        anstream::println!(
+            "\n  the forge    {}\n  drift-gate   http://{}\n",
+            demo.forge.base(),
+            demo.service.address()
+        );
         anstream::println!("Open the forge: its buttons push changes. Ctrl-C ends it; nothing is kept.");
         serve::stop_signal().await?;
     }

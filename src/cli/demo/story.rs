@@ -100,7 +100,8 @@ impl Story<'_> {
             ("prompts/escalate.md", Some("# When you are stuck\n\nAsk a person.\n")),
             ("skills/triage.md", Some("# Triage\n\nUrgent first, then old.\n")),
         ];
-        let head = self.person.commit(TEMPLATE, "main", Some("triage"), "Teach the concierge to triage", &files).await?;
+        let head =
+            self.person.commit(TEMPLATE, "main", Some("triage"), "Teach the concierge to triage", &files).await?;
         let title = "Teach the concierge to triage";
         let number = self.person.open_pull(TEMPLATE, "triage", "main", title).await?;
         self.expect(&expected(TEMPLATE, pull(number), &head, "failure", "skills/triage.md")).await?;
