@@ -124,8 +124,8 @@ impl World for Histories {
         })
     }
 
-    fn merge_base(&self, _: Side, _: &Revision, _: &Revision) -> Result<Option<Revision>, TreeError> {
-        Ok(None)
+    fn merge_bases(&self, _: Side, _: &Revision, _: &Revision) -> Result<Vec<Revision>, TreeError> {
+        Ok(Vec::new())
     }
 }
 

@@ -178,7 +178,7 @@ impl World for Unreadable<'_> {
         self.answer()
     }
 
-    fn merge_base(&self, _: Side, _: &Revision, _: &Revision) -> Result<Option<Revision>, TreeError> {
+    fn merge_bases(&self, _: Side, _: &Revision, _: &Revision) -> Result<Vec<Revision>, TreeError> {
         self.answer()
     }
 }
@@ -271,9 +271,11 @@ impl<'a> Pair<'a> {
     }
 
     fn merged(&self, side: Side, head: &Revision, base: &Revision) -> Option<Arc<dyn Tree>> {
-        let ancestor = self.merge_base(side, base, head).ok()??;
+        // Where histories crossed, no lines are shown.
+        let bases = self.merge_bases(side, base, head).ok()?;
+        let [ancestor] = bases.as_slice() else { return None };
         let tree = |revision| self.tree(side, revision).ok().flatten();
-        Some(Arc::new(Merged { base: Some(tree(&ancestor)?), ours: tree(base)?, theirs: tree(head)? }))
+        Some(Arc::new(Merged { base: Some(tree(ancestor)?), ours: tree(base)?, theirs: tree(head)? }))
     }
 }
 
@@ -310,11 +312,13 @@ impl World for Pair<'_> {
         })
     }
 
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
         let local = self.side(side);
         match (local.commit(one)?, local.commit(other)?, local.objects()) {
-            (Some(one), Some(other), Some(objects)) => Ok(objects.merge_base(&one, &other)?.map(Revision::Commit)),
-            _ => Ok(None),
+            (Some(one), Some(other), Some(objects)) => {
+                Ok(objects.merge_bases(&one, &other)?.into_iter().map(Revision::Commit).collect())
+            }
+            _ => Ok(Vec::new()),
         }
     }
 }

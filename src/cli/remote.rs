@@ -169,14 +169,6 @@ impl Remote {
         }
     }
 
-    /// [`Remote::bring`], for whoever is not asynchronous.
-    ///
-    /// # Errors
-    /// See [`RemoteError`].
-    pub fn bring_now(&self, need: &Need) -> Result<(), RemoteError> {
-        self.fetcher.block_on(self.bring(need))
-    }
-
     /// What fetches from it.
     pub fn fetcher(&self) -> &Fetcher {
         &self.fetcher
