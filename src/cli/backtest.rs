@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{DONE, FAILED, USAGE};
+use super::{DONE, Failure, print};
 use crate::backtest::{self, Backtest, Lines, Mover, Step};
 use crate::config::{Config, Gate};
 use crate::gate::{Relation, Revision, Side, World, repo_name};
@@ -50,35 +50,15 @@ enum Format {
     Html,
 }
 
-/// A failure with its exit code.
-struct Failure {
-    code: u8,
-    message: String,
-}
-
-fn usage(message: impl ToString) -> Failure {
-    Failure { code: USAGE, message: message.to_string() }
-}
-
-/// Judges the gates over both histories and prints what was found.
-pub fn run(arguments: &Arguments) -> u8 {
-    match all(arguments) {
-        Ok(()) => DONE,
-        Err(failure) => {
-            anstream::eprintln!("error: {}", failure.message);
-            failure.code
-        }
-    }
-}
-
-fn all(arguments: &Arguments) -> Result<(), Failure> {
-    let config = Config::load_laptop(&arguments.config).map_err(usage)?;
+/// Judges the gates over both histories and prints what was found; the exit code.
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let config = Config::load_laptop(&arguments.config)?;
     let wanted = |gate: &&Gate| arguments.gate.as_ref().is_none_or(|name| gate.name == *name);
     let gates: Vec<&Gate> = config.gates.iter().filter(wanted).collect();
     if gates.is_empty() {
         let known: Vec<&str> = config.gates.iter().map(|gate| gate.name.as_str()).collect();
         let name = arguments.gate.as_deref().unwrap_or_default();
-        return Err(usage(format!("no gate is called `{name}`; there are: {}", known.join(", "))));
+        return Err(Failure::usage(format_args!("no gate is called `{name}`; there are: {}", known.join(", "))));
     }
     let pair =
         Pair { consumer: open("--consumer", &arguments.consumer)?, source: open("--source", &arguments.source)? };
@@ -87,15 +67,15 @@ fn all(arguments: &Arguments) -> Result<(), Failure> {
     for gate in gates {
         done.push(pair.judge(gate, arguments, since)?);
     }
-    print(arguments.format, &pair, &done);
-    Ok(())
+    print(&told(arguments.format, &pair, &done))?;
+    Ok(DONE)
 }
 
 fn open(option: &str, folder: &Path) -> Result<Repository, Failure> {
-    Repository::open(folder).map_err(|error| usage(format!("{option} {error}")))
+    Repository::open(folder).map_err(|error| Failure::usage(format_args!("{option} {error}")))
 }
 
-fn print(format: Format, pair: &Pair, done: &[(Backtest, History, History)]) {
+fn told(format: Format, pair: &Pair, done: &[(Backtest, History, History)]) -> String {
     let subject = |mover: &Mover| pair.subject(mover);
     let told = done.iter().map(|(backtest, consumer, source)| Told {
         backtest,
@@ -104,9 +84,9 @@ fn print(format: Format, pair: &Pair, done: &[(Backtest, History, History)]) {
         subject: &subject,
     });
     match format {
-        Format::Text => told.for_each(|told| anstream::print!("{}", report::backtest::text(&told))),
-        Format::Json => told.for_each(|told| anstream::println!("{}", report::backtest::json(&told))),
-        Format::Html => anstream::print!("{}", report::timeline::document(&told.collect::<Vec<_>>())),
+        Format::Text => told.map(|told| report::backtest::text(&told)).collect(),
+        Format::Json => told.map(|told| report::backtest::json(&told) + "\n").collect(),
+        Format::Html => report::timeline::document(&told.collect::<Vec<_>>()),
     }
 }
 
@@ -152,7 +132,7 @@ impl Pair {
         let (repository, commit) = match in_consumer {
             Ok(commit) => (&self.consumer, commit),
             Err(error) => {
-                let both = |other| usage(format!("--since {rev}: {error}; {other}"));
+                let both = |other| Failure::usage(format_args!("--since {rev}: {error}; {other}"));
                 (&self.source, self.source.resolve(rev).map_err(both)?)
             }
         };
@@ -173,7 +153,7 @@ struct Branch {
 impl Branch {
     fn find(repository: &Repository, rev: Option<&str>, branch: Option<&String>) -> Result<Self, Failure> {
         if let Some(rev) = rev {
-            return Ok(Self { name: rev.to_owned(), head: repository.resolve(rev).map_err(usage)? });
+            return Ok(Self { name: rev.to_owned(), head: repository.resolve(rev).map_err(Failure::usage)? });
         }
         for name in branch
             .into_iter()
@@ -184,7 +164,7 @@ impl Branch {
                 return Ok(Self { name: short.to_owned(), head });
             }
         }
-        Ok(Self { name: "HEAD".to_owned(), head: repository.resolve("HEAD").map_err(usage)? })
+        Ok(Self { name: "HEAD".to_owned(), head: repository.resolve("HEAD").map_err(Failure::usage)? })
     }
 }
 
@@ -203,7 +183,7 @@ fn incomplete(error: TreeError) -> Failure {
         ),
         error => error.to_string(),
     };
-    Failure { code: FAILED, message }
+    Failure::failed(message)
 }
 
 impl World for Pair {

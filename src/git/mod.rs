@@ -30,12 +30,14 @@ mod cache;
 mod flight;
 mod fold;
 pub(crate) mod pkt;
+mod rounds;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use crate::snapshot::Standing;
 pub use cache::{Cache, Repo};
+pub use rounds::{Stopped, until_here};
 
 /// Where a repository is fetched from, for one call: addresses change by renames, tokens by rotation.
 #[derive(Clone, Debug)]

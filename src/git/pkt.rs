@@ -148,7 +148,7 @@ pub fn capabilities(bytes: &[u8]) -> Result<Capabilities, Bad> {
     }
 }
 
-/// Reads the whole answer to `ls-refs`: names and what they point to, as listed. Lines that name no object (`unborn`) are
+/// Reads the whole answer to `ls-refs`: names and what they point to, as listed; an annotated tag points to its commit. Lines that name no object (`unborn`) are
 /// passed over.
 pub fn refs(bytes: &[u8]) -> Result<Vec<(String, ObjectId)>, Bad> {
     let mut packets = Packets::default();
@@ -165,6 +165,7 @@ pub fn refs(bytes: &[u8]) -> Result<Vec<(String, ObjectId)>, Bad> {
         match (words.next(), words.next()) {
             (Some("unborn"), _) => {}
             (Some(id), Some(name)) => {
+                let id = words.find_map(|word| word.strip_prefix("peeled:")).unwrap_or(id);
                 let bad = || Bad::Malformed(format!("a ref points to {:?}", text(id.as_bytes())));
                 found.push((name.to_owned(), ObjectId::parse(id).ok_or_else(bad)?));
             }

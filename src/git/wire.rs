@@ -64,6 +64,7 @@ impl<'a> Wire<'a> {
         let mut body = Vec::new();
         pkt::line("command=ls-refs", &mut body);
         pkt::delim(&mut body);
+        pkt::line("peel", &mut body);
         for prefix in prefixes {
             pkt::line(&format!("ref-prefix {prefix}"), &mut body);
         }

@@ -25,6 +25,7 @@ pub fn title(kind: Kind) -> &'static str {
         Kind::PinUnmerged => "the pinned commit is not merged",
         Kind::PinBackwards => "the pin goes back",
         Kind::Stale => "stale",
+        Kind::CheckoutDiffers => "the source's folder differs",
         Kind::ConfigInvalid => "invalid configuration",
     }
 }
@@ -56,6 +57,7 @@ pub fn in_general(kind: Kind) -> &'static str {
         Kind::PinUnreachable => "The source does not have the commit that the consumer names.",
         Kind::PinUnmerged => "The pinned commit is not on the source's branch.",
         Kind::PinBackwards => "The pin moves to an older commit.",
+        Kind::CheckoutDiffers => "The folder that the build takes the source from is not what is pinned.",
         Kind::Stale => "The source has changed since the commit that the consumer binds.",
         Kind::ConfigInvalid => "The gate's configuration cannot be used.",
     }
@@ -82,6 +84,7 @@ pub fn to_do(kind: Kind) -> &'static str {
         Kind::PinUnreachable | Kind::PinUnmerged => "Pin a commit of the source's branch.",
         Kind::PinBackwards => "Pin the source's head.",
         Kind::Stale => "Move the pin to the source's head.",
+        Kind::CheckoutDiffers => "Check the pinned commit out again.",
         Kind::ConfigInvalid => "Correct the configuration; drift-gate config check says where.",
     }
 }
@@ -90,9 +93,13 @@ pub fn to_do(kind: Kind) -> &'static str {
 /// consumer's destination and the source's file name).
 pub fn path_side(kind: Kind) -> Option<Side> {
     match kind {
-        Kind::NotBaked | Kind::ContentDiffers | Kind::MissingInSource | Kind::Empty | Kind::Unlisted | Kind::Stale => {
-            Some(Side::Source)
-        }
+        Kind::NotBaked
+        | Kind::ContentDiffers
+        | Kind::MissingInSource
+        | Kind::Empty
+        | Kind::Unlisted
+        | Kind::Stale
+        | Kind::CheckoutDiffers => Some(Side::Source),
         Kind::BuildFails
         | Kind::VendoredCopy
         | Kind::SourceDirTracked
