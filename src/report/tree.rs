@@ -204,8 +204,8 @@ fn row(out: &mut String, path: &str, entry: &Entry) {
 }
 
 fn place(out: &mut String, dockerfile: &str, text: &str, line: u32) {
-    let _ = writeln!(out, "  {BLUE}-->{BLUE:#} {dockerfile}:{line}");
-    quote(out, Some(text), line, YELLOW);
+    let _ = writeln!(out, "{}{BLUE}-->{BLUE:#} {dockerfile}:{line}", " ".repeat(line.to_string().len()));
+    quote(out, Some(text), line, YELLOW, None);
     out.push('\n');
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::serve::{self, Service};
-use super::{DONE, FAILED};
+use super::{DONE, Failure};
 use crate::config::Config;
 use crate::controller::Options;
 use crate::demo::StandIn;
@@ -37,19 +37,13 @@ const BOT: &str = "drift-gate-bot";
 const WEBHOOK_SECRET: &str = "a-secret-of-the-demo-and-of-nothing-else";
 
 /// Runs the demo; the exit code.
-pub fn run(arguments: &Arguments) -> u8 {
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     // What the service logs would run into the story.
     serve::start_log(if arguments.exit { "error" } else { "warn" });
     let shown = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(show(arguments.exit)));
-    match shown {
-        Ok(()) => DONE,
-        Err(error) => {
-            anstream::eprintln!("error: {error:#}");
-            FAILED
-        }
-    }
+    shown.map(|()| DONE).map_err(|error| Failure::failed(format_args!("{error:#}")))
 }
 
 async fn show(exit: bool) -> anyhow::Result<()> {
