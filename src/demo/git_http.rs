@@ -143,9 +143,9 @@ fn enter(
     headers: &HeaderMap,
 ) -> Result<(RepoId, PathBuf, Viewer), Refusal> {
     let viewer = auth::token(state, headers)?.map(|token| token.account);
-    let missing = || Refusal::NotFound("Repository not found".to_owned());
+    let missing = || Refusal::Missing("Repository not found".to_owned());
     let repo = match state.repo_named(&place.owner, &place.repo) {
-        Err(Refusal::NotFound(_)) => Err(missing()),
+        Err(Refusal::NotFound { .. }) => Err(missing()),
         found => found,
     }?;
     let access = state.access(repo, viewer);

@@ -85,6 +85,11 @@ impl Forge {
         self.stand_in.base()
     }
 
+    /// Where git finds a repository as `user`.
+    pub fn git_url(&self, user: &str, repo: &str) -> String {
+        self.base().replace("http://", &format!("http://{user}:{}@", self.tokens[user])) + &format!("/{repo}.git")
+    }
+
     /// A request as `user`, or as nobody where the name is empty.
     pub async fn call(&self, user: &str, method: &str, path: &str, body: &Value) -> Answered {
         let token = self.tokens.get(user).cloned();

@@ -10,12 +10,12 @@ use tempfile::TempDir;
 use crate::smart::Served;
 
 /// Somebody with a git of their own and a folder to work in.
-struct Person {
+pub struct Person {
     home: TempDir,
 }
 
 impl Person {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { home: TempDir::new().unwrap() }
     }
 
@@ -46,7 +46,7 @@ impl Person {
     }
 
     /// What git says; it must succeed.
-    async fn git(&self, name: &str, arguments: &[&str]) -> String {
+    pub async fn git(&self, name: &str, arguments: &[&str]) -> String {
         let output = self.try_git(name, arguments).await;
         let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "git {}: {said}", arguments.join(" "));
@@ -54,7 +54,7 @@ impl Person {
     }
 
     /// What git says when it is refused.
-    async fn refused(&self, name: &str, arguments: &[&str]) -> String {
+    pub async fn refused(&self, name: &str, arguments: &[&str]) -> String {
         let output = self.try_git(name, arguments).await;
         let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
         assert!(!output.status.success(), "git {} went through: {said}", arguments.join(" "));
@@ -62,7 +62,7 @@ impl Person {
     }
 
     /// Commits a file in a clone.
-    async fn commit(&self, name: &str, file: &str, content: &str) -> Oid {
+    pub async fn commit(&self, name: &str, file: &str, content: &str) -> Oid {
         std::fs::write(self.path(name).join(file), content).unwrap();
         self.git(name, &["add", "-A"]).await;
         self.git(name, &["commit", "-q", "-m", &format!("Write {file}")]).await;

@@ -4,6 +4,7 @@ mod answers;
 mod deliveries;
 mod forge;
 mod git_client;
+mod git_forge;
 mod hostile;
 mod likeness;
 mod own_client;

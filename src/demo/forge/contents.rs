@@ -14,7 +14,7 @@ pub enum Operation {
     Create {
         content: Vec<u8>,
     },
-    /// `sha`: the blob that the caller saw there.
+    /// `sha`: the blob that the caller saw there, if it says so.
     Update {
         sha: String,
         content: Vec<u8>,
@@ -50,18 +50,22 @@ impl State {
         let bare = self.bare(repo)?;
         let parent = bare.branch(&change.branch);
         if parent.is_none() && !bare.is_empty()? {
-            return Err(Refusal::NotFound(format!("branch does not exist [name: {}]", change.branch)));
+            return Err(Refusal::Missing(format!("branch does not exist [repo_id: {repo} name: {}]", change.branch)));
         }
         let target = change.new_branch.as_ref().unwrap_or(&change.branch);
+        let there = bare.branch(target).is_some();
         if !git2::Reference::is_valid_name(&format!("refs/heads/{target}")) {
-            return Err(Refusal::Invalid(format!("[NewBranchName]: Git reference name `{target}` is invalid")));
+            return Err(Refusal::Invalid("[NewBranchName]: GitRefName".to_owned()));
         }
-        if *target != change.branch && !change.force && bare.branch(target).is_some() {
+        if *target != change.branch && !change.force && there {
             return Err(Refusal::Invalid(format!("branch already exists [name: {target}]")));
         }
         if self.protection(repo, target)?.is_some_and(|protection| !protection.push) {
             let login = &self.account(doer)?.login;
-            return Err(Refusal::Forbidden(format!("user cannot commit to repo [user: {login}]")));
+            return Err(Refusal::Forbidden(match there {
+                true => format!("user cannot commit to repo [user: {login}]"),
+                false => format!("Not allowed to push to protected branch {target}"),
+            }));
         }
         let edits = change.files.iter().map(|file| edit(&bare, parent, file)).collect::<Result<Vec<_>, _>>()?;
         let message = format!("{}\n", change.message.trim_end());
@@ -82,15 +86,14 @@ impl State {
 fn edit(bare: &Bare, parent: Option<Oid>, file: &FileChange) -> Result<Edit, Refusal> {
     let path = file.path.trim_matches('/');
     if path.is_empty() || path.split('/').any(|part| matches!(part, "" | "." | ".." | ".git")) {
-        return Err(Refusal::Invalid(format!("path contains a malformed path component [path: {}]", file.path)));
+        // Gitea leaves this to git.
+        return Err(Refusal::Broken(format!("no path for a file: {}", file.path)));
     }
     let there = parent.map(|parent| bare.file(parent, path)).transpose()?.flatten();
+    // A caller who saw nothing gives no SHA, and is believed.
     let expect = |sha: &str| match &there {
-        None => Err(Refusal::NotFound(format!("repository file does not exist [path: {path}]"))),
-        Some(_) if sha.is_empty() => {
-            Err(Refusal::Invalid("a SHA or commit ID must be provided when updating a file".to_owned()))
-        }
-        Some(there) if there.blob.to_string() != sha => {
+        None => Err(Refusal::Missing(format!("object does not exist [id: , rel_path: {path}]"))),
+        Some(there) if !sha.is_empty() && there.blob.to_string() != sha => {
             Err(Refusal::Invalid(format!("sha does not match [given: {sha}, expected: {}]", there.blob)))
         }
         Some(_) => Ok(()),

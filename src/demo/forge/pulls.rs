@@ -66,12 +66,14 @@ impl State {
     /// The repository and branch that `head` names: `branch` here, `owner:branch` in that owner's copy.
     fn head_of<'a>(&self, repo: RepoId, head: &'a str) -> Result<(RepoId, &'a str), Refusal> {
         let Some((owner, branch)) = head.split_once(':') else { return Ok((repo, head)) };
-        let owner = self.account_named(owner).ok_or_else(Refusal::not_found)?.id;
+        let account = self.account_named(owner).ok_or_else(Refusal::not_found)?.id;
         let base = self.repo(repo)?;
         let related = |other: &&super::model::Repo| {
-            other.owner == owner && (other.id == repo || other.fork_of == Some(repo) || base.fork_of == Some(other.id))
+            other.owner == account
+                && (other.id == repo || other.fork_of == Some(repo) || base.fork_of == Some(other.id))
         };
-        self.repos().find(related).map(|other| (other.id, branch)).ok_or_else(Refusal::not_found)
+        let missing = || Refusal::Bad(format!("the user {owner} does not have a fork of the base repository"));
+        self.repos().find(related).map(|other| (other.id, branch)).ok_or_else(missing)
     }
 
     fn only_one(&self, repo: RepoId, head_repo: RepoId, head: &str, base: &str) -> Result<(), Refusal> {
@@ -143,7 +145,7 @@ impl State {
         }
         let Some(base) = edit.base.filter(|base| *base != old_base) else { return Ok(()) };
         if self.bare(repo)?.branch(&base).is_none() {
-            return Err(Refusal::NotFound(format!("new base '{base}' not exist")));
+            return Err(Refusal::Missing(format!("new base '{base}' not exist")));
         }
         if let Some(head_repo) = head_repo {
             self.only_one(repo, head_repo, &head, &base)?;

@@ -3,15 +3,21 @@
 /// A refusal, with the status that HTTP says for it.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// 400.
+    #[error("{0}")]
+    Bad(String),
     /// 401.
     #[error("{0}")]
     Unauthorized(&'static str),
     /// 403.
     #[error("{0}")]
     Forbidden(String),
-    /// 404; also for what the caller may not know of.
+    /// 404 for what an address names; also for what the caller may not know of.
+    #[error("{message}")]
+    NotFound { message: String, detail: Option<String> },
+    /// 404 for what a request names besides.
     #[error("{0}")]
-    NotFound(String),
+    Missing(String),
     /// 405: the state of things forbids it.
     #[error("{0}")]
     NotAllowed(String),
@@ -35,15 +41,21 @@ pub enum Refusal {
 impl Refusal {
     /// The usual 404.
     pub fn not_found() -> Self {
-        Self::NotFound("not found".to_owned())
+        Self::NotFound { message: "not found".to_owned(), detail: None }
+    }
+
+    /// The usual 404, with what it is about.
+    pub fn no_such(detail: String) -> Self {
+        Self::NotFound { message: "not found".to_owned(), detail: Some(detail) }
     }
 
     /// The status code.
     pub fn status(&self) -> u16 {
         match self {
+            Self::Bad(_) => 400,
             Self::Unauthorized(_) => 401,
             Self::Forbidden(_) => 403,
-            Self::NotFound(_) => 404,
+            Self::NotFound { .. } | Self::Missing(_) => 404,
             Self::NotAllowed(_) => 405,
             Self::Conflict(_) => 409,
             Self::Precondition(_) => 412,

@@ -69,8 +69,14 @@ impl State {
     /// Copies a repository with all its branches to `owner`.
     pub fn fork(&mut self, id: RepoId, owner: AccountId, doer: AccountId) -> Result<RepoId, Refusal> {
         let original = self.repo(id)?.clone();
-        if self.repos().any(|repo| repo.fork_of == Some(id) && repo.owner == owner) || original.owner == owner {
-            return Err(Refusal::Conflict("repository is already forked by user".to_owned()));
+        let there = self.repos().find(|repo| repo.fork_of == Some(id) && repo.owner == owner);
+        if let Some(there) = there.or_else(|| Some(&original).filter(|original| original.owner == owner)) {
+            return Err(Refusal::Conflict(format!(
+                "repository is already forked by user [uname: {}, repo path: {}, fork path: {}]",
+                self.account(owner)?.login,
+                self.full_name(&original)?,
+                self.full_name(there)?
+            )));
         }
         let new = NewRepo {
             owner,
@@ -113,7 +119,7 @@ impl State {
     /// Another default branch, which must be there.
     pub fn set_default_branch(&mut self, id: RepoId, branch: &str) -> Result<(), Refusal> {
         if self.bare(id)?.branch(branch).is_none() {
-            return Err(Refusal::NotFound(format!("branch does not exist [name: {branch}]")));
+            return Err(Refusal::Missing(format!("branch does not exist [name: {branch}]")));
         }
         self.repo_mut(id)?.default_branch = branch.to_owned();
         Ok(())

@@ -47,12 +47,12 @@ impl State {
     /// A comment and what it stands on.
     pub fn comment_of(&self, repo: RepoId, id: u64) -> Result<(&Issue, &Comment), Refusal> {
         let mut all = self.repo(repo)?.issues.values().flat_map(|issue| issue.comments.iter().map(move |c| (issue, c)));
-        all.find(|(_, comment)| comment.id == id).ok_or_else(Refusal::not_found)
+        all.find(|(_, comment)| comment.id == id).ok_or_else(|| no_comment(id))
     }
 
     fn comment_mut(&mut self, repo: RepoId, id: u64) -> Result<&mut Comment, Refusal> {
         let mut all = self.repo_mut(repo)?.issues.values_mut().flat_map(|issue| issue.comments.iter_mut());
-        all.find(|comment| comment.id == id).ok_or_else(Refusal::not_found)
+        all.find(|comment| comment.id == id).ok_or_else(|| no_comment(id))
     }
 
     /// Reacts to a comment; says whether the reaction is new.
@@ -87,4 +87,8 @@ impl State {
         let is_pull = self.issue(repo, number)?.pull.is_some();
         self.tell(repo, if is_pull { Event::PULL_REQUEST_COMMENT } else { Event::ISSUE_COMMENT }, None, &payload)
     }
+}
+
+fn no_comment(id: u64) -> Refusal {
+    Refusal::no_such(format!("comment does not exist [id: {id}, issue_id: 0]"))
 }

@@ -70,7 +70,7 @@ impl IntoResponse for Answer {
     }
 }
 
-/// A refusal as the API says it; `base` is the forge's address. A move is said by [`moved`].
+/// A refusal as the API says it, some without a word; `base` is the forge's address. A move is said by [`moved`].
 pub fn refused(base: &str, refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let message = match refusal {
@@ -81,9 +81,12 @@ pub fn refused(base: &str, refusal: &Refusal) -> Response {
         }
         other => other.to_string(),
     };
+    if matches!(refusal, Refusal::Forbidden(why) if why.is_empty()) {
+        return status.into_response();
+    }
     let mut body = json!({ "message": message, "url": format!("{base}/api/swagger") });
-    if matches!(refusal, Refusal::NotFound(_)) {
-        body["errors"] = Value::Null;
+    if let Refusal::NotFound { detail, .. } = refusal {
+        body["errors"] = json!(detail.as_ref().map(|detail| [detail]));
     }
     (status, [(header::CONTENT_TYPE, JSON)], body.to_string()).into_response()
 }

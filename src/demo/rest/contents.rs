@@ -41,10 +41,14 @@ pub fn add_branch(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (repo, doer, form) = (visit.repo(Access::Write)?, visit.doer()?, visit.form::<NewBranch>()?);
     let bare = visit.state.bare(repo.id)?;
     let from = [&form.old_ref_name, &form.old_branch_name].into_iter().find(|name| !name.is_empty());
-    let missing = || Refusal::NotFound("The old branch does not exist".to_owned());
+    let missing = || Refusal::Missing("The old branch does not exist".to_owned());
     let head = bare.resolve(from.unwrap_or(&repo.default_branch)).ok_or_else(missing)?;
     if bare.branch(&form.new_branch_name).is_some() {
         return Err(Refusal::Conflict("The branch already exists.".to_owned()));
+    }
+    if visit.state.protection(repo.id, &form.new_branch_name)?.is_some_and(|protection| !protection.push) {
+        // Gitea leaves this to git.
+        return Err(Refusal::Broken("the new branch is protected".to_owned()));
     }
     let id = repo.id;
     visit.state.set_branch(id, &form.new_branch_name, head, doer)?;
@@ -62,18 +66,20 @@ pub fn file(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let repo = visit.repo(Access::Read)?;
     let bare = visit.state.bare(repo.id)?;
     let (path, reference) = (visit.param("path"), visit.query("ref").unwrap_or(&repo.default_branch));
-    let commit = bare.resolve(reference).ok_or_else(|| Refusal::NotFound(format!("no such ref: {reference}")))?;
-    let missing = || Refusal::NotFound(format!("object does not exist [id: , rel_path: {path}]"));
+    let no_ref = || Refusal::no_such(format!("object does not exist [id: {reference}, rel_path: ]"));
+    let commit = bare.resolve(reference).ok_or_else(no_ref)?;
+    let missing = || Refusal::NotFound {
+        message: "GetContentsOrList".to_owned(),
+        detail: Some(format!("object does not exist [id: , rel_path: {path}]")),
+    };
     let file = bare.file(commit, path)?.ok_or_else(missing)?;
-    let reference =
-        if bare.branch(reference).is_some() { format!("branch/{reference}") } else { format!("commit/{commit}") };
-    Ok(Answer::ok(wire::contents(visit.state, repo, &bare, commit, path, &file, &reference)?))
+    Ok(Answer::ok(wire::contents(visit.state, repo, &bare, commit, path, &file, reference)?))
 }
 
 pub fn commit(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let repo = visit.repo(Access::Read)?;
     let sha = visit.param("sha");
-    let missing = || Refusal::NotFound(format!("commit doesn't exist: {sha}"));
+    let missing = || Refusal::NotFound { message: format!("commit doesn't exist: {sha}"), detail: None };
     let id = visit.state.bare(repo.id)?.resolve(sha).ok_or_else(missing)?;
     Ok(Answer::ok(wire::full(visit.state, repo, id)?))
 }
@@ -104,7 +110,7 @@ struct CommitFile {
 impl CommitFile {
     fn change(self) -> Result<FileChange, Refusal> {
         let content = STANDARD.decode(&self.content);
-        let content = content.map_err(|error| Refusal::Invalid(format!("[Content]: {error}")));
+        let content = content.map_err(|error| Refusal::Invalid(format!("illegal base64 data: {error}")));
         let operation = match self.operation.as_str() {
             "create" => Operation::Create { content: content? },
             "update" => Operation::Update { sha: self.sha, content: content? },
@@ -117,7 +123,10 @@ impl CommitFile {
 
 /// One commit of many files.
 pub fn change(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    let (repo, doer, form) = (visit.repo(Access::Write)?, visit.doer()?, visit.form::<Commit>()?);
+    let (repo, doer, form) = (visit.repo(Access::Read)?, visit.doer()?, visit.form::<Commit>()?);
+    if visit.state.access(repo, visit.viewer) < Access::Write {
+        return Err(Refusal::Forbidden("user should have a permission to write to the target branch".to_owned()));
+    }
     let branch = if form.branch.is_empty() { repo.default_branch.clone() } else { form.branch };
     let paths: Vec<String> = form.files.iter().map(|file| file.path.clone()).collect();
     let change = Change {

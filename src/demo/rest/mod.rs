@@ -69,11 +69,7 @@ pub fn router() -> Router<Forge> {
         .route(&repo("/issues/{number}/comments"), get(On(issues::comments)).post(On(issues::comment)))
         .route(&repo("/issues/comments/{id}"), get(On(issues::get_comment)).merge(patch(On(issues::edit_comment))))
         .route(&repo("/issues/comments/{id}/reactions"), get(On(issues::reactions)).post(On(issues::react)))
-        .route(&api("/{*rest}"), any(On(missing)))
-}
-
-fn missing(_: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    Err(Refusal::not_found())
+        .route(&api("/{*rest}"), any(async || (StatusCode::NOT_FOUND, "404 page not found\n")))
 }
 
 /// Brings a request before a handler.

@@ -86,6 +86,10 @@ struct Merge {
 pub fn merge(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Merge>()?);
     let number = visit.number("number")?;
+    if !["merge", "rebase", "rebase-merge", "squash", "fast-forward-only", "manually-merged"].contains(&&*form.style) {
+        return Err(Refusal::Invalid("[Do]: In".to_owned()));
+    }
+    // As in a repository that allows merge commits alone.
     if form.style != "merge" {
         return Err(Refusal::NotAllowed(format!(
             "{} is not allowed an allowed merge style for this repository",

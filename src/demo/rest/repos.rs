@@ -130,7 +130,8 @@ pub fn permission(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
                      can query only their own";
         return Err(Refusal::Forbidden(words.to_owned()));
     }
-    let user = user.ok_or_else(|| Refusal::NotFound(format!("user does not exist [name: {}]", visit.param("user"))))?;
+    let unknown = || Refusal::Missing(format!("user does not exist [uid: 0, name: {}]", visit.param("user")));
+    let user = user.ok_or_else(unknown)?;
     let word = visit.state.access(repo, Some(user.id)).as_str();
     let user = wire::user(visit.state, user.id, visit.viewer)?;
     Ok(Answer::ok(json!({ "permission": word, "role_name": word, "user": user })))

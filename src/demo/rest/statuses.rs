@@ -39,12 +39,13 @@ struct Create {
 
 pub fn create(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (id, doer, form) = (visit.repo_id(Access::Write)?, visit.doer()?, visit.form::<Create>()?);
+    let sha = visit.param("sha").to_owned();
     let new = NewStatus {
         state: form.state,
         context: form.context,
         description: form.description,
         target_url: form.target_url,
     };
-    let (commit, row) = visit.state.post_status(id, &visit.params["sha"], new, doer)?;
+    let (commit, row) = visit.state.post_status(id, &sha, new, doer)?;
     Ok(Answer::created(wire::status(visit.state, visit.state.repo(id)?, commit, &row)?))
 }

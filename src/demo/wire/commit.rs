@@ -91,8 +91,7 @@ pub fn full(state: &State, repo: &Repo, id: Oid) -> Result<Value, Refusal> {
     value["commit"] = inner;
     value["author"] = account(&commit.author())?.into();
     value["committer"] = account(&commit.committer())?.into();
-    value["parents"] =
-        commit.parent_ids().map(|id| meta(state, repo, "commits", id, NEVER)).collect::<Result<Vec<_>, _>>()?.into();
+    value["parents"] = parents(state, repo, &commit)?;
     let file = |paths: &[String], status: &'static str| -> Vec<Value> {
         paths.iter().map(|path| json!({ "filename": path, "status": status })).collect()
     };
@@ -126,7 +125,7 @@ pub fn branch(state: &State, repo: &Repo, name: &str, head: Oid, viewer: Viewer)
     }))
 }
 
-/// A file of a commit, with its content; `reference` is what the caller asked for.
+/// A file of a commit, with its content; `reference` is the branch or commit that the caller asked for.
 pub fn contents(
     state: &State,
     repo: &Repo,
@@ -139,14 +138,18 @@ pub fn contents(
     let full_name = state.full_name(repo)?;
     let base = &state.base;
     let api = format!("{base}/api/v1/repos/{full_name}");
+    let place = if bare.branch(reference).is_some() { "branch" } else { "commit" };
     let own = format!("{api}/contents/{path}?ref={reference}");
     let git = format!("{api}/git/blobs/{}", file.blob);
-    let html = format!("{base}/{full_name}/src/{reference}/{path}");
+    let html = format!("{base}/{full_name}/src/{place}/{reference}/{path}");
+    let last = bare.commit(bare.last_change(commit, path)?)?;
     Ok(json!({
         "name": path.rsplit('/').next(),
         "path": path,
         "sha": file.blob.to_string(),
-        "last_commit_sha": bare.last_change(commit, path)?.to_string(),
+        "last_commit_sha": last.id().to_string(),
+        "last_committer_date": git_time(last.committer().when()),
+        "last_author_date": git_time(last.author().when()),
         "type": "file",
         "size": file.content.len(),
         "encoding": "base64",
@@ -155,7 +158,7 @@ pub fn contents(
         "url": own,
         "html_url": html,
         "git_url": git,
-        "download_url": format!("{base}/{full_name}/raw/{reference}/{path}"),
+        "download_url": format!("{base}/{full_name}/raw/{place}/{reference}/{path}"),
         "submodule_git_url": null,
         "_links": { "self": own, "git": git, "html": html },
     }))
@@ -165,24 +168,25 @@ pub fn contents(
 pub fn files(state: &State, repo: &Repo, id: Oid, branch: &str, paths: &[String]) -> Result<Value, Refusal> {
     let bare = state.bare(repo.id)?;
     let file = |path: &String| match bare.file(id, path)? {
-        Some(file) => contents(state, repo, &bare, id, path, &file, &format!("branch/{branch}")),
+        Some(file) => contents(state, repo, &bare, id, path, &file, branch),
         None => Ok(Value::Null),
     };
-    let whole = full(state, repo, id)?;
-    let inner = &whole["commit"];
+    let commit = bare.commit(id)?;
+    let mut told = meta(state, repo, "commits", id, NEVER)?;
+    told["html_url"] = page(state, repo, id)?.into();
+    told["author"] = dated(&commit.author());
+    told["committer"] = dated(&commit.committer());
+    told["parents"] = parents(state, repo, &commit)?;
+    told["message"] = message(&commit).into();
+    told["tree"] = meta(state, repo, "trees", commit.tree_id(), NEVER)?;
     Ok(json!({
         "files": paths.iter().map(file).collect::<Result<Vec<_>, _>>()?,
-        "commit": {
-            "url": whole["url"],
-            "sha": whole["sha"],
-            "created": whole["created"],
-            "html_url": whole["html_url"],
-            "author": inner["author"],
-            "committer": inner["committer"],
-            "parents": whole["parents"],
-            "message": inner["message"],
-            "tree": inner["tree"],
-        },
+        "commit": told,
         "verification": unsigned(),
     }))
+}
+
+fn parents(state: &State, repo: &Repo, commit: &Commit<'_>) -> Result<Value, Refusal> {
+    let parents = commit.parent_ids().map(|id| meta(state, repo, "commits", id, NEVER));
+    Ok(parents.collect::<Result<Vec<_>, _>>()?.into())
 }
