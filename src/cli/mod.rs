@@ -62,9 +62,9 @@ enum Command {
 pub fn run(cli: Cli) -> u8 {
     let done = match cli.command {
         Command::Check(arguments) => check::run(&arguments),
-        Command::Tree(arguments) => Ok(tree::run(&arguments)),
+        Command::Tree(arguments) => tree::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
-        Command::Demo(arguments) => Ok(demo::run(&arguments)),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),
     };

@@ -29,6 +29,7 @@ mod accept;
 mod commands;
 mod counted;
 mod decide;
+mod grace;
 mod judge;
 mod keys;
 mod look;

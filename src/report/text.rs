@@ -114,21 +114,6 @@ pub(super) fn quote(out: &mut String, text: Option<&str>, line: u32, style: Styl
     let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#} {indent}{style}{carets}{style:#}");
 }
 
-/// A line of a text with carets under it; nothing when the text has no such line.
-pub(super) fn quote(out: &mut String, text: Option<&str>, line: u32, style: Style) {
-    let index = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
-    let Some(text) = text.and_then(|text| text.lines().nth(index)) else { return };
-    // What a terminal would obey is not for it.
-    let shown: String = text.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').take(160).collect();
-    let number = line.to_string();
-    let margin = " ".repeat(number.len());
-    let start = shown.len() - shown.trim_start().len();
-    let carets = "^".repeat(shown.trim_start().chars().count().max(1));
-    let _ = writeln!(out, " {margin} {BLUE}|{BLUE:#}");
-    let _ = writeln!(out, " {BLUE}{number} |{BLUE:#} {shown}");
-    let _ = writeln!(out, " {margin} {BLUE}|{BLUE:#} {}{style}{carets}{style:#}", &shown[..start]);
-}
-
 fn diff(out: &mut String, gutter: &str, names: (&str, &str), is: &str, should_be: &str) {
     let diff = TextDiff::from_lines(is, should_be);
     let unified = diff.unified_diff().context_radius(2).header(names.0, names.1).to_string();

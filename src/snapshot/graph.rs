@@ -75,6 +75,14 @@ impl ObjectDb {
         Ok(if self.is_ancestor(head, commit)? { Standing::Ahead } else { Standing::Diverged })
     }
 
+    /// When `commit` was committed, in Unix seconds, as it says itself.
+    pub fn commit_time(&self, commit: &ObjectId) -> Result<i64, TreeError> {
+        let id = self.oid(commit)?;
+        let repository = self.repository();
+        let found = repository.find_commit(id).map(|commit| commit.time().seconds());
+        found.map_err(|error| self.absent(&error, &[commit]))
+    }
+
     /// Whether every ancestor of `commit` is here. `known` are commits of which that is known already: the walk stops there.
     pub fn has_history(&self, commit: &ObjectId, known: &[ObjectId]) -> Result<bool, TreeError> {
         if !self.has(commit) {

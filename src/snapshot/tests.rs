@@ -196,6 +196,7 @@ fn how_commits_stand_to_each_other() {
     assert_eq!(objects.merge_bases(&side, &head).unwrap(), [side]);
     assert_eq!(objects.merge_bases(&stranger, &head).unwrap(), []);
     assert!(!objects.is_ancestor(&stranger, &head).unwrap());
+    assert_eq!(objects.commit_time(&head).unwrap(), 1_700_000_000);
     assert!(objects.has_history(&head, &[]).unwrap());
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Traps handled here: an existing directory takes things in; `cp` writes into a file that is there, which keeps its mode
 //! and shows in its other names, while `mv` replaces it; a link at the destination is written through by one and
-//! replaced by the other.
+//! replaced by the other; a folder that nobody has seen may be there in the base image (`/tmp`), so nothing fails for want of it.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ impl Machine<'_, '_, '_> {
         match place.stands {
             Stands::Dir => Some(Some(place.names)),
             _ if sources > 1 => None,
-            Stands::Nothing if self.is_foreign() && target.ends_with('/') => None,
+            Stands::Nothing | Stands::Nowhere if self.is_foreign() && target.ends_with('/') => None,
             _ => Some(None),
         }
     }
@@ -72,6 +72,12 @@ impl Machine<'_, '_, '_> {
     fn within(&self, dir: &[String], source: &str) -> Option<Place> {
         let name = source.trim_end_matches('/').rsplit('/').next().filter(|name| !matches!(*name, "" | "." | ".."))?;
         self.place(&format!("/{}/{name}", dir.join("/")), false)
+    }
+
+    /// A failure, where no image that nobody has looked into may have the folder that is missing; else nobody knows what the
+    /// command does.
+    fn certain_failure(&self) -> Option<Status> {
+        (!self.is_foreign()).then_some(Status::Failure)
     }
 
     fn copy_tree(&mut self, from: &Place, to: &Place, preserve: bool) -> Option<Status> {
@@ -85,7 +91,7 @@ impl Machine<'_, '_, '_> {
     fn copy_node(&mut self, node: &Node, to: &[String], stands: &Stands, preserve: bool, same: bool) -> Option<Status> {
         let line = self.line;
         match (node, stands) {
-            (_, Stands::Nowhere) => Some(self.failure()),
+            (_, Stands::Nowhere) => self.certain_failure(),
             (Node::File(_), _) if same => Some(Status::Failure),
             (Node::File(file), Stands::Nothing) => {
                 if file.mode & 0o7000 != 0 && !preserve {
@@ -169,7 +175,7 @@ impl Machine<'_, '_, '_> {
                 None => self.place(target.trim_end_matches('/'), false)?,
             };
             let slash = into.is_none() && target.ends_with('/') && !matches!(from.stands, Stands::Dir);
-            let ended = if slash { self.failure() } else { self.rename(&from, &to)? };
+            let ended = if slash { self.certain_failure()? } else { self.rename(&from, &to)? };
             if ended != Status::Success {
                 status = ended;
             }
@@ -183,7 +189,7 @@ impl Machine<'_, '_, '_> {
             return None;
         }
         match &to.stands {
-            Stands::Nowhere => return Some(self.failure()),
+            Stands::Nowhere => return self.certain_failure(),
             Stands::Dir if !from_dir => return Some(Status::Failure),
             Stands::Dir => {
                 let dir = self.stage.state.files.dir(&to.names)?;
@@ -221,7 +227,7 @@ impl Machine<'_, '_, '_> {
         }
         match &place.stands {
             Stands::Nothing => {}
-            Stands::Nowhere => return Some(self.failure()),
+            Stands::Nowhere => return self.certain_failure(),
             Stands::Dir => return Some(Status::Failure),
             _ if !options.has("f") => return Some(Status::Failure),
             _ => {}
