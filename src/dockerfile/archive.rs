@@ -10,14 +10,17 @@
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+use super::budget::BYTES_PER_STEP;
 use super::context::{Followed, Item, follow};
 use super::copy::{Copier, Job};
 use super::files::{Dir, Entry, File, Found, Mystery, Node, Owner, names_of};
 use super::pattern::clean;
-use super::{BuildError, Content, MAX_PATHS, Taken};
+use super::{BuildError, Content, Taken};
 
 /// The most bytes that an archive may hold when it is unpacked.
 const MAX_UNPACKED: u64 = 256 << 20;
+/// What an entry of an archive takes while it is read, in bytes.
+const ENTRY: usize = 128;
 /// The most links that a path inside an archive may go through.
 const MAX_LINKS: u32 = 255;
 
@@ -34,6 +37,8 @@ pub(super) fn unpack(copier: &mut Copier<'_>, job: &Job<'_>, path: &str) -> Resu
     let Some(archive) = decompress(&bytes).map_err(|message| undecided(job, format!("{path}: {message}")))? else {
         return Ok(false);
     };
+    copier.budget.take_steps(archive.bytes.len() / BYTES_PER_STEP);
+    copier.budget.check(job.line)?;
     if !is_tar(&archive.bytes) {
         return Ok(false);
     }
@@ -156,9 +161,8 @@ impl Unpacker<'_, '_> {
                 continue;
             }
             list.push(self.read(&mut entry)?);
-            if list.len() > MAX_PATHS {
-                return Err(undecided(self.job, "the archive has too many entries".to_owned()));
-            }
+            self.copier.budget.take_bytes(ENTRY);
+            self.copier.budget.check(self.job.line)?;
         }
         for entry in list {
             self.put(entry)?;

@@ -6,14 +6,18 @@
 
 use std::cell::Cell;
 
-use super::{BuildError, MAX_BYTES, MAX_DEPTH, MAX_PATH, MAX_PATHS, MAX_STEPS};
+use super::{BuildError, Limits, MAX_DEPTH, MAX_PATH};
 
 /// What is taken for each path or variable beside its own bytes.
 const OVERHEAD: usize = 128;
 
+/// How many bytes are read or unpacked in one step.
+pub(super) const BYTES_PER_STEP: usize = 32;
+
 /// What a build has used up so far.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
+    limits: Limits,
     paths: Cell<usize>,
     bytes: Cell<usize>,
     steps: Cell<usize>,
@@ -21,6 +25,11 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// A whole one.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Some paths are made, and hold this many bytes of names.
     pub fn take_paths(&self, paths: usize, bytes: usize) {
         add(&self.paths, paths);
@@ -61,13 +70,14 @@ impl Budget {
                 "a path is longer than {MAX_PATH} bytes, or lies in more than {MAX_DEPTH} directories"
             ));
         }
-        if self.paths.get() > MAX_PATHS {
-            return Some(format!("the build makes more than {MAX_PATHS} paths"));
+        let Limits { paths, bytes, steps } = self.limits;
+        if self.paths.get() > paths {
+            return Some(format!("the build makes more than {paths} paths"));
         }
-        if self.bytes.get() > MAX_BYTES {
-            return Some(format!("the build makes more than {} MiB of its own", MAX_BYTES >> 20));
+        if self.bytes.get() > bytes {
+            return Some(format!("the build makes more than {} MiB of its own", bytes >> 20));
         }
-        (self.steps.get() > MAX_STEPS).then(|| format!("the build takes more than {MAX_STEPS} steps to evaluate"))
+        (self.steps.get() > steps).then(|| format!("the build takes more than {steps} steps to evaluate"))
     }
 
     /// Undecided, when there is too much of something.

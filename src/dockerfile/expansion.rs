@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
         let outer = std::mem::replace(&mut self.raw_escapes, raw_escapes);
         // Only the outermost text is split; BuildKit resets its words in nested ones.
         let words = if stop.is_some() { self.words.take() } else { None };
-        let result = self.read(stop);
+        let result = self.read(stop).and_then(|text| fits(&text).map(|()| text));
         if stop.is_some() {
             self.words = words;
         }

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::expansion::{Environment, Lexer};
 use super::instructions::{Copy, Instruction, Program, Run, Stage, What, instruction};
 use super::stage::{Globals, Running, Shared, State};
-use super::{Assumption, Build, BuildError, Image, MAX_STATEMENTS, ignore, lexer, lint, mounts};
+use super::{Assumption, Build, BuildError, Image, Limits, MAX_STATEMENTS, ignore, lexer, lint, mounts};
 
 /// The default value of `PATH`, set in every stage.
 pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -49,12 +49,12 @@ struct Graph {
 }
 
 /// Runs a build.
-pub(super) fn evaluate(build: &Build<'_>) -> Result<Image, BuildError> {
+pub(super) fn evaluate(build: &Build<'_>, limits: Limits) -> Result<Image, BuildError> {
     let script = lexer::read(build.dockerfile)?;
     let mut image = Image::default();
     note_frontend(&script, &mut image)?;
     let program = Program::read(&script)?;
-    let budget = Rc::new(Budget::default());
+    let budget = Rc::new(Budget::new(limits));
     let lexer = Lexer::new(script.escape, &budget);
     let target_name = build.target.map(str::to_owned).or_else(|| program.stages.last()?.name.clone());
     let globals = global_arguments(build, &program, &lexer, target_name.as_deref())?;
@@ -407,6 +407,7 @@ impl Graph {
                         }
                     }
                 }
+                budget.check(instruction.line)?;
             }
             for (count, bytes) in [variables.weight(), image.weight()] {
                 budget.take_variables(count, bytes);

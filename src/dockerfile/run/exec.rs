@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::Program;
 use super::shell::{self, Chain, Command, Join, Part, RedirectKind, Script, Simple, Step, Word};
 use crate::dockerfile::BuildError;
+use crate::dockerfile::budget::BYTES_PER_STEP;
 use crate::dockerfile::expansion::Environment;
 use crate::dockerfile::files::Found;
 use crate::dockerfile::pattern::{has_wildcards, matches};
@@ -102,7 +103,7 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
     pub fn new(stage: &'m mut Running<'s, 'a>, line: u32, mounts: &'m [Vec<String>]) -> Self {
         let cwd = stage.state.files.resolve(&stage.state.workdir, true).map(|at| at.names).unwrap_or_default();
         let variables = stage.state.variables.clone();
-        stage.shared.budget.take_steps(variables.weight().1);
+        stage.shared.budget.take_steps(variables.weight().1 / BYTES_PER_STEP);
         Self {
             stage,
             line,

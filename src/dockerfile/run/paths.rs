@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::exec::{Machine, Output, Status};
+use crate::dockerfile::budget::BYTES_PER_STEP;
 use crate::dockerfile::files::{Entry, File, Found, Mystery, Node, names_of};
 use crate::dockerfile::{BuildError, Content};
 
@@ -157,7 +158,7 @@ impl Machine<'_, '_, '_> {
             Content::Bytes(bytes) => Ok(bytes.clone()),
             Content::Context(path) => {
                 let bytes = self.stage.shared.build.context.read(path)?;
-                self.stage.shared.budget.take_steps(bytes.len());
+                self.stage.shared.budget.take_steps(bytes.len() / BYTES_PER_STEP);
                 Ok(bytes)
             }
         }
