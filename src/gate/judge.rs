@@ -79,7 +79,7 @@ impl Judge<'_> {
                 let Some(pinned) = self.pinned(commit, cause, source, &head)? else { return Ok(()) };
                 let outcome = self.bake(&tree, &pinned.tree)?;
                 self.add(outcome);
-                if *source == Revision::WorkTree && (self.state.state == "unknown" || self.state.behind == Some(0)) {
+                if *source == Revision::WorkTree && self.state.state == "unknown" {
                     self.checkout(&pinned, &head)?;
                 } else {
                     self.stale(&pinned, &head)?;
@@ -307,8 +307,8 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A folder that is meant to be the pinned commit, because it stands there or because the build takes it from there: the
-    /// build sees the folder and not the commit, so what differs is drift.
+    /// A folder that the build takes the source from, and so is meant to be the pinned commit: the build sees the folder and
+    /// not the commit, so what differs is drift.
     fn checkout(&mut self, pinned: &Pinned, folder: &Shared) -> Result<(), TreeError> {
         for path in changed(self.gate, pinned.tree.as_ref(), folder.as_ref())? {
             let commit = pinned.commit.short();

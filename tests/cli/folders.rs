@@ -38,7 +38,7 @@ fn an_empty_source_is_never_in_sync() {
     let world = World::in_sync();
     std::fs::create_dir(world.path("empty")).expect("made");
     let said = type_in(&world.core.dir, &["check", "--source", "../empty"]).is(1);
-    assert!(said.contains("drift[missing-in-source]: no file of the source matches `identity`"), "{said}");
+    assert!(said.contains("drift[missing-in-source]: the gate's `identity` names config.yaml"), "{said}");
 }
 
 #[test]
@@ -67,8 +67,9 @@ fn what_git_ignores_does_not_count_for_no_clone_has_it() {
     world.core.commit();
     world.core.write(".deps/template/config.yaml", "name: From last week\n");
     assert!(world.check(&[]).is(0).contains("in sync"));
-    // Where git does not ignore it, it will be committed one day, and the build may see it instead.
+    // Once it is committed, the build may see it instead.
     world.core.write(".gitignore", "");
+    world.core.commit();
     assert!(world.check(&[]).is(1).contains("drift[source-dir-tracked]"));
 }
 

@@ -54,12 +54,12 @@ fn a_stale_clone_is_drift_and_not_an_unmerged_pin() {
 }
 
 #[test]
-fn a_folder_elsewhere_that_stands_at_the_pin_is_compared_as_well() {
+fn an_edited_folder_elsewhere_is_what_the_branch_may_become() {
     let world = World::new();
     world.template.write(&[("config.yaml", "name: edited\n")]);
     let output = world.check(&["--format", "json"]);
     ends_with(&output, 1);
-    assert_eq!(kinds(&output.stdout), [("checkout-differs".to_owned(), "config.yaml".to_owned())]);
+    assert_eq!(kinds(&output.stdout), [("stale".to_owned(), "config.yaml".to_owned())]);
 }
 
 #[test]
