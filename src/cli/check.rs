@@ -244,9 +244,12 @@ fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<(
         Ok(judged) => judged,
         Err(why) => {
             Failure::failed(format_args!("gate `{}`: {why}", gate.name)).tell();
-            // A document is not green without it.
+            // What a machine reads is not green without it.
             let report = local::unreadable(gate, case, &why).map_err(Failure::failed)?;
             let decision = decide(&report);
+            if format == Format::Json {
+                print(&format!("{}\n", report::json(&report)))?;
+            }
             return Ok((report, decision));
         }
     };
