@@ -144,17 +144,23 @@ impl Api {
 
 /// How long a story waits for what must come; on a quiet machine everything comes within a second.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a real forge may take to start: that is no part of a story.
+const START: Duration = Duration::from_secs(120);
 const GLANCE: Duration = Duration::from_millis(25);
 
 /// Asks again until the answer is `Ok`; fails with the last answer when patience ends.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    within(PATIENCE, what, ask).await
+}
+
+async fn within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     let began = Instant::now();
     let mut again = tokio::time::interval(GLANCE);
     loop {
         again.tick().await;
         match ask().await {
             Ok(answer) => return answer,
-            Err(last) => assert!(began.elapsed() < PATIENCE, "waited in vain until {what}; last: {last}"),
+            Err(last) => assert!(began.elapsed() < patience, "waited in vain until {what}; last: {last}"),
         }
     }
 }
@@ -300,7 +306,7 @@ impl Gitea {
     async fn answers_us(&mut self) -> bool {
         let api = Api::new(&self.base, &self.tokens[0].1);
         let user = format!("{}/api/v1/user", self.base);
-        eventually("the forge answers", async || {
+        within(START, "the forge answers", async || {
             if self.process.try_wait().expect("the forge's state").is_some() {
                 return Ok(false);
             }

@@ -4,7 +4,7 @@
 //! stand-in's is that of the events.
 
 use drift_gate::config::ForgeKind;
-use drift_gate::forge::webhook::verify;
+use drift_gate::forge::webhook::{Hint, parse, verify};
 use git2::Oid;
 use serde_json::{Value, json};
 
@@ -316,6 +316,18 @@ async fn a_hook_without_a_secret_is_told_with_empty_signatures_and_a_renamed_rep
     world.forge.push("maintainer", now, "refs/heads/main", Some(commit), Some(after)).await;
     // Nothing was told of the rename itself.
     world.holds(&["058-"]).await;
+}
+
+#[tokio::test]
+async fn a_deleted_repository_is_told_to_those_who_still_listen() {
+    let world = World::start(CORE).await;
+    world.forge.make("DELETE", &format!("/repos/{CORE}"), Value::Null).await;
+    let told = world.receiver.these(&["repository"]).await.remove(0);
+    // Nobody recorded this one; drift-gate reads the repository's name and number.
+    let body = told.json();
+    assert_eq!((&body["action"], &body["repository"]["full_name"]), (&json!("deleted"), &json!(CORE)));
+    let parsed = parse(ForgeKind::Gitea, &told.headers, &told.body).expect("a delivery");
+    assert_eq!(parsed.hint, Hint::RepositoryChanged);
 }
 
 #[tokio::test]
