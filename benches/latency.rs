@@ -55,7 +55,7 @@ fn main() {
 async fn measure(mut statuses: mpsc::UnboundedReceiver<Stands>) {
     let mut world = World::before_the_first_look(Setting::default()).await;
     // Straight to the forge: what is measured is not the stories' proxy.
-    world.proxy.url = world.host.base();
+    world.proxy.url = world.admin.base.clone();
     world.start().await;
     for (repo, head) in [(CORE, &world.core_head), (TEMPLATE, &world.template_head)] {
         world.expect(repo, head, "success", "").await;
@@ -137,7 +137,7 @@ impl Floor {
         let settings = config::Forge {
             name: "main".to_owned(),
             kind: ForgeKind::Gitea,
-            url: world.host.base(),
+            url: world.admin.base.clone(),
             token: None,
             webhook_secrets: Vec::new(),
         };

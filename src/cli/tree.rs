@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{DONE, DRIFT, FAILED, Failure};
-use crate::dockerfile::{self, Build, BuildError, MAX_DOCKERFILE};
+use crate::dockerfile::{self, Build, BuildError, IgnoreFile, MAX_DOCKERFILE};
 use crate::report::tree::{self as report, Listing};
 use crate::snapshot::Folder;
 use crate::tree::{Node, ObjectId, Tree, TreeError};
@@ -150,7 +150,7 @@ fn open_context(arguments: &Arguments) -> Result<Box<dyn Tree>, Failure> {
 }
 
 /// The ignore file that applies, and its name: `<Dockerfile>.dockerignore` beside the Dockerfile, else the context's.
-fn ignore_file(arguments: &Arguments, context: &dyn Tree) -> Result<Option<(Arc<[u8]>, String)>, Failure> {
+fn ignore_file(arguments: &Arguments, context: &dyn Tree) -> Result<Option<IgnoreFile>, Failure> {
     let mut beside = arguments.file.clone().into_os_string();
     beside.push(".dockerignore");
     let beside = PathBuf::from(beside);

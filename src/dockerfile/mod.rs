@@ -27,7 +27,7 @@ mod run;
 mod stage;
 mod stages;
 
-pub use ignore::ignore_file;
+pub use ignore::{IgnoreFile, ignore_file};
 
 /// The largest Dockerfile that is read, in bytes.
 pub const MAX_DOCKERFILE: usize = 1 << 20;
