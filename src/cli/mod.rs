@@ -35,7 +35,7 @@ const EXIT_CODES: &str =
 enum Command {
     /// The verdict on local repositories and folders, here and now
     Check(check::Arguments),
-    /// The file tree that a build would produce
+    /// The file tree that a docker build would produce, without building
     Tree(tree::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
     Serve(serve::Arguments),
