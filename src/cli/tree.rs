@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{DONE, DRIFT, FAILED, USAGE};
+use super::{DONE, DRIFT, FAILED, Failure};
 use crate::dockerfile::{self, Build, BuildError, MAX_DOCKERFILE};
 use crate::report::tree::{self as report, Listing};
 use crate::snapshot::Folder;
@@ -68,12 +68,6 @@ fn image_path(text: &str) -> Result<String, String> {
     Ok(names.join("/"))
 }
 
-/// A failure in front of the build, with its exit code.
-struct Failure {
-    code: u8,
-    message: String,
-}
-
 /// What is printed where, and the exit code.
 struct Printed {
     out: String,
@@ -81,24 +75,13 @@ struct Printed {
     code: u8,
 }
 
-/// Evaluates the build and prints its tree.
-pub fn run(arguments: &Arguments) -> u8 {
-    let printed = tree(arguments).and_then(|printed| {
-        anstream::eprint!("{}", printed.notes);
-        let mut out = anstream::stdout().lock();
-        let written = out.write_all(printed.out.as_bytes()).and_then(|()| out.flush());
-        match written {
-            // Whoever read it has seen enough.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(Failure { code: FAILED, message: format!("the tree cannot be printed: {error}") })
-            }
-            _ => Ok(printed.code),
-        }
-    });
-    printed.unwrap_or_else(|failure| {
-        anstream::eprintln!("error: {}", failure.message);
-        failure.code
-    })
+/// Evaluates the build and prints its tree; the exit code.
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let printed = tree(arguments)?;
+    // If nobody listens there, the exit code must do.
+    let _ = anstream::stderr().write_all(printed.notes.as_bytes());
+    super::print(&printed.out)?;
+    Ok(printed.code)
 }
 
 fn tree(arguments: &Arguments) -> Result<Printed, Failure> {
@@ -149,19 +132,22 @@ fn read_dockerfile(path: &Path) -> Result<Vec<u8>, Failure> {
 
 fn unreadable(option: &str, path: &Path, error: &io::Error) -> Failure {
     let path = path.display();
-    let (code, why) = match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => (USAGE, "there is no such file".to_owned()),
-        ErrorKind::IsADirectory => (USAGE, "it is a directory; name the Dockerfile in it".to_owned()),
-        _ => (FAILED, format!("it cannot be read: {error}")),
-    };
-    Failure { code, message: format!("{option} {path}: {why}") }
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            Failure::usage(format_args!("{option} {path}: there is no such file"))
+        }
+        ErrorKind::IsADirectory => {
+            Failure::usage(format_args!("{option} {path}: it is a directory; name the Dockerfile in it"))
+        }
+        _ => Failure::failed(format_args!("{option} {path}: it cannot be read: {error}")),
+    }
 }
 
 fn open_context(arguments: &Arguments) -> Result<Box<dyn Tree>, Failure> {
     let open = if arguments.git_context { Folder::new } else { Folder::whole };
     let folder = open(&arguments.context).map_err(|error| {
-        let code = if matches!(error, TreeError::Unfit { .. }) { USAGE } else { FAILED };
-        Failure { code, message: format!("--context {error}") }
+        let message = format!("--context {error}");
+        if matches!(error, TreeError::Unfit { .. }) { Failure::usage(message) } else { Failure::failed(message) }
     })?;
     Ok(if arguments.git_context { Box::new(Checkout(folder)) } else { Box::new(folder) })
 }
@@ -184,7 +170,7 @@ fn ignore_file(arguments: &Arguments, context: &dyn Tree) -> Result<Option<(Arc<
     });
     match read {
         Ok(bytes) => Ok(bytes.map(|bytes| (bytes, shown.display().to_string()))),
-        Err(error) => Err(Failure { code: FAILED, message: error.to_string() }),
+        Err(error) => Err(Failure::failed(error)),
     }
 }
 

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::Verdict;
 use super::plan::{Gated, Question, RepoKey, Seen, Target};
-use super::{Controller, Trouble, keys, publish};
+use super::{Controller, Trouble, grace, keys, publish};
 use crate::forge::{State, Status};
+use crate::gate::Revision;
 use crate::gate::finding::Kind;
 use crate::gate::policy::{self, Outcome, Role, Say};
 use crate::store::{Judged, StoreError, WantedRow};
@@ -158,17 +159,19 @@ impl Controller {
             Question::Unreadable { why, since } => {
                 Answer::Unreadable { why: why.clone(), since: *since, passing: true }
             }
-            Question::Judge(case) => match self.judge(gated, case, afresh).await {
-                Ok(verdict) => {
-                    super::lock(&self.broken).remove(&verdict.key);
-                    Answer::Verdict(verdict)
+            Question::Judge(case) => {
+                let key = keys::report(&gated.id, &gated.gate.digest, case);
+                match self.judge(gated, case, afresh).await {
+                    Ok(verdict) => {
+                        super::lock(&self.broken).remove(&key);
+                        Answer::Verdict(verdict)
+                    }
+                    Err(Trouble { why, passing }) => {
+                        let since = *super::lock(&self.broken).entry(key).or_insert_with(|| self.now());
+                        Answer::Unreadable { why, since, passing }
+                    }
                 }
-                Err(Trouble { why, passing }) => {
-                    let key = keys::report(&gated.id, &gated.gate.digest, case);
-                    let since = *super::lock(&self.broken).entry(key).or_insert_with(|| self.now());
-                    Answer::Unreadable { why, since, passing }
-                }
-            },
+            }
         })
     }
 
@@ -200,7 +203,7 @@ impl Controller {
             let gated = &self.gates[ask.gate];
             let (outcome, stale_since) = match answer {
                 Answer::Verdict(verdict) => {
-                    (Outcome::Judged(&verdict.report), self.stale_since(gated, verdict, now).await?)
+                    (Outcome::Judged(&verdict.report), self.stale_since(gated, &ask.role, verdict, now).await?)
                 }
                 Answer::Impossible(why) | Answer::Unreadable { why, .. } => (Outcome::Not(why), None),
             };
@@ -209,21 +212,47 @@ impl Controller {
         Ok(policy::decide(&says, now))
     }
 
-    /// When this gate was first seen to lag behind while it bound this commit: pushing again does not renew it.
-    async fn stale_since(&self, gated: &Gated, verdict: &Verdict, now: i64) -> Result<Option<i64>, StoreError> {
-        let stale = verdict.report.findings.iter().any(|finding| finding.kind == Kind::Stale);
-        let Some(crate::gate::Revision::Commit(bound)) = verdict.report.source.bound.as_ref().filter(|_| stale) else {
+    /// Since when the oldest change of the source that a consumer branch has not adopted is known: see [`grace`].
+    async fn stale_since(
+        &self,
+        gated: &Gated,
+        role: &Role,
+        verdict: &Verdict,
+        now: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        let report = verdict.report.as_ref();
+        let stale = report.findings.iter().any(|finding| finding.kind == Kind::Stale);
+        let (Some(Revision::Commit(bound)), Some(Revision::Commit(head))) = (&report.source.bound, &report.source.head)
+        else {
             return Ok(None);
         };
-        if gated.gate.grace.is_zero() {
+        let branch = match role {
+            Role::ConsumerBranch { branch } | Role::SourceBranch { consumer_branch: branch } => branch,
+            Role::ConsumerPull { .. } | Role::SourcePull { .. } => return Ok(None),
+        };
+        if !stale || gated.gate.grace.is_zero() {
             return Ok(None);
         }
-        let key = format!("stale {} {bound}", gated.id);
-        if let Some(since) = self.store.meta(&key).await? {
-            return Ok(since.parse().ok());
+        let key = format!("stale {} {branch}", gated.id);
+        let stored = self.store.meta(&key).await?;
+        let mut lag: grace::Lag =
+            stored.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        let Ok(source) = self.objects(&gated.source) else { return Ok(None) };
+        let (bound, head) = (bound.clone(), head.clone());
+        let seen = tokio::task::spawn_blocking(move || {
+            let graph = source.objects();
+            let since = lag.see(&head, now, graph.commit_time(&head).ok(), |one| {
+                // What cannot be told counts on: grace is not won by a cache that lost its history.
+                graph.is_ancestor(one, &bound).unwrap_or(false) || !graph.is_ancestor(one, &head).unwrap_or(true)
+            });
+            (since, lag)
+        });
+        let Ok((since, lag)) = seen.await else { return Ok(None) };
+        let json = serde_json::to_string(&lag).unwrap_or_default();
+        if stored.as_deref() != Some(json.as_str()) {
+            self.store.set_meta(&key, &json).await?;
         }
-        self.store.set_meta(&key, &now.to_string()).await?;
-        Ok(Some(now))
+        Ok(Some(since))
     }
 
     fn judgement(&self, ask: &super::plan::Ask, answer: &Answer) -> Judgement {

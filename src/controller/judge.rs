@@ -3,7 +3,7 @@
 //! The engine is pure and runs on a blocking thread; it says what it lacks and is called again when that is here. A
 //! verdict is a function of the gate, the case (commits) and the engine's version, so it is remembered under the digest
 //! of those, in memory and in the store. What depends on more than commits is not remembered: that a commit does *not*
-//! exist may be untrue a moment later.
+//! exist may be untrue a moment later, so such a report is kept under a name of its own, under which nobody looks for a verdict.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,21 +18,17 @@ use crate::git::{self, GitError, Standing};
 use crate::metrics::VerdictKind;
 use crate::tree::{Need, ObjectId, Objects, Tree, TreeError};
 
-/// How often an evaluation may come back for more objects. Each time it names all that it lacks at that point: the pin,
-/// then both trees, then contents, then history.
-const ROUNDS: usize = 24;
-
 /// Remembered verdicts: an answer that is being worked out is waited for, not worked out twice.
 #[derive(Default)]
 pub(super) struct Verdicts {
-    known: Mutex<HashMap<String, Arc<OnceCell<Arc<Report>>>>>,
+    known: Mutex<HashMap<String, Arc<OnceCell<Verdict>>>>,
 }
 
 /// Verdicts kept in memory; beyond it all are forgotten and come back from the store.
 const KEPT: usize = 50_000;
 
 impl Verdicts {
-    fn cell(&self, key: &str) -> Arc<OnceCell<Arc<Report>>> {
+    fn cell(&self, key: &str) -> Arc<OnceCell<Verdict>> {
         let mut known = lock(&self.known);
         if known.len() >= KEPT {
             known.clear();
@@ -60,56 +56,63 @@ impl Controller {
             self.verdicts.forget(&key);
         }
         let cell = self.verdicts.cell(&key);
-        let report = cell
+        let verdict = cell
             .get_or_try_init(|| async {
                 if !afresh && let Some(stored) = self.stored(&key).await {
-                    return Ok(Arc::new(stored));
+                    return Ok(Verdict { key: key.clone(), report: Arc::new(stored) });
                 }
                 let evaluated = self.evaluate(gated, case).await;
-                self.metrics.verdict(match evaluated.as_ref().map(|report| report.verdict) {
+                self.metrics.verdict(match evaluated.as_ref().map(|(report, _)| report.verdict) {
                     Ok(gate::verdict::Verdict::InSync) => VerdictKind::InSync,
                     Ok(gate::verdict::Verdict::Drift) => VerdictKind::Drift,
                     Ok(gate::verdict::Verdict::Undecided) => VerdictKind::Undecided,
                     Err(_) => VerdictKind::Unreadable,
                 });
-                evaluated.map(Arc::new)
+                evaluated.map(|(report, complete)| {
+                    let key = if complete { key.clone() } else { keys::without_a_commit(&key) };
+                    Verdict { key, report: Arc::new(report) }
+                })
             })
             .await?
             .clone();
-        if report.binding.state == "unreachable" {
+        if verdict.key != key {
             self.verdicts.forget(&key);
         }
-        Ok(Verdict { key, report })
+        Ok(verdict)
     }
 
     async fn stored(&self, key: &str) -> Option<Report> {
         let json = self.store.report(key).await.ok()??;
-        let report: Report = serde_json::from_str(&json).ok()?;
-        (report.binding.state != "unreachable").then_some(report)
+        serde_json::from_str(&json).ok()
     }
 
-    async fn evaluate(&self, gated: &Gated, case: &Case) -> Result<Report, Trouble> {
+    /// The report, and whether every commit that it asked for was there.
+    async fn evaluate(&self, gated: &Gated, case: &Case) -> Result<(Report, bool), Trouble> {
         let consumer = self.objects(&gated.consumer)?;
         let source = self.objects(&gated.source)?;
         let absent = Arc::new(Mutex::new(Vec::new()));
-        for _ in 0..ROUNDS {
+        let evaluate = || {
             let world = Pair { consumer: consumer.clone(), source: source.clone(), absent: absent.clone() };
             let (gate, asked) = (gated.gate.clone(), case.clone());
-            let evaluation = tokio::task::spawn_blocking(move || gate::judge(&gate, &asked, &world)).await;
-            match evaluation {
-                Ok(Ok(report)) => return Ok(report),
-                Ok(Err(TreeError::NotHere(need))) => self.fetch(gated, &need, &absent).await?,
-                Ok(Err(error)) => return Err(Trouble { why: error.to_string(), passing: true }),
-                Err(panic) => {
+            let evaluation = tokio::task::spawn_blocking(move || gate::judge(&gate, &asked, &world));
+            async {
+                evaluation.await.map_err(|panic| {
                     tracing::error!(gate = gated.id, ?case, %panic, "the evaluation broke");
-                    return Err(Trouble {
-                        why: "the evaluation broke; this is a defect of drift-gate".into(),
-                        passing: false,
-                    });
-                }
+                    Trouble { why: "the evaluation broke; this is a defect of drift-gate".into(), passing: false }
+                })
             }
-        }
-        Err(Trouble { why: "the evaluation asked for objects again and again".into(), passing: false })
+        };
+        let asked_in_vain = &absent;
+        let bring = |need| async move { self.fetch(gated, &need, asked_in_vain).await };
+        let report = git::until_here(evaluate, bring).await.map_err(|stopped| match stopped {
+            git::Stopped::By(trouble) => trouble,
+            git::Stopped::Failed(error) => Trouble { why: error.to_string(), passing: true },
+            git::Stopped::Endless => {
+                Trouble { why: "the evaluation asked for objects again and again".into(), passing: false }
+            }
+        })?;
+        let complete = lock(&absent).is_empty();
+        Ok((report, complete))
     }
 
     /// Brings what an evaluation lacks.
@@ -225,8 +228,8 @@ impl World for Pair {
         })
     }
 
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
-        let base = self.side(side).objects().merge_base(commit(one)?, commit(other)?)?;
-        Ok(base.map(Revision::Commit))
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
+        let bases = self.side(side).objects().merge_bases(commit(one)?, commit(other)?)?;
+        Ok(bases.into_iter().map(Revision::Commit).collect())
     }
 }

@@ -28,6 +28,11 @@ pub fn report(gate_id: &str, gate_digest: &str, case: &Case) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
+/// The key of a report that lacks a commit: not the one of the verdict, which may be another as soon as the commit is there.
+pub fn without_a_commit(report: &str) -> String {
+    hex::encode(Sha256::digest(format!("{report}\nwithout a commit")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

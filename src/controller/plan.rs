@@ -249,3 +249,6 @@ fn unreadable(seen: Option<&Seen>, repo: &RepoKey) -> Question {
         _ => Question::Unreadable { why: format!("{} was not read yet", repo.name), since: i64::MAX },
     }
 }
+
+#[cfg(test)]
+mod tests;

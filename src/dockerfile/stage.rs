@@ -69,6 +69,7 @@ impl<'a> Shared<'a> {
         }
         image.assumptions.extend(self.assumptions.into_iter().map(|(line, text)| Assumption { line, text }));
         image.assumptions.sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
+        image.taken = self.notes.taken;
         image.traps = self.notes.traps;
         image.traps.sort_by(|a, b| (a.line, &a.message).cmp(&(b.line, &b.message)));
         image.traps.dedup();

@@ -1,14 +1,14 @@
 //! How a consumer tree names the source commit it uses: a pin at a path in a JSON file, or the branch itself.
 //!
-//! A pin is the part that ships, so nothing about it is guessed: exactly one entry matches, no key is doubled, the file is
-//! JSON to its last byte, and sibling fields are as the gate requires.
+//! A pin is the part that ships, so nothing about it is guessed: exactly one entry matches, no key that leads to it or is
+//! required beside it is doubled, the file is JSON to its last byte, and sibling fields are as the gate requires.
 
 use std::collections::BTreeMap;
 
 use super::finding::{Cause, Finding, Kind};
 use super::json;
 use crate::config::{Binding, PinPath, PinStep};
-use crate::tree::{Node, ObjectId, Tree, TreeError};
+use crate::tree::{Led, ObjectId, Tree, TreeError, follow};
 
 /// The largest file that a pin is read from, in bytes.
 const LARGEST: u64 = 8 << 20;
@@ -33,17 +33,25 @@ pub fn read(binding: &Binding, tree: &dyn Tree) -> Result<Bound, TreeError> {
         Ok(Bound::Nothing(vec![Finding::new(kind, file, message, fix).at(cause).of(content)]))
     };
     let pin_here = format!("write the source's commit at `{at}` of {file}");
-    match tree.node(file)? {
-        Some(Node::File { .. }) => {}
-        Some(_) => return nothing(Kind::PinInvalid, None, format!("{file} is not a file"), pin_here),
-        None => return nothing(Kind::PinMissing, None, format!("{file} does not exist: nothing is pinned"), pin_here),
-    }
-    tree.expect(&[file.as_str()])?;
-    if tree.size(file)? > LARGEST {
+    let at_file = match follow(tree, file)? {
+        Led::File(at) => at,
+        Led::Missing => {
+            return nothing(Kind::PinMissing, None, format!("{file} does not exist: nothing is pinned"), pin_here);
+        }
+        Led::Dir(_) => return nothing(Kind::PinInvalid, None, format!("{file} is a directory"), pin_here),
+        Led::Outside => {
+            return nothing(Kind::PinInvalid, None, format!("{file} is a link that leaves the repository"), pin_here);
+        }
+        Led::Submodule(at) => {
+            return nothing(Kind::PinInvalid, None, format!("{file} is in the submodule {at}"), pin_here);
+        }
+    };
+    tree.expect(&[at_file.as_str()])?;
+    if tree.size(&at_file)? > LARGEST {
         let message = format!("{file} is larger than {} MiB", LARGEST >> 20);
         return nothing(Kind::PinInvalid, None, message, "keep pins in a file of their own".into());
     }
-    let bytes = tree.read(file)?;
+    let bytes = tree.read(&at_file)?;
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return nothing(Kind::PinInvalid, None, format!("{file} is not UTF-8"), "save it as UTF-8".into());
     };
@@ -64,7 +72,7 @@ pub fn read(binding: &Binding, tree: &dyn Tree) -> Result<Bound, TreeError> {
             return nothing(Kind::PinAmbiguous, Some(line), format!("{file} has {what} more than once"), fix);
         }
     };
-    if let Some((line, message)) = siblings.and_then(|siblings| unfulfilled(siblings, require)) {
+    if let Some((line, message)) = unfulfilled(siblings.unwrap_or_default(), require) {
         let fix = "pin the entry of this gate's source, or mend `require` in the gate".to_owned();
         return nothing(Kind::PinRequirement, Some(line), format!("{file}: {message}"), fix);
     }
@@ -113,6 +121,7 @@ fn find<'a>(root: &'a json::Value, path: &PinPath) -> Result<(&'a json::Value, O
                     let what = format!("an entry with `{key}` = `{wanted}`");
                     return Err(Lost::Ambiguous { line: again.line, what });
                 }
+                doubled(found, key)?;
                 value = found;
             }
             (PinStep::Index(index), json::Kind::List(items)) => {
@@ -131,6 +140,15 @@ fn find<'a>(root: &'a json::Value, path: &PinPath) -> Result<(&'a json::Value, O
 fn has(item: &json::Value, key: &str, wanted: &str) -> bool {
     let json::Kind::Object(members) = &item.kind else { return false };
     members.iter().any(|(name, value)| name == key && matches!(&value.kind, json::Kind::Text(text) if text == wanted))
+}
+
+/// Of two fields of one name some readers take the first, others the last: which entry is meant would be a guess.
+fn doubled(entry: &json::Value, key: &str) -> Result<(), Lost> {
+    let json::Kind::Object(members) = &entry.kind else { return Ok(()) };
+    match members.iter().filter(|(name, _)| name == key).nth(1) {
+        Some((_, again)) => Err(Lost::Ambiguous { line: again.line, what: format!("key `{key}` of one entry") }),
+        None => Ok(()),
+    }
 }
 
 fn unfulfilled(siblings: Members<'_>, require: &BTreeMap<String, String>) -> Option<(u32, String)> {

@@ -43,7 +43,7 @@ impl Listing {
     /// The part of `image` at and below `under` (without leading slash; empty for all of it). Files of the build context
     /// are read from `context`.
     pub fn new(image: Image, context: &dyn Tree, under: &str) -> Self {
-        let Image { entries, unknown, assumptions, traps } = image;
+        let Image { entries, unknown, assumptions, traps, taken: _ } = image;
         let touches = |part: &Unknown| covers(under, &part.path) || covers(&part.path, under);
         let unknown = unknown.into_iter().filter(touches).collect();
         let mut listing = Self { tree: BTreeMap::new(), unknown, assumptions, traps };
@@ -216,8 +216,8 @@ fn row(out: &mut String, path: &str, entry: &Entry) {
 }
 
 fn place(out: &mut String, dockerfile: &str, text: &str, line: u32) {
-    let _ = writeln!(out, "  {BLUE}-->{BLUE:#} {dockerfile}:{line}");
-    quote(out, Some(text), line, YELLOW);
+    let _ = writeln!(out, "{}{BLUE}-->{BLUE:#} {dockerfile}:{line}", " ".repeat(line.to_string().len()));
+    quote(out, Some(text), line, YELLOW, None);
     out.push('\n');
 }
 

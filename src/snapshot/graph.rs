@@ -37,17 +37,17 @@ impl ObjectDb {
         }
     }
 
-    /// The best common ancestor of two commits (one of the best, where there are several, as `git merge-base` does); `None`
-    /// when they have no history in common.
-    pub fn merge_base(&self, one: &ObjectId, other: &ObjectId) -> Result<Option<ObjectId>, TreeError> {
+    /// The best common ancestors of two commits, as `git merge-base --all` finds them, the one that `git merge-base` prints
+    /// first; none when they have no history in common, several when they were merged crosswise.
+    pub fn merge_bases(&self, one: &ObjectId, other: &ObjectId) -> Result<Vec<ObjectId>, TreeError> {
         if one == other {
-            return Ok(Some(one.clone()));
+            return Ok(vec![one.clone()]);
         }
-        let found = self.repository().merge_base(self.oid(one)?, self.oid(other)?);
+        let found = self.repository().merge_bases(self.oid(one)?, self.oid(other)?);
         match found {
-            Ok(base) => Ok(Some(object_id(base))),
+            Ok(bases) => Ok(bases.iter().map(|base| object_id(*base)).collect()),
             Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Merge => {
-                if self.is_shallow() { Err(self.cut_off()) } else { Ok(None) }
+                if self.is_shallow() { Err(self.cut_off()) } else { Ok(Vec::new()) }
             }
             Err(error) => Err(self.absent(&error, &[one, other])),
         }
@@ -75,6 +75,14 @@ impl ObjectDb {
         Ok(if self.is_ancestor(head, commit)? { Standing::Ahead } else { Standing::Diverged })
     }
 
+    /// When `commit` was committed, in Unix seconds, as it says itself.
+    pub fn commit_time(&self, commit: &ObjectId) -> Result<i64, TreeError> {
+        let id = self.oid(commit)?;
+        let repository = self.repository();
+        let found = repository.find_commit(id).map(|commit| commit.time().seconds());
+        found.map_err(|error| self.absent(&error, &[commit]))
+    }
+
     /// Whether every ancestor of `commit` is here. `known` are commits of which that is known already: the walk stops there.
     pub fn has_history(&self, commit: &ObjectId, known: &[ObjectId]) -> Result<bool, TreeError> {
         if !self.has(commit) {
@@ -93,6 +101,34 @@ impl ObjectDb {
             Err(error) if is_absent(&error) => Ok(false),
             Err(error) => Err(self.io(&error)),
         }
+    }
+
+    /// The first-parent line that ends at `head`, oldest first: each commit with its committer's time, Unix seconds.
+    ///
+    /// [`TreeError::NotHere`] where a commit of it is missing, [`TreeError::Unfit`] in a shallow clone.
+    pub fn first_parents(&self, head: &ObjectId) -> Result<Vec<(ObjectId, i64)>, TreeError> {
+        if self.is_shallow() {
+            let what = "the clone is shallow, so a part of the history is missing: run `git fetch --unshallow` in it";
+            return Err(TreeError::Unfit { path: self.path().display().to_string(), what: what.to_owned() });
+        }
+        let repository = self.repository();
+        let mut line = Vec::new();
+        let mut next = Some(self.oid(head)?);
+        while let Some(id) = next {
+            let commit = repository.find_commit(id).map_err(|error| self.absent(&error, &[head]))?;
+            line.push((object_id(id), commit.time().seconds()));
+            next = commit.parent_id(0).ok();
+        }
+        line.reverse();
+        Ok(line)
+    }
+
+    /// The first line of a commit's message and its committer's time, Unix seconds; bytes that are not UTF-8 are replaced.
+    pub fn subject(&self, commit: &ObjectId) -> Result<(String, i64), TreeError> {
+        let repository = self.repository();
+        let found = repository.find_commit(self.oid(commit)?).map_err(|error| self.absent(&error, &[commit]))?;
+        let subject = found.summary_bytes().map(String::from_utf8_lossy).unwrap_or_default();
+        Ok((subject.into_owned(), found.time().seconds()))
     }
 
     fn absent(&self, error: &Error, commits: &[&ObjectId]) -> TreeError {

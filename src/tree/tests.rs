@@ -373,3 +373,53 @@ proptest! {
         prop_assert_eq!(names(&tree, at), names(&memory(&mounted), ""));
     }
 }
+
+#[test]
+fn links_are_followed_within_the_tree_and_not_out_of_it() {
+    let commit = ObjectId::parse(&"e".repeat(40)).unwrap();
+    let tree = Memory::new()
+        .file("real/dir/file", "x")
+        .link("real/dir/beside", "file")
+        .link("real/up", "../top")
+        .link("top", "real/dir/beside")
+        .link("dir", "real/./dir/")
+        .link("absolute", "/real/dir/file")
+        .link("above", "../outside")
+        .link("dangling", "nothing")
+        .link("round", "round")
+        .link("into", "module/x")
+        .submodule("module", commit);
+    for (path, led) in [
+        ("", Led::Dir(String::new())),
+        ("real", Led::Dir("real".to_owned())),
+        ("real/dir/file", Led::File("real/dir/file".to_owned())),
+        ("real/up", Led::File("real/dir/file".to_owned())),
+        ("dir/beside", Led::File("real/dir/file".to_owned())),
+        ("dir", Led::Dir("real/dir".to_owned())),
+        ("real/dir/file/more", Led::Missing),
+        ("dangling", Led::Missing),
+        ("nothing/at/all", Led::Missing),
+        ("absolute", Led::Outside),
+        ("above", Led::Outside),
+        ("round", Led::Outside),
+        ("into", Led::Submodule("module".to_owned())),
+        ("module/x/y", Led::Submodule("module".to_owned())),
+    ] {
+        assert_eq!(follow(&tree, path), Ok(led), "{path}");
+    }
+}
+
+#[test]
+fn a_base_that_is_a_torn_merge_itself_leaves_what_both_sides_have_alike() {
+    let root = Memory::new().file("a", "0").file("b", "0");
+    let torn: Arc<dyn Tree> = Arc::new(merged(root.clone(), root.clone().file("a", "1"), root.clone().file("a", "2")));
+    let merge = |ours: &str, theirs: &str| Merged {
+        base: Some(torn.clone()),
+        ours: arc(root.clone().file("a", ours)),
+        theirs: arc(root.clone().file("a", theirs).file("b", "new")),
+    };
+    assert_eq!(text(&merge("3", "3"), "a"), "3");
+    assert_eq!(merge("3", "4").read("a"), conflict("a"));
+    assert_eq!(text(&merge("3", "4"), "b"), "new");
+    assert_eq!(names(&merge("3", "4"), ""), ["a", "b"]);
+}

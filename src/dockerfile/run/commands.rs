@@ -7,7 +7,7 @@ use super::exec::{MAX_TEXT, Machine, Output, Status};
 use super::paths::Stands;
 use crate::dockerfile::budget::Budget;
 use crate::dockerfile::chmod::{self, Change};
-use crate::dockerfile::files::{Dir, Entry, Found, Node, own};
+use crate::dockerfile::files::{Dir, Entry, Node, own};
 use crate::dockerfile::{BuildError, Content};
 
 /// Commands that read and print, and change nothing.
@@ -218,7 +218,7 @@ impl Machine<'_, '_, '_> {
         for operand in &options.operands {
             // A dangling link at the end is followed by some, and refused by others.
             if let Some(place) = self.place(operand.trim_end_matches('/'), false)
-                && matches!(place.stands, Stands::Link(_))
+                && matches!(place.stands, Stands::Link)
                 && !matches!(self.place(operand, true)?.stands, Stands::Dir)
             {
                 return None;
@@ -289,13 +289,13 @@ impl Machine<'_, '_, '_> {
         };
         let mut status = Status::Success;
         for operand in operands {
-            if recursive && matches!(self.place(operand, false)?.stands, Stands::Link(_)) {
+            if recursive && matches!(self.place(operand, false)?.stands, Stands::Link) {
                 return None;
             }
             let place = self.place(operand, true)?;
             match place.stands {
                 Stands::Nothing | Stands::Nowhere => status = self.failure(),
-                Stands::Link(_) => status = Status::Failure,
+                Stands::Link => status = Status::Failure,
                 _ => self.chmod_at(&place.names, &change, recursive)?,
             }
         }
@@ -336,7 +336,7 @@ impl Machine<'_, '_, '_> {
                     status = self.failure();
                     continue;
                 }
-                Stands::Link(_) if !options.has("hR") => {
+                Stands::Link if !options.has("hR") => {
                     status = Status::Failure;
                     continue;
                 }
@@ -380,17 +380,12 @@ impl Machine<'_, '_, '_> {
             stands => stands,
         };
         match test {
-            "-e" => Status::from(!matches!(stands, Stands::Link(_))),
+            "-e" => Status::from(!matches!(stands, Stands::Link)),
             "-f" => Status::from(matches!(stands, Stands::File(_))),
             "-d" => Status::from(matches!(stands, Stands::Dir)),
-            "-L" | "-h" => Status::from(matches!(stands, Stands::Link(_))),
+            "-L" | "-h" => Status::from(matches!(stands, Stands::Link)),
             _ => Status::Unknown,
         }
-    }
-
-    /// Whether a directory stands at the names.
-    pub fn is_dir(&self, names: &[String]) -> bool {
-        matches!(self.stage.state.files.find(names), Found::Root(_) | Found::Entry(Entry { node: Node::Dir(_), .. }))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Traps handled here: an existing directory takes things in; `cp` writes into a file that is there, which keeps its mode
 //! and shows in its other names, while `mv` replaces it; a link at the destination is written through by one and
-//! replaced by the other.
+//! replaced by the other; a folder that nobody has seen may be there in the base image (`/tmp`), so nothing fails for want of it.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Machine<'_, '_, '_> {
             let from = self.place(source, !recursive)?;
             match &from.stands {
                 // On the command line, tools treat a link in their own ways when they recurse.
-                Stands::Link(_) => return None,
+                Stands::Link => return None,
                 Stands::Nothing | Stands::Nowhere if self.is_foreign() => return None,
                 Stands::Nothing | Stands::Nowhere => status = Status::Failure,
                 Stands::Dir if !recursive => status = Status::Failure,
@@ -64,7 +64,7 @@ impl Machine<'_, '_, '_> {
         match place.stands {
             Stands::Dir => Some(Some(place.names)),
             _ if sources > 1 => None,
-            Stands::Nothing if self.is_foreign() && target.ends_with('/') => None,
+            Stands::Nothing | Stands::Nowhere if self.is_foreign() && target.ends_with('/') => None,
             _ => Some(None),
         }
     }
@@ -72,6 +72,12 @@ impl Machine<'_, '_, '_> {
     fn within(&self, dir: &[String], source: &str) -> Option<Place> {
         let name = source.trim_end_matches('/').rsplit('/').next().filter(|name| !matches!(*name, "" | "." | ".."))?;
         self.place(&format!("/{}/{name}", dir.join("/")), false)
+    }
+
+    /// A failure, where no image that nobody has looked into may have the folder that is missing; else nobody knows what the
+    /// command does.
+    fn certain_failure(&self) -> Option<Status> {
+        (!self.is_foreign()).then_some(Status::Failure)
     }
 
     fn copy_tree(&mut self, from: &Place, to: &Place, preserve: bool) -> Option<Status> {
@@ -85,7 +91,7 @@ impl Machine<'_, '_, '_> {
     fn copy_node(&mut self, node: &Node, to: &[String], stands: &Stands, preserve: bool, same: bool) -> Option<Status> {
         let line = self.line;
         match (node, stands) {
-            (_, Stands::Nowhere) => Some(self.failure()),
+            (_, Stands::Nowhere) => self.certain_failure(),
             (Node::File(_), _) if same => Some(Status::Failure),
             (Node::File(file), Stands::Nothing) => {
                 if file.mode & 0o7000 != 0 && !preserve {
@@ -169,7 +175,7 @@ impl Machine<'_, '_, '_> {
                 None => self.place(target.trim_end_matches('/'), false)?,
             };
             let slash = into.is_none() && target.ends_with('/') && !matches!(from.stands, Stands::Dir);
-            let ended = if slash { self.failure() } else { self.rename(&from, &to)? };
+            let ended = if slash { self.certain_failure()? } else { self.rename(&from, &to)? };
             if ended != Status::Success {
                 status = ended;
             }
@@ -183,7 +189,7 @@ impl Machine<'_, '_, '_> {
             return None;
         }
         match &to.stands {
-            Stands::Nowhere => return Some(self.failure()),
+            Stands::Nowhere => return self.certain_failure(),
             Stands::Dir if !from_dir => return Some(Status::Failure),
             Stands::Dir => {
                 let dir = self.stage.state.files.dir(&to.names)?;
@@ -194,7 +200,7 @@ impl Machine<'_, '_, '_> {
                     return Some(Status::Failure);
                 }
             }
-            Stands::File(_) | Stands::Link(_) if from_dir => return Some(Status::Failure),
+            Stands::File(_) | Stands::Link if from_dir => return Some(Status::Failure),
             _ => {}
         }
         if let Found::Entry(entry) = self.stage.state.files.find(&from.names)
@@ -214,14 +220,14 @@ impl Machine<'_, '_, '_> {
         let no_follow = options.has("nT");
         let mut place = self.place(link, false)?;
         let leads_to_dir =
-            matches!(&place.stands, Stands::Link(_)) && matches!(self.place(link, true)?.stands, Stands::Dir);
+            matches!(&place.stands, Stands::Link) && matches!(self.place(link, true)?.stands, Stands::Dir);
         if matches!(place.stands, Stands::Dir) && !options.has("T") || leads_to_dir && !no_follow {
             let dir = self.place(link, true)?.names;
             place = self.within(&dir, target)?;
         }
         match &place.stands {
             Stands::Nothing => {}
-            Stands::Nowhere => return Some(self.failure()),
+            Stands::Nowhere => return self.certain_failure(),
             Stands::Dir => return Some(Status::Failure),
             _ if !options.has("f") => return Some(Status::Failure),
             _ => {}
@@ -253,7 +259,7 @@ impl Machine<'_, '_, '_> {
             }
             Stands::Nothing | Stands::Nowhere if self.is_foreign() => None,
             Stands::Dir | Stands::Nothing | Stands::Nowhere => Some(Status::Failure),
-            Stands::Link(_) => None,
+            Stands::Link => None,
         }
     }
 }

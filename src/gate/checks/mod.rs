@@ -3,6 +3,11 @@
 use super::finding::{Assumption, Finding, Undecided};
 
 pub mod bake;
+mod baked;
+mod image;
+mod source;
+
+pub(in crate::gate) use source::is_identity;
 
 /// What a check found.
 #[derive(Clone, Debug, Default)]
