@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use drift_gate::dockerfile::{BakedKind, Build, BuildError, Content, Image, evaluate};
+use drift_gate::dockerfile::{BakedKind, Build, BuildError, Content, Image, Limits, evaluate_within};
 use drift_gate::tree::{Memory, Tree};
+
+/// Smaller than those of the service, so that an input is done with quickly.
+const LIMITS: Limits = Limits { paths: 20_000, bytes: 16 << 20, steps: 1_000_000 };
 
 /// A small context with one of everything: files, folders, links that lead somewhere, nowhere, round and out.
 pub fn context() -> Memory {
@@ -37,7 +40,7 @@ pub fn build(
         build_args,
         target: None,
     };
-    let image = evaluate(&build)?;
+    let image = evaluate_within(&build, LIMITS)?;
     let lines = 1 + dockerfile.matches('\n').count() as u32;
     for (path, baked) in &image.entries {
         assert!(is_clean(path), "{path:?} is no path of an image");

@@ -45,7 +45,7 @@ const EXIT_CODES: &str =
 enum Command {
     /// The verdict on local repositories and folders, here and now
     Check(check::Arguments),
-    /// The file tree that a build would produce
+    /// The file tree that a docker build would produce, without building
     Tree(tree::Arguments),
     /// The verdict at every moment of two histories: when drift began, and when it ended
     Backtest(backtest::Arguments),

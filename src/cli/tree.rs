@@ -16,8 +16,11 @@ use crate::report::tree::{self as report, Listing};
 use crate::snapshot::Folder;
 use crate::tree::{Node, ObjectId, Tree, TreeError};
 
+const EXIT_CODES: &str = "Exit codes: 0 all of it is known, 1 the build would fail, 2 usage, 3 a part cannot be known.";
+
 /// What `tree` takes.
 #[derive(clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     /// The build context
     #[arg(long, value_name = "DIR")]

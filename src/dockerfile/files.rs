@@ -295,9 +295,17 @@ impl Files {
         };
         self.each_name(&inodes, &mut |node| *node = Node::Unknown(mystery.clone()));
         let entry = Entry { node: Node::Unknown(mystery.clone()), line: mystery.line };
-        if self.make_dirs(parents, 0o755, None, mystery.line).is_ok()
-            && let Some(dir) = self.dir_mut(parents)
-        {
+        let there = (0..=parents.len()).rev().find(|length| self.dir(&parents[..*length]).is_some()).unwrap_or(0);
+        if self.make_dirs(parents, 0o755, None, mystery.line).is_err() {
+            return;
+        }
+        // Directories that are only thought to be there are not in the image.
+        for length in there + 1..=parents.len() {
+            if let Some(dir) = self.dir_mut(&parents[..length]) {
+                dir.vague = true;
+            }
+        }
+        if let Some(dir) = self.dir_mut(parents) {
             dir.children.insert(last.as_ref().to_owned(), entry);
         }
     }

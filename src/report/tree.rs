@@ -105,16 +105,28 @@ impl Listing {
     /// What a reader of the bare list must be told beside it: the unknown parts, and what the build loses silently.
     pub fn notes(&self, dockerfile: &str, text: &str) -> String {
         let mut out = String::new();
+        let mut causes: BTreeMap<(u32, &str), Vec<String>> = BTreeMap::new();
         for part in &self.unknown {
-            let (path, reason) = (visible(&part.path), visible(&part.reason));
-            let _ = writeln!(out, "{YELLOW}unknown{YELLOW:#}{BOLD}: /{path}: {reason}{BOLD:#}");
-            place(&mut out, dockerfile, text, part.line);
+            causes.entry((part.line, &part.reason)).or_default().push(self.unknown_path(&part.path));
+        }
+        for ((line, reason), paths) in causes {
+            let (paths, reason) = (paths.join(", "), visible(reason));
+            let _ = writeln!(out, "{YELLOW}unknown{YELLOW:#}{BOLD}: {paths}: {reason}{BOLD:#}");
+            place(&mut out, dockerfile, text, line);
         }
         for trap in &self.traps {
             let _ = writeln!(out, "{YELLOW}warning{YELLOW:#}{BOLD}: {}{BOLD:#}", visible(&trap.message));
             place(&mut out, dockerfile, text, trap.line);
         }
         out
+    }
+
+    /// A directory may be known and hold more than is listed.
+    fn unknown_path(&self, path: &str) -> String {
+        let below = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let listed = self.tree.contains_key(path)
+            || self.tree.range(below.clone()..).next().is_some_and(|(first, _)| first.starts_with(&below));
+        format!("{}/{}", if listed { "what else is in " } else { "" }, visible(path))
     }
 
     fn summary(&self, out: &mut String, dockerfile: &str) {
