@@ -239,8 +239,9 @@ impl World for Commits {
         })
     }
 
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
-        Ok(self.side(side).objects().merge_base(id(one), id(other))?.map(Revision::Commit))
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
+        let bases = self.side(side).objects().merge_bases(id(one), id(other))?;
+        Ok(bases.into_iter().map(Revision::Commit).collect())
     }
 }
 
@@ -270,7 +271,7 @@ impl World for Folders {
         Ok(Relation::Unknown)
     }
 
-    fn merge_base(&self, _: Side, _: &Revision, _: &Revision) -> Result<Option<Revision>, TreeError> {
-        Ok(None)
+    fn merge_bases(&self, _: Side, _: &Revision, _: &Revision) -> Result<Vec<Revision>, TreeError> {
+        Ok(Vec::new())
     }
 }
