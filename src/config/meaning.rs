@@ -20,8 +20,8 @@ use super::secret::Secret;
 pub(super) struct Reading<'a> {
     pub document: &'a mut Document,
     pub scope: Scope,
-    /// Every name that a forge of the file has, also where the forge itself is faulty.
-    pub declared: BTreeSet<String>,
+    /// Every name that a forge of the file has, also where the forge itself is faulty; `None` where nobody can tell.
+    pub declared: Option<BTreeSet<String>>,
     pub problems: Vec<Problem>,
     /// Every secret that the file names, with its place.
     pub secrets: Vec<(Secret, Range<usize>)>,
@@ -56,7 +56,7 @@ impl Reading<'_> {
     }
 
     pub(super) fn forge(&mut self, name: &Text, raw: &raw::Forge) -> Option<Forge> {
-        let name = self.ruled("forge", name, rules::name);
+        let name = self.ruled(&format!("forge.{}", name.value()), name, rules::name);
         let kind = match raw.kind {
             raw::ForgeKind::Gitea => ForgeKind::Gitea,
             raw::ForgeKind::GitHub => ForgeKind::GitHub,
@@ -234,8 +234,8 @@ impl Reading<'_> {
 
     fn on_forge(&mut self, forge: &Text, repo: &Text) -> Option<Place> {
         let repo = self.ruled("repo", repo, rules::repository);
-        if !self.declared.contains(forge.value()) {
-            let known: Vec<String> = self.declared.iter().map(|name| format!("`{name}`")).collect();
+        if let Some(declared) = self.declared.as_ref().filter(|names| !names.contains(forge.value())) {
+            let known: Vec<String> = declared.iter().map(|name| format!("`{name}`")).collect();
             let help = if known.is_empty() {
                 format!("add a `[forge.{}]` with `kind` and `url`", forge.value())
             } else {
@@ -269,11 +269,11 @@ impl Reading<'_> {
                 Some(Binding::Follow)
             }
             (Some(_), None, None) => {
-                self.wrong(at.span(), "the pin has no `at`: where in the file it stands", help);
+                self.wrong(at.span(), "the binding has `pin` and no `at`, which says where in the file", help);
                 None
             }
             (None, Some(_), None) => {
-                self.wrong(at.span(), "`at` without `pin`: in which file", help);
+                self.wrong(at.span(), "the binding has `at` and no `pin`, which says in which file", help);
                 None
             }
             (None, None, None) => {

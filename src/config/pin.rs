@@ -32,7 +32,7 @@ pub enum PinStep {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PinPathError {
-    /// Bytes from the start of the text.
+    /// Bytes from the start of the text; 0 where the whole of it is meant.
     pub at: usize,
     /// What is wrong there.
     pub message: String,
@@ -62,8 +62,10 @@ impl PinPath {
             }
         }
         match steps.last() {
-            None => Err(reader.wrong("the path is empty")),
-            Some(PinStep::Select { .. }) => Err(reader.wrong("the path ends at an entry, not at a value of it")),
+            None => Err(PinPathError { at: 0, message: "the path is empty".to_owned() }),
+            Some(PinStep::Select { .. }) => {
+                Err(PinPathError { at: 0, message: "the path ends at an entry, not at a value of it".to_owned() })
+            }
             Some(PinStep::Key(_) | PinStep::Index(_)) => Ok(Self { steps }),
         }
     }

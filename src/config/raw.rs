@@ -81,6 +81,7 @@ pub(super) struct File {
     pub forge: BTreeMap<Text, Forge>,
     /// The gates: each is one rule between one source and one consumer.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     pub gate: Vec<At<Gate>>,
 }
 
@@ -256,7 +257,7 @@ pub(super) struct Source {
 
 /// The repository that bakes the source.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("dependentRequired" = { "forge": ["repo"], "repo": ["forge"] }))]
 pub(super) struct Consumer {
     /// The forge that hosts it, by its name in this file.
     #[schemars(extend("examples" = ["main"]))]
@@ -265,7 +266,7 @@ pub(super) struct Consumer {
     #[schemars(extend("examples" = ["molecule/core"]))]
     pub repo: Option<Text>,
     /// The branches that are judged: names or globs such as `release/*`.
-    #[schemars(extend("examples" = [["main"]]))]
+    #[schemars(length(min = 1), extend("examples" = [["main"]]))]
     pub branches: Option<At<Vec<Text>>>,
 }
 

@@ -18,10 +18,6 @@ use crate::git::{self, GitError, Standing};
 use crate::metrics::VerdictKind;
 use crate::tree::{Need, ObjectId, Objects, Tree, TreeError};
 
-/// How often an evaluation may come back for more objects. Each time it names all that it lacks at that point: the pin,
-/// then both trees, then contents, then history.
-const ROUNDS: usize = 24;
-
 /// Remembered verdicts: an answer that is being worked out is waited for, not worked out twice.
 #[derive(Default)]
 pub(super) struct Verdicts {
@@ -95,24 +91,28 @@ impl Controller {
         let consumer = self.objects(&gated.consumer)?;
         let source = self.objects(&gated.source)?;
         let absent = Arc::new(Mutex::new(Vec::new()));
-        for _ in 0..ROUNDS {
+        let evaluate = || {
             let world = Pair { consumer: consumer.clone(), source: source.clone(), absent: absent.clone() };
             let (gate, asked) = (gated.gate.clone(), case.clone());
-            let evaluation = tokio::task::spawn_blocking(move || gate::judge(&gate, &asked, &world)).await;
-            match evaluation {
-                Ok(Ok(report)) => return Ok((report, lock(&absent).is_empty())),
-                Ok(Err(TreeError::NotHere(need))) => self.fetch(gated, &need, &absent).await?,
-                Ok(Err(error)) => return Err(Trouble { why: error.to_string(), passing: true }),
-                Err(panic) => {
+            let evaluation = tokio::task::spawn_blocking(move || gate::judge(&gate, &asked, &world));
+            async {
+                evaluation.await.map_err(|panic| {
                     tracing::error!(gate = gated.id, ?case, %panic, "the evaluation broke");
-                    return Err(Trouble {
-                        why: "the evaluation broke; this is a defect of drift-gate".into(),
-                        passing: false,
-                    });
-                }
+                    Trouble { why: "the evaluation broke; this is a defect of drift-gate".into(), passing: false }
+                })
             }
-        }
-        Err(Trouble { why: "the evaluation asked for objects again and again".into(), passing: false })
+        };
+        let asked_in_vain = &absent;
+        let bring = |need| async move { self.fetch(gated, &need, asked_in_vain).await };
+        let report = git::until_here(evaluate, bring).await.map_err(|stopped| match stopped {
+            git::Stopped::By(trouble) => trouble,
+            git::Stopped::Failed(error) => Trouble { why: error.to_string(), passing: true },
+            git::Stopped::Endless => {
+                Trouble { why: "the evaluation asked for objects again and again".into(), passing: false }
+            }
+        })?;
+        let complete = lock(&absent).is_empty();
+        Ok((report, complete))
     }
 
     /// Brings what an evaluation lacks.

@@ -10,14 +10,17 @@
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+use super::budget::BYTES_PER_STEP;
 use super::context::{Followed, Item, follow};
 use super::copy::{Copier, Job};
 use super::files::{Dir, Entry, File, Found, Mystery, Node, Owner, names_of};
 use super::pattern::clean;
-use super::{BuildError, Content, MAX_PATHS, Taken};
+use super::{BuildError, Content, Taken};
 
 /// The most bytes that an archive may hold when it is unpacked.
 const MAX_UNPACKED: u64 = 256 << 20;
+/// What an entry of an archive takes while it is read, in bytes.
+const ENTRY: usize = 128;
 /// The most links that a path inside an archive may go through.
 const MAX_LINKS: u32 = 255;
 
@@ -34,6 +37,8 @@ pub(super) fn unpack(copier: &mut Copier<'_>, job: &Job<'_>, path: &str) -> Resu
     let Some(archive) = decompress(&bytes).map_err(|message| undecided(job, format!("{path}: {message}")))? else {
         return Ok(false);
     };
+    copier.budget.take_steps(archive.bytes.len() / BYTES_PER_STEP);
+    copier.budget.check(job.line)?;
     if !is_tar(&archive.bytes) {
         return Ok(false);
     }
@@ -156,9 +161,8 @@ impl Unpacker<'_, '_> {
                 continue;
             }
             list.push(self.read(&mut entry)?);
-            if list.len() > MAX_PATHS {
-                return Err(undecided(self.job, "the archive has too many entries".to_owned()));
-            }
+            self.copier.budget.take_bytes(ENTRY);
+            self.copier.budget.check(self.job.line)?;
         }
         for entry in list {
             self.put(entry)?;
@@ -186,6 +190,8 @@ impl Unpacker<'_, '_> {
                 let mut bytes = Vec::new();
                 // A plain archive that is cut off gives what there is.
                 entry.read_to_end(&mut bytes).map_err(|error| self.fails(format!("the archive is broken: {error}")))?;
+                self.copier.budget.take_bytes(bytes.len());
+                self.copier.budget.check(self.job.line)?;
                 Kind::File(bytes.into())
             }
             tar::EntryType::Directory => Kind::Dir,
@@ -200,10 +206,6 @@ impl Unpacker<'_, '_> {
     fn put(&mut self, packed: Packed) -> Result<(), BuildError> {
         let line = self.job.line;
         let owner = self.job.chown.unwrap_or(packed.owner);
-        *self.copier.made += 1;
-        if *self.copier.made > MAX_PATHS {
-            return Err(undecided(self.job, format!("the build makes more than {MAX_PATHS} paths")));
-        }
         let cleaned = clean(&format!("/{}", packed.name));
         let Some((parent, name)) = cleaned.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
             return match packed.kind {
@@ -220,6 +222,7 @@ impl Unpacker<'_, '_> {
         };
         let mut names = self.parent(parent, owner)?;
         names.push(name.to_owned());
+        self.copier.budget.check(line)?;
         let is_dir = matches!(packed.kind, Kind::Dir);
         if let Found::Entry(entry) = self.copier.files.find(&names)
             && !(is_dir && matches!(entry.node, Node::Dir(_)))
@@ -269,7 +272,7 @@ impl Unpacker<'_, '_> {
                     old.inode = Some(inode);
                 }
                 // All names get the mode that the link's entry has.
-                self.copier.files.each_name(inode, &mut |node| {
+                self.copier.files.each_name(&[inode].into(), &mut |node| {
                     if let Node::File(file) = node {
                         file.mode = mode;
                     }

@@ -6,9 +6,12 @@
 
 use std::sync::Arc;
 
-use super::BuildError;
 use super::pattern::{Patterns, clean};
+use super::{BuildError, MAX_IGNORE_FILE};
 use crate::tree::{Led, Tree, TreeError, follow, join, split};
+
+/// An ignore file: its bytes, and its path for messages.
+pub type IgnoreFile = (Arc<[u8]>, String);
 
 /// The ignore file of a build, its bytes and its path in `consumer`: `<Dockerfile>.dockerignore` beside the Dockerfile,
 /// else `.dockerignore` at the root of the context. `None` when neither is there.
@@ -20,7 +23,7 @@ pub fn ignore_file(
     consumer: &dyn Tree,
     dockerfile_path: &str,
     context_dir: &str,
-) -> Result<Option<(Arc<[u8]>, String)>, TreeError> {
+) -> Result<Option<IgnoreFile>, TreeError> {
     let context_dir = context_dir.trim_start_matches("./").trim_matches('/');
     let context_dir = if context_dir == "." { "" } else { context_dir };
     for path in [format!("{dockerfile_path}.dockerignore"), join(context_dir, ".dockerignore")] {
@@ -38,6 +41,10 @@ pub fn ignore_file(
 
 /// Reads the patterns of an ignore file. An error names the file, not a line of the Dockerfile.
 pub(super) fn read(bytes: &[u8], name: &str) -> Result<Patterns, BuildError> {
+    if bytes.len() > MAX_IGNORE_FILE {
+        let message = format!("{name} is larger than {MAX_IGNORE_FILE} bytes, which is all that is read");
+        return Err(BuildError::Undecided { line: 1, message });
+    }
     let text = std::str::from_utf8(bytes)
         .map_err(|_| BuildError::Undecided { line: 1, message: format!("{name} is not UTF-8") })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -6,11 +6,14 @@
 use super::BuildError;
 use super::lexer::{Heredoc, Script, Statement, heredoc_word, is_separator, json_strings};
 
+/// What an `ARG` declares: a name, and its default where it has one.
+pub(super) type Argument = (String, Option<String>);
+
 /// A Dockerfile as typed instructions.
 #[derive(Debug, Default)]
 pub(super) struct Program {
     /// The `ARG`s before the first `FROM`.
-    pub global: Vec<(u32, Vec<(String, Option<String>)>)>,
+    pub global: Vec<(u32, Vec<Argument>)>,
     pub stages: Vec<Stage>,
 }
 
@@ -33,7 +36,7 @@ pub(super) struct Instruction {
 
 #[derive(Clone, Debug)]
 pub(super) enum What {
-    Arg(Vec<(String, Option<String>)>),
+    Arg(Vec<Argument>),
     Env(Vec<(String, String)>),
     Copy(Box<Copy>),
     Run(Box<Run>),

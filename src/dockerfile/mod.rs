@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::tree::{Tree, TreeError};
 
 mod archive;
+mod budget;
 mod chmod;
 mod context;
 mod copy;
@@ -26,14 +27,36 @@ mod run;
 mod stage;
 mod stages;
 
-pub use ignore::ignore_file;
+pub use ignore::{IgnoreFile, ignore_file};
 
 /// The largest Dockerfile that is read, in bytes.
 pub const MAX_DOCKERFILE: usize = 1 << 20;
-/// The most instructions that are read.
+/// The most instructions that are read, and the most that run, with the triggers of `ONBUILD`.
 pub const MAX_STATEMENTS: usize = 10_000;
-/// The most paths that one build may make, over all stages.
-pub const MAX_PATHS: usize = 2_000_000;
+/// The largest ignore file that is read, in bytes.
+pub const MAX_IGNORE_FILE: usize = 1 << 20;
+/// The most directories that a path may lie in.
+pub const MAX_DEPTH: usize = 256;
+/// The longest path, in bytes: no system has longer ones.
+pub const MAX_PATH: usize = 4096;
+
+/// How far one build may go, over all its stages; beyond, it is undecided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Paths that are made.
+    pub paths: usize,
+    /// Bytes that are held beside the files of the context: heredocs, archives, outputs, names, variables.
+    pub bytes: usize,
+    /// What it takes: a path that is looked at, a pattern that is tried; a command is a thousand.
+    pub steps: usize,
+}
+
+impl Default for Limits {
+    /// More than real builds take, and no more than a service can give.
+    fn default() -> Self {
+        Self { paths: 2_000_000, bytes: 1 << 30, steps: 200_000_000 }
+    }
+}
 
 /// One build: what `docker build` would be given.
 pub struct Build<'a> {
@@ -103,14 +126,14 @@ pub enum Content {
 }
 
 /// A part of the image that cannot be known: `path` and everything below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Unknown {
     pub path: String,
     pub line: u32,
     pub reason: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Assumption {
     pub line: u32,
     pub text: String,
@@ -148,5 +171,14 @@ pub enum BuildError {
 /// [`BuildError::Tree`] when the context cannot be read: a [`TreeError::NotHere`] in it says what to fetch before asking
 /// again.
 pub fn evaluate(build: &Build<'_>) -> Result<Image, BuildError> {
-    stages::evaluate(build)
+    evaluate_within(build, Limits::default())
+}
+
+/// Like [`evaluate`], within other limits.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub fn evaluate_within(build: &Build<'_>, limits: Limits) -> Result<Image, BuildError> {
+    stages::evaluate(build, limits)
 }

@@ -33,6 +33,7 @@ use crate::config;
 use crate::tree::ObjectId;
 
 pub use self::http::ConnectError;
+pub use self::rest::basic as basic_authorization;
 
 /// `owner/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

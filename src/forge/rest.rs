@@ -106,7 +106,7 @@ fn unexpected(answer: &Answer, why: &str) -> ForgeError {
 }
 
 /// `Basic` for git over HTTP: every forge takes its token as a password there.
-pub(super) fn basic(user: &str, token: Option<&SecretString>) -> Option<SecretString> {
+pub fn basic(user: &str, token: Option<&SecretString>) -> Option<SecretString> {
     let pair = format!("{user}:{}", token?.expose_secret());
     Some(format!("Basic {}", STANDARD.encode(pair)).into())
 }

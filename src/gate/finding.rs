@@ -27,6 +27,7 @@ pub enum Kind {
     PinUnmerged,
     PinBackwards,
     Stale,
+    CheckoutDiffers,
     ConfigInvalid,
 }
 

@@ -79,7 +79,11 @@ impl Judge<'_> {
                 let Some(pinned) = self.pinned(commit, cause, source, &head)? else { return Ok(()) };
                 let outcome = self.bake(&tree, &pinned.tree)?;
                 self.add(outcome);
-                self.stale(&pinned, &head)?;
+                if *source == Revision::WorkTree && self.state.state == "unknown" {
+                    self.checkout(&pinned, &head)?;
+                } else {
+                    self.stale(&pinned, &head)?;
+                }
             }
         }
         Ok(())
@@ -249,21 +253,28 @@ impl Judge<'_> {
             Relation::Behind(steps) => {
                 self.state.behind = Some(steps);
                 let same = changed(self.gate, tree.as_ref(), head.as_ref())?.is_empty();
-                self.state.state = if same { "behind" } else { "stale" }.into();
+                self.state.state = match (same, steps) {
+                    // Files on disk at the pinned commit, as good as unchanged.
+                    (true, 0) => "current",
+                    (true, _) => "behind",
+                    (false, _) => "stale",
+                }
+                .into();
                 None
             }
             Relation::Ahead => Some(("ahead", "is ahead of the branch's head")),
             Relation::Diverged => Some(("diverged", "is not on the branch")),
             Relation::Unknown => {
                 self.state.state = "unknown".into();
-                self.out.assumptions.push(Assumption {
-                    file: cause.file.clone(),
-                    line: cause.line,
-                    text: format!(
-                        "the pinned commit is on branch {} of {repo} (no history at hand)",
-                        self.gate.source.branch
-                    ),
-                });
+                let (pin, branch) = (commit.short(), &self.gate.source.branch);
+                self.assume(
+                    &cause,
+                    format!("the files at hand are those of the pinned commit {pin} of {repo} (no history at hand)"),
+                );
+                self.assume(
+                    &cause,
+                    format!("{pin} is on branch {branch} of {repo}, and nothing newer is (no history at hand)"),
+                );
                 None
             }
         };
@@ -291,6 +302,22 @@ impl Judge<'_> {
             );
             let fix = format!("move the pin in {} to the head of {}", pinned.cause.file, self.gate.source.branch);
             let finding = Finding::new(Kind::Stale, path, message, fix);
+            self.out.findings.push(finding.at(Some(pinned.cause.clone())).of(pinned.commit.as_str()));
+        }
+        Ok(())
+    }
+
+    /// A folder that the build takes the source from, and so is meant to be the pinned commit: the build sees the folder and
+    /// not the commit, so what differs is drift.
+    fn checkout(&mut self, pinned: &Pinned, folder: &Shared) -> Result<(), TreeError> {
+        for path in changed(self.gate, pinned.tree.as_ref(), folder.as_ref())? {
+            let commit = pinned.commit.short();
+            let message = format!(
+                "{path} in the folder of {} is not the one at the pinned commit {commit}: the build takes the folder's",
+                self.name(Side::Source)
+            );
+            let fix = format!("check {commit} out again in that folder (`git checkout --force`, `git clean -d`)");
+            let finding = Finding::new(Kind::CheckoutDiffers, path, message, fix);
             self.out.findings.push(finding.at(Some(pinned.cause.clone())).of(pinned.commit.as_str()));
         }
         Ok(())
@@ -333,6 +360,16 @@ impl Judge<'_> {
     fn find(&mut self, kind: Kind, cause: &Cause, content: &str, message: String, fix: String) {
         let finding = Finding::new(kind, cause.file.clone(), message, fix);
         self.out.findings.push(finding.at(Some(cause.clone())).of(content));
+    }
+
+    /// Takes something for granted, unless the gate allows no assumption.
+    fn assume(&mut self, cause: &Cause, text: String) {
+        if self.gate.strict_assumptions {
+            let (path, reason) = (cause.file.clone(), format!("only assumed: {text}"));
+            let (cause, content) = (Some(cause.clone()), reason.clone());
+            self.out.undecided.push(Undecided { path, cause, reason, inherited: false, content });
+        }
+        self.out.assumptions.push(Assumption { file: cause.file.clone(), line: cause.line, text });
     }
 
     fn undecided(&mut self, path: String, reason: String) {

@@ -219,6 +219,7 @@ pub fn short(finding: &Finding) -> String {
         Kind::VendoredCopy => format!("{path} is baked from a copy, not from the source"),
         Kind::SourceDirTracked => format!("{path} is tracked where the build puts the source"),
         Kind::Stale => format!("{path} is stale: the pin lags behind the source"),
+        Kind::CheckoutDiffers => format!("{path} of the source's folder is not the pinned one"),
         Kind::PinBackwards => format!("{path}: the pin moves back to an older commit"),
         Kind::CopiesNothing
         | Kind::PinMissing

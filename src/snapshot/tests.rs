@@ -192,7 +192,7 @@ fn how_commits_stand_to_each_other() {
     assert_eq!(objects.standing(&head, &a).unwrap(), Standing::Ahead);
     assert_eq!(objects.standing(&fork, &head).unwrap(), Standing::Diverged);
     assert_eq!(objects.behind_first_parent(&fork, &head).unwrap(), None);
-    assert_eq!(objects.merge_bases(&fork, &head).unwrap(), [a.clone()]);
+    assert_eq!(objects.merge_bases(&fork, &head).unwrap(), std::slice::from_ref(&a));
     assert_eq!(objects.merge_bases(&side, &head).unwrap(), [side]);
     assert_eq!(objects.merge_bases(&stranger, &head).unwrap(), []);
     assert!(!objects.is_ancestor(&stranger, &head).unwrap());

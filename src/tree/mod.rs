@@ -18,11 +18,13 @@ mod memory;
 mod merged;
 #[cfg(test)]
 mod tests;
+mod without;
 
 pub use combine::{Mounted, Subtree};
 pub use follow::{Led, follow};
 pub use memory::{BlobHasher, Memory, blob_id};
 pub use merged::Merged;
+pub use without::Without;
 
 /// A git object name, as 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -203,8 +203,11 @@ impl Check<'_> {
                 Ok(None)
             }
             Err(BuildError::Fails { line, message }) => {
-                let fix = format!("mend {name} line {line}; `docker build` would fail there");
-                self.fails(Some(line), format!("{id} {message}"), message, fix);
+                // What fails as a whole has no line.
+                let line = Some(line).filter(|line| *line > 0);
+                let place = line.map_or_else(|| name.clone(), |line| format!("line {line} of {name}"));
+                let fix = format!("mend {place}; `docker build` would fail there");
+                self.fails(line, format!("{id} {message}"), message, fix);
                 Ok(None)
             }
             Err(BuildError::Undecided { line, message }) => {

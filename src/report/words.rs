@@ -4,7 +4,7 @@ use crate::gate::Side;
 use crate::gate::finding::Kind;
 
 /// A finding's kind as a person would say it.
-pub(super) fn title(kind: Kind) -> &'static str {
+pub fn title(kind: Kind) -> &'static str {
     match kind {
         Kind::BuildFails => "the build fails",
         Kind::NotBaked => "not baked",
@@ -25,18 +25,19 @@ pub(super) fn title(kind: Kind) -> &'static str {
         Kind::PinUnmerged => "the pinned commit is not merged",
         Kind::PinBackwards => "the pin goes back",
         Kind::Stale => "stale",
+        Kind::CheckoutDiffers => "the source's folder differs",
         Kind::ConfigInvalid => "invalid configuration",
     }
 }
 
 /// The stable name of a kind, as reports and the documentation have it.
-pub(super) fn name(kind: Kind) -> String {
+pub fn name(kind: Kind) -> String {
     // A unit variant serializes to its name.
     serde_json::to_value(kind).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// What a finding says where its own words may name what the reader must not see.
-pub(super) fn in_general(kind: Kind) -> &'static str {
+pub fn in_general(kind: Kind) -> &'static str {
     match kind {
         Kind::BuildFails => "The Dockerfile would not build.",
         Kind::NotBaked => "A file of the source does not get into the image.",
@@ -56,13 +57,14 @@ pub(super) fn in_general(kind: Kind) -> &'static str {
         Kind::PinUnreachable => "The source does not have the commit that the consumer names.",
         Kind::PinUnmerged => "The pinned commit is not on the source's branch.",
         Kind::PinBackwards => "The pin moves to an older commit.",
+        Kind::CheckoutDiffers => "The folder that the build takes the source from is not what is pinned.",
         Kind::Stale => "The source has changed since the commit that the consumer binds.",
         Kind::ConfigInvalid => "The gate's configuration cannot be used.",
     }
 }
 
 /// What to do about a finding where its own words may name what the reader must not see.
-pub(super) fn to_do(kind: Kind) -> &'static str {
+pub fn to_do(kind: Kind) -> &'static str {
     match kind {
         Kind::BuildFails | Kind::CopiesNothing => "Mend the instruction at the line below.",
         Kind::NotBaked => "Add a COPY for it, or take it out of the gate's identity.",
@@ -82,17 +84,22 @@ pub(super) fn to_do(kind: Kind) -> &'static str {
         Kind::PinUnreachable | Kind::PinUnmerged => "Pin a commit of the source's branch.",
         Kind::PinBackwards => "Pin the source's head.",
         Kind::Stale => "Move the pin to the source's head.",
+        Kind::CheckoutDiffers => "Check the pinned commit out again.",
         Kind::ConfigInvalid => "Correct the configuration; drift-gate config check says where.",
     }
 }
 
 /// Whose names a finding's path is made of; `None` where both sides may have named it (a path of the image is the
 /// consumer's destination and the source's file name).
-pub(super) fn path_side(kind: Kind) -> Option<Side> {
+pub fn path_side(kind: Kind) -> Option<Side> {
     match kind {
-        Kind::NotBaked | Kind::ContentDiffers | Kind::MissingInSource | Kind::Empty | Kind::Unlisted | Kind::Stale => {
-            Some(Side::Source)
-        }
+        Kind::NotBaked
+        | Kind::ContentDiffers
+        | Kind::MissingInSource
+        | Kind::Empty
+        | Kind::Unlisted
+        | Kind::Stale
+        | Kind::CheckoutDiffers => Some(Side::Source),
         Kind::BuildFails
         | Kind::VendoredCopy
         | Kind::SourceDirTracked
