@@ -152,7 +152,7 @@ impl Texts for Pair<'_> {
         let (bound, head) = (report.source.bound.as_ref(), report.source.head.as_ref());
         match finding.kind {
             Kind::Stale => Some((source(bound).unwrap_or_default(), source(head).unwrap_or_default())),
-            Kind::ContentDiffers => {
+            Kind::ContentDiffers | Kind::CopyDiffers => {
                 let is = self.read(
                     Side::Consumer,
                     report.consumer.commit.as_ref().or(Some(&Revision::WorkTree)),

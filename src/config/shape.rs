@@ -28,7 +28,7 @@ const NOT_BUILT: [(&[&str], &str); 8] = [
 ];
 
 /// Likewise kinds of checks.
-const NOT_BUILT_CHECKS: [&str; 5] = ["mirror", "pin", "absent", "values", "image"];
+const NOT_BUILT_CHECKS: [&str; 1] = ["image"];
 
 /// How alike an unknown key and a known one must be for "did you mean" (0 to 1).
 const ALIKE: f64 = 0.75;
@@ -79,6 +79,9 @@ impl<'a> Walk<'a> {
             return None;
         }
         match (schema["type"].as_str(), value.into_inner()) {
+            (Some("object"), DeValue::Table(table)) if kinds(schema).next().is_some() => {
+                self.of_kind(table, &span, schema)
+            }
             (Some("object"), DeValue::Table(table)) => {
                 let table = match &schema["additionalProperties"] {
                     items @ Json::Object(_) => self.named(table, items),
@@ -96,6 +99,14 @@ impl<'a> Walk<'a> {
             }
             (Some("string"), DeValue::String(text)) => self.word(text, span, schema, key),
             (Some("boolean"), value @ DeValue::Boolean(_)) => Some(Spanned::new(span, value)),
+            (Some("integer"), DeValue::Integer(number)) => {
+                if u64::from_str_radix(number.as_str(), number.radix()).is_err() {
+                    let help = format!("write {}", sample(key, schema, &self.path));
+                    self.wrong(span, format!("`{key}` cannot be {number}"), help);
+                    return None;
+                }
+                Some(Spanned::new(span, DeValue::Integer(number)))
+            }
             (expected, found) => {
                 let expected = expected.unwrap_or("value");
                 self.wrong_type(expected, Spanned::new(span, found), schema, key);
@@ -104,14 +115,57 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A table whose `kind` says which keys it has. What is left becomes `{ KIND = { ... } }`.
+    fn of_kind<'i>(&mut self, mut table: DeTable<'i>, span: &Range<usize>, schema: &'a Json) -> Option<Value<'i>> {
+        let known: Vec<&str> = kinds(schema).map(|(kind, _)| kind).collect();
+        let write = format!("`kind = {}`", one_of(&known));
+        let Some(kind) = table.get("kind") else {
+            // A misspelled `kind` is told once.
+            let near = table.keys().find(|key| nearest(key.get_ref(), std::iter::once("kind")).is_some());
+            match near {
+                Some(key) => {
+                    let message = format!("unknown key `{}` in {}", key.get_ref(), table_name(&self.path));
+                    self.wrong(key.span(), message, "did you mean `kind`?");
+                }
+                None => {
+                    self.wrong(
+                        span.clone(),
+                        format!("{} has no `kind`", table_name(&self.path)),
+                        format!("add {write}"),
+                    );
+                }
+            }
+            return None;
+        };
+        let (name, at) = (text_of(kind).to_owned(), kind.span());
+        if NOT_BUILT_CHECKS.contains(&name.as_str()) {
+            let help = format!("write {write}, or remove this [[gate.check]]");
+            self.wrong(at, format!("checks of kind `{name}` are not built yet"), help);
+            return None;
+        }
+        let Some((kind, schema)) = kinds(schema).find(|(kind, _)| *kind == name) else {
+            let near = nearest(&name, known.iter().copied());
+            let help = near.map_or_else(|| format!("write {write}"), |near| format!("write `kind = \"{near}\"`"));
+            let message = match kind.get_ref() {
+                DeValue::String(_) => format!("`kind` cannot be `{name}`"),
+                other => format!("`kind` must be a string, found {}", type_of(other)),
+            };
+            self.wrong(at, message, help);
+            return None;
+        };
+        let left = self.properties(std::mem::take(&mut table), span, schema).map(|mut left| {
+            left.remove("kind");
+            let mut tagged = DeTable::new();
+            let inner = Spanned::new(span.clone(), DeValue::Table(left));
+            tagged.insert(Spanned::new(at, kind.to_owned().into()), inner);
+            tagged
+        })?;
+        Some(Spanned::new(span.clone(), DeValue::Table(left)))
+    }
+
     /// A table with keys of the schema's choice.
     fn properties<'i>(&mut self, table: DeTable<'i>, span: &Range<usize>, schema: &'a Json) -> Option<DeTable<'i>> {
         let known = schema["properties"].as_object()?;
-        if let Some(kind) = not_built_check(&table, &self.path) {
-            let help = "write `kind = \"bake\"`, or remove this [[gate.check]]";
-            self.wrong(kind.span(), format!("checks of kind `{}` are not built yet", text_of(kind)), help);
-            return None;
-        }
         let required = |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
         let missing = || known.iter().filter(|(key, _)| required(key) && !table.contains_key(key.as_str()));
         let mut usable = missing().next().is_none();
@@ -242,9 +296,10 @@ fn is_secret(schema: &Json) -> bool {
     schema["title"] == "Secret"
 }
 
-fn not_built_check<'t, 'i>(table: &'t DeTable<'i>, path: &[&str]) -> Option<&'t Value<'i>> {
-    let kind = table.get("kind").filter(|_| path == ["gate", "check"])?;
-    NOT_BUILT_CHECKS.contains(&text_of(kind)).then_some(kind)
+/// The tables that a table may be, by their `kind`.
+fn kinds(schema: &Json) -> impl Iterator<Item = (&str, &Json)> {
+    let tables = schema["oneOf"].as_array().into_iter().flatten();
+    tables.filter_map(|table| Some((table["properties"]["kind"]["const"].as_str()?, table)))
 }
 
 fn text_of<'t>(value: &'t Value<'_>) -> &'t str {

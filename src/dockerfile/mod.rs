@@ -14,6 +14,7 @@ mod archive;
 mod chmod;
 mod context;
 mod copy;
+mod declared;
 mod expansion;
 mod files;
 mod ignore;
@@ -26,6 +27,7 @@ mod run;
 mod stage;
 mod stages;
 
+pub use declared::declared;
 pub use ignore::ignore_file;
 
 /// The largest Dockerfile that is read, in bytes.

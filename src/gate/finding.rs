@@ -25,6 +25,12 @@ pub enum Kind {
     PinUnmerged,
     PinBackwards,
     Stale,
+    CopyDiffers,
+    CopyMissing,
+    CopyExtra,
+    ValuesDiffer,
+    ValuesTooFew,
+    NotAbsent,
     ConfigInvalid,
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::binding::{self, Bound};
-use super::checks::{Outcome, bake};
+use super::checks::{self, Outcome, identity};
 use super::finding::{Assumption, Cause, Finding, Kind, Severity, Undecided};
 use super::verdict::{BindingState, ConsumerSide, Report, SourceSide, Verdict};
-use super::{Case, Relation, Revision, Side, World, glob};
-use crate::config::{Binding, Check, Gate, Place};
-use crate::tree::{Merged, Node, ObjectId, Tree, TreeError, join};
+use super::{Case, Relation, Revision, Side, World};
+use crate::config::{Binding, Gate, Place};
+use crate::tree::{Merged, Need, Node, ObjectId, Tree, TreeError, join};
 
 /// Judges one case of a gate.
 ///
@@ -268,13 +268,20 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// The findings of a consumer tree with a source tree: of the gate's identity, then of each check.
     fn bake(&self, consumer: &Shared, source: &Shared) -> Result<Outcome, TreeError> {
         let mut all = Outcome { compared: true, ..Outcome::default() };
-        for check in &self.gate.checks {
-            let Check::Bake(bake) = check;
-            let one = match bake::check(self.gate, bake, consumer, source) {
+        let identity = std::iter::once_with(|| identity::classify(self.gate, source.as_ref()));
+        let checks = self.gate.checks.iter().map(|check| checks::run(self.gate, check, consumer, source));
+        let mut missing: Option<Need> = None;
+        for one in identity.chain(checks) {
+            let one = match one {
                 Ok(outcome) => outcome,
-                Err(error @ TreeError::NotHere(_)) => return Err(error),
+                // The others may miss something too: one request brings it all.
+                Err(TreeError::NotHere(need)) => {
+                    missing = Some(missing.take().map_or_else(|| need.clone(), |first| first.and(&need)));
+                    continue;
+                }
                 Err(error) => {
                     let mut outcome = Outcome::default();
                     outcome.undecided.push(unreadable(&error));
@@ -285,7 +292,7 @@ impl Judge<'_> {
             merge_into(&mut all, one);
         }
         all.compared &= !self.gate.checks.is_empty();
-        Ok(all)
+        missing.map_or(Ok(all), |need| Err(TreeError::NotHere(need)))
     }
 
     fn add(&mut self, outcome: Outcome) {
@@ -326,7 +333,8 @@ impl Judge<'_> {
         });
         self.out.undecided.sort_by(|one, other| (one.inherited, &one.path).cmp(&(other.inherited, &other.path)));
         let counts = |finding: &&Finding| finding.severity == Severity::Error && !finding.inherited;
-        let nothing = self.out.files_compared == 0 && self.out.findings.is_empty() && self.out.undecided.is_empty();
+        let only_words = self.out.findings.iter().all(|finding| finding.severity == Severity::Notice);
+        let nothing = self.out.files_compared == 0 && only_words && self.out.undecided.is_empty();
         if nothing {
             self.undecided(String::new(), "nothing was compared".into());
         }
@@ -395,7 +403,7 @@ fn inherit(mut now: Outcome, before: Option<&Outcome>) -> Outcome {
     now
 }
 
-/// Files outside `ignore` that are not the same in two trees of the source.
+/// Files that the gate is about and that are not the same in two trees of the source.
 fn changed(gate: &Gate, one: &Shared, other: &Shared) -> Result<Vec<String>, TreeError> {
     let mut found = Vec::new();
     let mut dirs = vec![String::new()];
@@ -422,7 +430,7 @@ fn changed(gate: &Gate, one: &Shared, other: &Shared) -> Result<Vec<String>, Tre
                 | (Some(Node::Link { .. }), Some(Node::Link { .. })) => one.blob_id(&path)? == other.blob_id(&path)?,
                 _ => false,
             };
-            if !same && !glob::any(&gate.ignore, &path) {
+            if !same && checks::concerns(gate, &path) {
                 found.push(path);
             }
         }

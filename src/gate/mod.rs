@@ -72,9 +72,9 @@ pub trait World {
 mod attributes;
 pub mod binding;
 pub mod checks;
+mod data;
 pub mod finding;
 pub mod glob;
-mod json;
 mod judge;
 pub mod policy;
 pub mod verdict;

@@ -3,31 +3,28 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Outcome;
-use crate::config::{Bake, Gate, Level};
+use super::{Outcome, files_below, identity};
+use crate::config::{Bake, Gate};
 use crate::dockerfile::{self, Baked, BakedKind, Build, BuildError, Content, Image};
+use crate::gate::attributes;
 use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
-use crate::gate::{attributes, glob};
 use crate::tree::{Mounted, Node, ObjectId, Subtree, Tree, TreeError, blob_id, join};
 
 /// The largest Dockerfile that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 /// How the evaluator says that it does not know an instruction.
 const UNKNOWN_INSTRUCTION: &str = "unknown instruction";
-/// Files of a source that are looked at; more is no identity.
-const MOST_FILES: usize = 200_000;
 
 /// Judges one `bake` check of a consumer tree with a source tree.
 pub fn check(gate: &Gate, bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
     let mut check =
         Check { gate, bake, source: source.as_ref(), out: Outcome::default(), dockerfile_id: String::new() };
-    let files = files_of(source.as_ref())?;
-    check.classify(&files)?;
+    let files = files_below(source.as_ref(), "")?;
+    check.checked_out(&files)?;
     check.tracked_source_dir(consumer.as_ref())?;
     let identity: Vec<&(String, Node)> = files.iter().filter(|(path, _)| check.is_identity(path)).collect();
     let paths: Vec<&str> = identity.iter().map(|(path, _)| path.as_str()).collect();
     source.expect(&paths)?;
-    check.literal_names(&files)?;
     if identity.is_empty() {
         let message = "no file of the source matches `identity`: there is nothing to compare";
         let fix = "list the source's identity files in the gate's `identity`, or restore them in the source";
@@ -44,27 +41,6 @@ pub fn check(gate: &Gate, bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dy
     Ok(check.out)
 }
 
-/// All files of a tree, sorted by path; links and submodules count as files.
-fn files_of(tree: &dyn Tree) -> Result<Vec<(String, Node)>, TreeError> {
-    let mut files = Vec::new();
-    let mut dirs = vec![String::new()];
-    while let Some(dir) = dirs.pop() {
-        for (name, node) in tree.list(&dir)? {
-            let path = join(&dir, &name);
-            match node {
-                Node::Dir { .. } => dirs.push(path),
-                node => files.push((path, node)),
-            }
-            if files.len() > MOST_FILES {
-                let what = format!("the source has more than {MOST_FILES} files");
-                return Err(TreeError::Unfit { path: String::new(), what });
-            }
-        }
-    }
-    files.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(files)
-}
-
 struct Check<'a> {
     gate: &'a Gate,
     bake: &'a Bake,
@@ -75,7 +51,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn is_identity(&self, path: &str) -> bool {
-        glob::any(&self.gate.identity, path) || glob::any(&self.gate.optional, path)
+        identity::is_identity(self.gate, path)
     }
 
     fn cause(&self, line: Option<u32>) -> Option<Cause> {
@@ -97,24 +73,15 @@ impl Check<'_> {
         join(self.bake.destination.trim_matches('/'), path)
     }
 
-    fn classify(&mut self, files: &[(String, Node)]) -> Result<(), TreeError> {
-        for (path, node) in files {
-            if self.is_identity(path) {
-                if matches!(node, Node::Submodule { .. }) {
-                    let reason = "it is a submodule: its files are not in the source's tree".to_owned();
-                    self.undecided(path, None, reason, "submodule");
-                } else if let Some(reason) = attributes::changed_by_checkout(self.source, path)? {
-                    let id = self.source.blob_id(path)?;
-                    self.undecided(path, None, reason, id.as_str());
-                }
-            } else if !glob::any(&self.gate.ignore, path) {
-                let message = format!("{path} of the source matches neither `identity` nor `ignore`");
-                let fix = format!("add \"{path}\" to the gate's `identity` (and bake it), or to its `ignore`");
-                let finding = Finding::new(Kind::Unlisted, path, message, fix);
-                self.out.findings.push(match self.gate.unlisted {
-                    Level::Drift => finding,
-                    Level::Notice => finding.notice(),
-                });
+    /// What a checkout would change, or leave out, is not in the source's tree.
+    fn checked_out(&mut self, files: &[(String, Node)]) -> Result<(), TreeError> {
+        for (path, node) in files.iter().filter(|(path, _)| identity::is_identity(self.gate, path)) {
+            if matches!(node, Node::Submodule { .. }) {
+                let reason = "it is a submodule: its files are not in the source's tree".to_owned();
+                self.undecided(path, None, reason, "submodule");
+            } else if let Some(reason) = attributes::changed_by_checkout(self.source, path)? {
+                let id = self.source.blob_id(path)?;
+                self.undecided(path, None, reason, id.as_str());
             }
         }
         Ok(())
@@ -129,22 +96,6 @@ impl Check<'_> {
         let message = format!("the consumer tracks files at {dir}, where the build puts the source's files");
         let fix = format!("remove {dir} from the consumer and ignore it in .gitignore");
         self.find(Kind::SourceDirTracked, &dir, None, String::new(), message, fix);
-        Ok(())
-    }
-
-    /// Names that the gate spells out must be there and must say something.
-    fn literal_names(&mut self, files: &[(String, Node)]) -> Result<(), TreeError> {
-        for name in self.gate.identity.iter().filter(|name| glob::is_literal(name)) {
-            let there = files.binary_search_by(|(path, _)| path.as_str().cmp(name)).is_ok();
-            if !there && !glob::any(&self.gate.optional, name) {
-                let message = format!("the gate's `identity` names {name}, the source does not have it");
-                let fix = format!("restore {name} in the source, or list it in the gate's `optional`");
-                self.find(Kind::MissingInSource, name, None, String::new(), message, fix);
-            } else if there && self.source.size(name)? == 0 {
-                let message = format!("{name} of the source is empty");
-                self.find(Kind::Empty, name, None, String::new(), message, format!("restore the content of {name}"));
-            }
-        }
         Ok(())
     }
 
