@@ -73,7 +73,7 @@ fn listed(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// A configuration's text, and how to point into it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Document {
     file: String,
     text: String,
@@ -81,9 +81,16 @@ pub(super) struct Document {
     covered: Vec<Range<usize>>,
 }
 
+/// Names the file only: nobody knows what stands in its comments.
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Document").field(&self.file).finish()
+    }
+}
+
 impl Document {
     pub(super) fn new(text: &str, file: &str) -> Self {
-        Self { file: file.to_owned(), text: text.to_owned(), covered: Vec::new() }
+        Self { file: file.to_owned(), text: text.to_owned(), covered: credentials(text) }
     }
 
     /// The line of a byte, 1-based.
@@ -101,14 +108,19 @@ impl Document {
         self.covered.push(bytes);
     }
 
-    /// Hides the values of lines that speak of secrets: for a text that could not be parsed, so that nobody knows what is what.
+    /// Hides what stands behind keys that speak of secrets: for a text that could not be parsed, so that nobody knows what is
+    /// what. A line without a key of its own goes with the one above it.
     pub(super) fn cover_what_may_be_secret(&mut self) {
-        let mut start = 0;
+        let (mut start, mut speaks) = (0, false);
         for line in self.text.split_inclusive('\n') {
             let lower = line.to_ascii_lowercase();
-            let speaks = ["token", "secret", "password"].iter().any(|word| lower.contains(word)) || line.contains('@');
-            if let Some(equals) = line.find('=').filter(|_| speaks) {
-                self.covered.push(start + equals + 1..start + line.trim_end().len());
+            let speaks_itself = ["token", "secret", "password"].iter().any(|word| lower.contains(word));
+            if begins_something(line) || speaks_itself {
+                speaks = speaks_itself;
+            }
+            if speaks || line.contains('@') {
+                let key = if speaks_itself { behind_key(line) } else { 0 };
+                self.covered.push(start + key..start + line.len());
             }
             start += line.len();
         }
@@ -144,6 +156,31 @@ impl Document {
         let shown: String = characters.map(|(at, c)| if hidden(line.start + at) { '*' } else { c }).collect();
         shown.trim_end().to_owned()
     }
+}
+
+/// Where addresses hold a name and a password: between `://` and `@`.
+fn credentials(text: &str) -> Vec<Range<usize>> {
+    let behind_scheme = text.match_indices("://").map(|(at, scheme)| at + scheme.len());
+    let held = behind_scheme.filter_map(|start| {
+        let host = text[start..].split(['/', '"', '\'', '\n']).next()?;
+        Some(start..start + host.rfind('@')?)
+    });
+    held.collect()
+}
+
+/// Whether a line has a key or a heading, or is none of anything.
+fn begins_something(line: &str) -> bool {
+    let line = line.trim();
+    let is_key = |key: &str| !key.is_empty() && !key.contains(char::is_whitespace);
+    line.split_once('=').is_some_and(|(key, _)| is_key(key.trim())) || (line.starts_with('[') && !line.contains('"'))
+}
+
+/// Where in a line the value begins, whatever parts it from its key.
+fn behind_key(line: &str) -> usize {
+    let in_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let rest = line.trim_start().trim_start_matches(in_key);
+    let value = rest.trim_start_matches([' ', '\t', '=', ':']);
+    line.len() - value.len()
 }
 
 /// The nearest character boundary at or before a byte.

@@ -21,8 +21,8 @@ mod checks;
 pub(super) struct Reading<'a> {
     pub document: &'a mut Document,
     pub scope: Scope,
-    /// Every name that a forge of the file has, also where the forge itself is faulty.
-    pub declared: BTreeSet<String>,
+    /// Every name that a forge of the file has, also where the forge itself is faulty; `None` where nobody can tell.
+    pub declared: Option<BTreeSet<String>>,
     pub problems: Vec<Problem>,
     /// Every secret that the file names, with its place.
     pub secrets: Vec<(Secret, Range<usize>)>,
@@ -57,7 +57,7 @@ impl Reading<'_> {
     }
 
     pub(super) fn forge(&mut self, name: &Text, raw: &raw::Forge) -> Option<Forge> {
-        let name = self.ruled("forge", name, rules::name);
+        let name = self.ruled(&format!("forge.{}", name.value()), name, rules::name);
         let kind = match raw.kind {
             raw::ForgeKind::Gitea => ForgeKind::Gitea,
             raw::ForgeKind::GitHub => ForgeKind::GitHub,
@@ -169,17 +169,10 @@ impl Reading<'_> {
 
     /// The files that the gate is about; none where its checks name them.
     fn identity(&mut self, gate: &At<raw::Gate>) -> Option<Vec<String>> {
-        let sample = "`identity = [\"config.yaml\", \"prompts/**\"]`";
-        let Some(identity) = &gate.value().identity else {
-            let bakes = gate.value().check.value().iter().any(|check| matches!(check.value(), raw::Check::Bake(_)));
-            if bakes {
-                self.wrong(gate.span(), "[[gate]] has no `identity`", format!("add {sample}"));
-                return None;
-            }
-            return Some(Vec::new());
-        };
+        // That a `bake` needs it is in the schema.
+        let Some(identity) = &gate.value().identity else { return Some(Vec::new()) };
         if identity.value().is_empty() {
-            let help = format!("name the files that the gate is about: {sample}");
+            let help = "name the files that the gate is about: `identity = [\"config.yaml\", \"prompts/**\"]`";
             self.wrong(identity.span(), "`identity` is empty: the gate would compare nothing", help);
             return None;
         }
@@ -256,8 +249,8 @@ impl Reading<'_> {
 
     fn on_forge(&mut self, forge: &Text, repo: &Text) -> Option<Place> {
         let repo = self.ruled("repo", repo, rules::repository);
-        if !self.declared.contains(forge.value()) {
-            let known: Vec<String> = self.declared.iter().map(|name| format!("`{name}`")).collect();
+        if let Some(declared) = self.declared.as_ref().filter(|names| !names.contains(forge.value())) {
+            let known: Vec<String> = declared.iter().map(|name| format!("`{name}`")).collect();
             let help = if known.is_empty() {
                 format!("add a `[forge.{}]` with `kind` and `url`", forge.value())
             } else {

@@ -141,6 +141,8 @@ fn read(path: &Path, scope: Scope) -> Result<Config, ConfigError> {
 }
 
 fn parse(text: &str, file: &str, scope: Scope) -> Result<Config, ConfigError> {
+    // Some editors leave a byte order mark; it is no character of the first line.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut document = Document::new(text, file);
     let (table, errors) = toml::de::DeTable::parse_recoverable(text);
     if !errors.is_empty() {

@@ -34,7 +34,7 @@ pub enum PinStep {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PinPathError {
-    /// Bytes from the start of the text.
+    /// Bytes from the start of the text; 0 where the whole of it is meant.
     pub at: usize,
     /// What is wrong there.
     pub message: String,
@@ -52,7 +52,7 @@ impl PinPath {
     /// The text is no path, ends at an entry instead of a value, or means several values.
     pub fn parse(text: &str) -> Result<Self, PinPathError> {
         let path = Self::parse_place(text)?;
-        let wrong = |message: &str| Err(PinPathError { at: text.len(), message: message.to_owned() });
+        let wrong = |message: &str| Err(PinPathError { at: 0, message: message.to_owned() });
         match path.steps.last() {
             Some(PinStep::Select { .. }) => wrong("the path ends at an entry, not at a value of it"),
             _ if path.steps.contains(&PinStep::Each) => wrong("`[*]` means several values, a pin is one"),
@@ -77,7 +77,10 @@ impl PinPath {
                 steps.push(PinStep::Key(reader.word("a key")?));
             }
         }
-        if steps.is_empty() { Err(reader.wrong("the path is empty")) } else { Ok(Self { steps }) }
+        match steps.is_empty() {
+            true => Err(PinPathError { at: 0, message: "the path is empty".to_owned() }),
+            false => Ok(Self { steps }),
+        }
     }
 
     /// From the file's root to the value.

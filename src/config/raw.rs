@@ -85,6 +85,7 @@ pub(super) struct File {
     pub forge: BTreeMap<Text, Forge>,
     /// The gates: each is one rule between one source and one consumer.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     pub gate: Vec<At<Gate>>,
 }
 
@@ -168,7 +169,13 @@ pub(super) enum ForgeKind {
 
 /// One rule between one source and one consumer.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("if" = {
+        "properties": { "check": { "contains": { "properties": { "kind": { "const": "bake" } }, "required": ["kind"] } } }
+    }),
+    extend("then" = { "required": ["identity"] })
+)]
 pub(super) struct Gate {
     /// Names the gate; unique for its consumer. Letters, digits, `.`, `_` and `-`.
     #[schemars(extend("examples" = ["platform-agent-identity"]))]
@@ -261,7 +268,7 @@ pub(super) struct Source {
 
 /// The repository that bakes the source.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("dependentRequired" = { "forge": ["repo"], "repo": ["forge"] }))]
 pub(super) struct Consumer {
     /// The forge that hosts it, by its name in this file.
     #[schemars(extend("examples" = ["main"]))]
@@ -270,7 +277,7 @@ pub(super) struct Consumer {
     #[schemars(extend("examples" = ["molecule/core"]))]
     pub repo: Option<Text>,
     /// The branches that are judged: names or globs such as `release/*`.
-    #[schemars(extend("examples" = [["main"]]))]
+    #[schemars(length(min = 1), extend("examples" = [["main"]]))]
     pub branches: Option<At<Vec<Text>>>,
 }
 
@@ -282,7 +289,8 @@ pub(super) struct Consumer {
     extend("oneOf" = [
         { "required": ["pin", "at"] }, { "required": ["pin", "whole"] }, { "required": ["pin", "argument"] },
         { "required": ["pin", "regex"] }, { "required": ["submodule"] }, { "required": ["follow"] }
-    ])
+    ]),
+    extend("dependentRequired" = { "format": ["at"], "require": ["at"] })
 )]
 pub(super) struct Binding {
     /// The file of the consumer that holds the source's commit SHA.
@@ -292,7 +300,7 @@ pub(super) struct Binding {
     #[schemars(extend("examples" = ["workspace_templates[name=platform-agent].ref"]))]
     pub at: Option<Text>,
     /// The file's format, where its name does not end with `.json`, `.yaml`, `.yml` or `.toml`; JSON where nothing says it.
-    pub format: Option<Format>,
+    pub format: Option<At<Format>>,
     /// `true`: the file holds the SHA and nothing else.
     #[schemars(extend("examples" = [true]))]
     pub whole: Option<At<bool>>,

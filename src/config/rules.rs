@@ -46,8 +46,9 @@ pub(super) fn name(text: &str) -> Ruled<String> {
     if !text.chars().all(plain) || text.len() > 100 || text.starts_with('.') {
         let instead: String =
             text.trim_start_matches('.').chars().map(|c| if plain(c) { c } else { '-' }).take(100).collect();
-        let help = format!("use letters, digits, `.`, `_` and `-`, for example `{instead}`");
-        return wrong("is no name that can stand in an address", help);
+        let instead = if instead.is_empty() { "main" } else { &instead };
+        let help = format!("use letters, digits, `.`, `_` and `-`, at most 100: for example `{instead}`");
+        return wrong("cannot stand in an address", help);
     }
     Ok(text.to_owned())
 }
@@ -64,7 +65,7 @@ pub(super) fn context(text: &str) -> Ruled<String> {
         return wrong("is longer than 255 characters", "forges cut it: write a shorter one");
     }
     if let Some(at) = text.rfind(" (").filter(|_| text.ends_with(')')) {
-        let message = format!("ends with an event, `{}`, which forges treat as their own", &text[at + 1..]);
+        let message = format!("ends with `{}`, as the statuses of a forge's own workflows do", &text[at + 1..]);
         return wrong(message, format!("write `{}`: one status for every event", text[..at].trim_end()));
     }
     Ok(text.to_owned())
@@ -80,7 +81,7 @@ pub(super) fn repository(text: &str) -> Ruled<String> {
     if let [owner, name] = parts.as_slice() {
         match name.strip_suffix(".git") {
             Some(bare) if fits(owner) && fits(bare) => {
-                return wrong("is an address, not a name", format!("write `{owner}/{bare}`"));
+                return wrong("ends with `.git`, as addresses do", format!("write `{owner}/{bare}`"));
             }
             None if fits(owner) && fits(name) => return Ok(text.to_owned()),
             _ => {}
@@ -136,7 +137,7 @@ pub(super) fn store(text: &str) -> Ruled<String> {
         return secret("names PostgreSQL, which is not built yet", help);
     }
     match text.strip_prefix("sqlite://") {
-        Some(path) if path.contains(":memory:") => wrong("would be forgotten at each restart", help),
+        Some(path) if path.contains(":memory:") => wrong("is in memory, which a restart forgets", help),
         Some(path) if !path.is_empty() && !path.starts_with('?') => Ok(text.to_owned()),
         _ => secret("is no database", help),
     }
@@ -179,11 +180,11 @@ pub(super) fn duration(text: &str) -> Ruled<Duration> {
         let (number, tail) = rest.split_at(digits);
         let mut tail = tail.chars();
         let unit = tail.next();
-        let (Ok(number), Some(at)) = (number.parse::<u64>(), left.iter().position(|(name, _)| Some(*name) == unit))
-        else {
+        let (false, Some(at)) = (number.is_empty(), left.iter().position(|(name, _)| Some(*name) == unit)) else {
             return wrong(format!("is `{text}`, which is no duration"), help);
         };
-        let more = number.checked_mul(left[at].1).and_then(|seconds| total.checked_add(seconds));
+        let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(left[at].1));
+        let more = seconds.and_then(|seconds| total.checked_add(seconds));
         total = more.filter(|total| *total <= LONGEST.as_secs()).ok_or_else(|| Wrong {
             message: "is longer than ten years".to_owned(),
             help: "write at most `3650d`".to_owned(),
@@ -203,12 +204,7 @@ pub(super) fn inside(text: &str) -> Ruled<String> {
     if text.is_empty() {
         return wrong("is empty", "write a path from the repository's root; `.` is the root itself");
     }
-    if text.contains('\\') || text.chars().any(char::is_control) {
-        return wrong(
-            "has `\\` or control characters in it",
-            format!("write `{}`", text.replace('\\', "/").escape_debug()),
-        );
-    }
+    plain(text)?;
     if text.starts_with('/') {
         let instead = text.trim_start_matches('/');
         return wrong("is absolute", format!("write it from the repository's root: `{}`", or_dot(instead)));
@@ -220,12 +216,26 @@ pub(super) fn inside(text: &str) -> Ruled<String> {
     Ok(parts.join("/"))
 }
 
+/// Folders are parted by `/` on every machine, and no tool prints a control character as it is.
+fn plain(path: &str) -> Ruled<()> {
+    if path.contains(char::is_control) {
+        return wrong("has control characters in it", "take them out");
+    }
+    if path.contains('\\') {
+        return wrong("has `\\` in it", format!("write `{}`", path.replace('\\', "/")));
+    }
+    Ok(())
+}
+
 fn or_dot(path: &str) -> &str {
     if path.is_empty() { "." } else { path }
 }
 
 /// A path inside a repository that is not its root.
 pub(super) fn below(text: &str) -> Ruled<String> {
+    if text.is_empty() {
+        return wrong("is empty", "write a path from the repository's root");
+    }
     let path = inside(text)?;
     if path.is_empty() {
         return wrong("is the repository's root", "name a file or folder in it");
@@ -235,22 +245,19 @@ pub(super) fn below(text: &str) -> Ruled<String> {
 
 /// A folder in an image, without trailing slash.
 pub(super) fn destination(text: &str) -> Ruled<String> {
-    if !text.starts_with('/') {
-        return wrong("is relative", format!("write where it is in the image: `/{text}`"));
+    let Some(below_root) = text.strip_prefix('/') else {
+        return wrong("is relative", format!("write where it is in the image: `/{}`", text.replace('\\', "/")));
+    };
+    let parts: Vec<&str> = below_root.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.is_empty() {
+        return wrong("is the image's root", "name a folder in the image, for example `/opt/agent`");
     }
-    match inside(text.trim_start_matches('/')) {
-        Err(Wrong { message, .. }) if message.contains("..") => {
-            wrong("goes up by `..`", "write the folder's own path in the image")
-        }
-        Err(_) if text.trim_matches('/').is_empty() => {
-            wrong("is the image's root", "name a folder in the image, for example `/opt/agent`")
-        }
-        Err(other) => Err(other),
-        Ok(path) if path.is_empty() => {
-            wrong("is the image's root", "name a folder in the image, for example `/opt/agent`")
-        }
-        Ok(path) => Ok(format!("/{path}")),
+    if parts.contains(&"..") {
+        return wrong("goes up by `..`", "write the folder's own path in the image");
     }
+    let path = format!("/{}", parts.join("/"));
+    plain(&path)?;
+    Ok(path)
 }
 
 /// A glob over paths from a repository's root, as in `.gitignore`'s wildmatch.
@@ -286,18 +293,20 @@ pub(super) fn glob(text: &str) -> Ruled<String> {
             "there is no \"not\" here: list what is meant; `\\!` is the character itself",
         );
     }
-    if let Some(why) = malformed(text) {
-        return wrong(format!("{shown} {why}"), "close it, or write `\\` before a character that is meant as it is");
+    if let Some((why, help)) = malformed(text) {
+        return wrong(format!("{shown} {why}"), help);
     }
     Ok(text.to_owned())
 }
 
-/// What makes a glob match nothing at all.
-fn malformed(text: &str) -> Option<&'static str> {
+/// What makes a glob match nothing at all, and what to write.
+fn malformed(text: &str) -> Option<(&'static str, &'static str)> {
+    let open = ("has a `[` that is not closed", "close it with `]`; `\\[` is the character itself");
+    let dangling = ("ends with `\\`", "write what it stands before, or take it away; `\\\\` is the character itself");
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
         match c {
-            '\\' if characters.next().is_none() => return Some("ends with `\\`"),
+            '\\' if characters.next().is_none() => return Some(dangling),
             '[' => {
                 if matches!(characters.peek(), Some('!' | '^')) {
                     characters.next();
@@ -306,9 +315,9 @@ fn malformed(text: &str) -> Option<&'static str> {
                 let mut first = true;
                 loop {
                     match characters.next() {
-                        None | Some('/') => return Some("has a `[` that is not closed"),
+                        None | Some('/') => return Some(open),
                         Some(']') if !first => break,
-                        Some('\\') if characters.next().is_none() => return Some("ends with `\\`"),
+                        Some('\\') if characters.next().is_none() => return Some(dangling),
                         Some(_) => first = false,
                     }
                 }

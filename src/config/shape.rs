@@ -16,11 +16,12 @@ use super::diagnostic::{Document, Problem};
 
 /// Keys that the design has and this version does not, by the table they would stand in: refused, since ignoring them
 /// would judge less than the file says.
-const NOT_BUILT: [(&[&str], &str); 8] = [
+const NOT_BUILT: [(&[&str], &str); 9] = [
     (&[], "repository"),
     (&["gate"], "enforce_after"),
     (&["gate"], "watch"),
     (&["gate"], "retired"),
+    (&["gate"], "repair"),
     (&["gate", "consumer"], "queue_branches"),
     (&["gate", "check"], "target"),
     (&["gate", "check"], "git_context"),
@@ -29,6 +30,11 @@ const NOT_BUILT: [(&[&str], &str); 8] = [
 
 /// Likewise kinds of checks.
 const NOT_BUILT_CHECKS: [&str; 1] = ["image"];
+
+/// Samples of what stands in a list of secrets.
+const SECRETS: [&str; 2] = ["[{ env = \"VARIABLE\" }]", "[{ file = \"/path\" }]"];
+
+const NAME_THE_FORGE: &str = "name the forge in its heading: `[forge.main]`";
 
 /// How alike an unknown key and a known one must be for "did you mean" (0 to 1).
 const ALIKE: f64 = 0.75;
@@ -40,8 +46,8 @@ pub(super) struct Shaped<'i> {
     /// Deserializes without error.
     pub table: Spanned<DeTable<'i>>,
     pub problems: Vec<Problem>,
-    /// Every name that a forge has, also of those that were taken out.
-    pub forges: BTreeSet<String>,
+    /// Every name that a forge has, also of those that were taken out; `None` where what should be forges is something else.
+    pub forges: Option<BTreeSet<String>>,
 }
 
 /// Takes out of a file what the schema does not allow. What stands where a secret belongs is covered in `document`.
@@ -49,10 +55,13 @@ pub(super) fn shape<'i, 'a>(table: Spanned<DeTable<'i>>, schema: &'a Json, docum
     let span = table.span();
     let table = table.into_inner();
     let forges = match table.get("forge").map(Spanned::get_ref) {
-        Some(DeValue::Table(forges)) => forges.keys().map(|name| name.get_ref().to_string()).collect(),
-        _ => BTreeSet::new(),
+        None => Some(BTreeSet::new()),
+        Some(DeValue::Table(forges)) if not_a_table(forges).is_none() => {
+            Some(forges.keys().map(|name| name.get_ref().to_string()).collect())
+        }
+        Some(_) => None,
     };
-    let mut walk = Walk { document, problems: Vec::new(), path: Vec::new(), parents: Vec::new() };
+    let mut walk = Walk { document, problems: Vec::new(), path: Vec::new(), name: String::new(), parents: Vec::new() };
     let table = walk.properties(table, &span, schema).unwrap_or_default();
     Shaped { table: Spanned::new(span, table), problems: walk.problems, forges }
 }
@@ -62,6 +71,8 @@ struct Walk<'a> {
     problems: Vec<Problem>,
     /// The keys down to the value that is looked at; `*` for a name of the operator's choice.
     path: Vec<&'a str>,
+    /// What the operator wrote for the `*`.
+    name: String,
     /// The keys of the tables around the one that is looked at, outermost first.
     parents: Vec<(String, Vec<String>)>,
 }
@@ -70,13 +81,18 @@ impl<'a> Walk<'a> {
     /// What is left of a value; `None` when nothing usable is.
     fn value<'i>(&mut self, value: Value<'i>, schema: &'a Json, key: &str) -> Option<Value<'i>> {
         let span = value.span();
-        if is_secret(schema) && !matches!(value.get_ref(), DeValue::Table(_)) {
-            self.cover(&value);
-            let help = format!(
-                "write `{key} = {{ env = \"VARIABLE\" }}` or `{key} = {{ file = \"/path\" }}`; if a secret stands here, replace it at its forge"
-            );
-            self.wrong(span, format!("`{key}` says where a secret is, not the secret itself"), help);
-            return None;
+        match value.get_ref() {
+            DeValue::Table(_) => {}
+            DeValue::Array(_) if !is_secret(schema) => {}
+            _ if is_secret(schema) => {
+                self.secret_itself(&value, key, ["{ env = \"VARIABLE\" }", "{ file = \"/path\" }"]);
+                return None;
+            }
+            _ if is_secret(&schema["items"]) => {
+                self.secret_itself(&value, key, SECRETS);
+                return None;
+            }
+            _ => {}
         }
         match (schema["type"].as_str(), value.into_inner()) {
             (Some("object"), DeValue::Table(table)) if kinds(schema).next().is_some() => {
@@ -93,7 +109,7 @@ impl<'a> Walk<'a> {
                 let were = items.len();
                 let tables = schema["items"]["type"] == "object" && !is_secret(&schema["items"]);
                 let left: Vec<Value<'i>> =
-                    items.into_iter().filter_map(|item| self.value(item, &schema["items"], key)).collect();
+                    items.into_iter().filter_map(|item| self.item(item, &schema["items"], key)).collect();
                 let usable = if tables { were == 0 || !left.is_empty() } else { were == left.len() };
                 usable.then(|| Spanned::new(span, DeValue::Array(left.into_iter().collect())))
             }
@@ -124,15 +140,11 @@ impl<'a> Walk<'a> {
             let near = table.keys().find(|key| nearest(key.get_ref(), std::iter::once("kind")).is_some());
             match near {
                 Some(key) => {
-                    let message = format!("unknown key `{}` in {}", key.get_ref(), table_name(&self.path));
+                    let message = format!("unknown key `{}` in {}", key.get_ref(), self.table_name());
                     self.wrong(key.span(), message, "did you mean `kind`?");
                 }
                 None => {
-                    self.wrong(
-                        span.clone(),
-                        format!("{} has no `kind`", table_name(&self.path)),
-                        format!("add {write}"),
-                    );
+                    self.wrong(span.clone(), format!("{} has no `kind`", self.table_name()), format!("add {write}"));
                 }
             }
             return None;
@@ -163,33 +175,63 @@ impl<'a> Walk<'a> {
         Some(Spanned::new(span.clone(), DeValue::Table(left)))
     }
 
+    /// What is left of one item of an array.
+    fn item<'i>(&mut self, item: Value<'i>, schema: &'a Json, key: &str) -> Option<Value<'i>> {
+        let of_tables = schema["type"] == "object";
+        let fits = match item.get_ref() {
+            DeValue::Table(_) => of_tables,
+            DeValue::String(_) => !of_tables,
+            _ => false,
+        };
+        if fits {
+            return self.value(item, schema, key);
+        }
+        if is_secret(schema) {
+            self.secret_itself(&item, key, SECRETS);
+            return None;
+        }
+        let found = type_of(item.get_ref());
+        let (items, help) = match item.get_ref() {
+            _ if of_tables => ("tables", format!("begin each with `[[{}]]`", self.path.join("."))),
+            DeValue::Array(_) | DeValue::Table(_) => ("strings", format!("write `{key} = [\"...\"]`")),
+            _ => ("strings", format!("write `\"{}\"`", self.document.slice(&item.span()))),
+        };
+        self.wrong(item.span(), format!("`{key}` must hold {items}, found {found}"), help);
+        None
+    }
+
     /// A table with keys of the schema's choice.
     fn properties<'i>(&mut self, table: DeTable<'i>, span: &Range<usize>, schema: &'a Json) -> Option<DeTable<'i>> {
         let known = schema["properties"].as_object()?;
-        let required = |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
+        let also = if meets(&table, &schema["if"]) { &schema["then"]["required"] } else { &Json::Null };
+        let keys = || schema["required"].as_array().into_iter().chain(also.as_array()).flatten();
+        let required = |key: &str| keys().any(|one| one == key);
         let missing = || known.iter().filter(|(key, _)| required(key) && !table.contains_key(key.as_str()));
         let mut usable = missing().next().is_none();
         // A misspelled key is told once, not as missing as well.
         let meant: BTreeSet<&str> = table.keys().filter_map(|key| nearest(key.get_ref(), names(known))).collect();
         for (key, schema) in missing().filter(|(key, _)| !meant.contains(key.as_str())) {
             let sample = sample(key, schema, &self.path);
-            self.wrong(span.clone(), format!("{} has no `{key}`", table_name(&self.path)), format!("add {sample}"));
+            self.wrong(span.clone(), format!("{} has no `{key}`", self.table_name()), format!("add {sample}"));
         }
-        self.parents.push((table_name(&self.path), known.keys().cloned().collect()));
+        self.parents.push((self.table_name(), known.keys().cloned().collect()));
         let mut left = DeTable::new();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let Some((known, schema)) = known.get_key_value(name) else {
+            let Some((known, its_schema)) = known.get_key_value(name) else {
                 self.cover(&value);
                 self.unknown(name, key.span());
                 continue;
             };
+            if is_secret(schema) && !matches!(value.get_ref(), DeValue::String(_)) {
+                self.cover(&value);
+            }
             self.path.push(known);
-            let value = self.value(value, schema, known);
+            let value = self.value(value, its_schema, known);
             self.path.pop();
             match value {
                 Some(value) => drop(left.insert(key, value)),
-                None => usable &= !required(known),
+                None => usable &= !required(known) && !is_secret(schema),
             }
         }
         self.parents.pop();
@@ -198,10 +240,17 @@ impl<'a> Walk<'a> {
 
     /// A table with keys of the operator's choice.
     fn named<'i>(&mut self, table: DeTable<'i>, schema: &'a Json) -> Option<DeTable<'i>> {
+        if let Some((key, span)) = not_a_table(&table).filter(|_| schema["type"] == "object") {
+            table.values().for_each(|value| self.cover(value));
+            let message = format!("`{key}` stands in [forge], which holds forges by their names");
+            self.wrong(span, message, NAME_THE_FORGE);
+            return None;
+        }
         let mut left = DeTable::new();
         let were = table.len();
         for (key, value) in table {
             let name = key.get_ref().to_string();
+            self.name.clone_from(&name);
             self.path.push("*");
             if let Some(value) = self.value(value, schema, &name) {
                 left.insert(key, value);
@@ -239,15 +288,20 @@ impl<'a> Walk<'a> {
             other => ("a", other),
         };
         let message = format!("`{key}` must be {article} {name}, found {}", type_of(found.get_ref()));
-        let written = self.document.slice(&span);
+        let written = self.document.slice(&span).to_owned();
         let help = match (expected, found.get_ref()) {
+            ("array", DeValue::Table(_)) if is_secret(&schema["items"]) => {
+                self.cover(&found);
+                format!("write {}", sample(key, schema, &self.path))
+            }
             ("array", DeValue::Table(_)) if schema["items"]["type"] == "object" => {
                 format!("write `[[{}]]`, with two brackets", self.path.join("."))
             }
             ("array", DeValue::String(_)) if schema["items"]["type"] == "string" => {
                 format!("write `{key} = [{written}]`")
             }
-            ("object", _) if self.path == ["forge", "*"] => "name the forge in its heading: `[forge.main]`".to_owned(),
+            ("object", _) if self.path == ["forge"] => NAME_THE_FORGE.to_owned(),
+            ("object", _) if self.path == [key] => format!("write it as a table that begins with `[{key}]`"),
             ("string", DeValue::Integer(_)) if self.path.last() == Some(&"*") => {
                 format!("write `{key} = \"{written}\"`")
             }
@@ -256,9 +310,17 @@ impl<'a> Walk<'a> {
         self.wrong(span, message, help);
     }
 
+    fn secret_itself(&mut self, value: &Value<'_>, key: &str, [variable, file]: [&str; 2]) {
+        self.cover(value);
+        let help = format!(
+            "write `{key} = {variable}` or `{key} = {file}`; if a secret stands here, replace it where it came from"
+        );
+        self.wrong(value.span(), format!("`{key}` says where a secret is, not the secret itself"), help);
+    }
+
     fn unknown(&mut self, key: &str, span: Range<usize>) {
         if NOT_BUILT.iter().any(|(table, one)| *table == self.path && *one == key) {
-            let help = "remove it: this version would judge as if it were not there";
+            let help = "remove it: this version cannot do what it asks for";
             return self.wrong(span, format!("`{key}` is not built yet"), help);
         }
         let Some(((table, known), around)) = self.parents.split_last() else { return };
@@ -272,6 +334,17 @@ impl<'a> Walk<'a> {
         };
         let message = format!("unknown key `{key}` in {table}");
         self.wrong(span, message, help);
+    }
+
+    /// How the table that is looked at is called in messages.
+    fn table_name(&self) -> String {
+        match self.path.as_slice() {
+            [] => "the file".to_owned(),
+            ["gate"] | ["gate", "check"] => format!("[[{}]]", self.path.join(".")),
+            ["server"] | ["store"] => format!("[{}]", self.path.join(".")),
+            ["forge", "*"] => format!("[forge.{}]", self.name),
+            [.., last] => format!("`{last}`"),
+        }
     }
 
     fn wrong(&mut self, at: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
@@ -292,8 +365,28 @@ fn names(properties: &serde_json::Map<String, Json>) -> impl Iterator<Item = &st
     properties.keys().map(String::as_str)
 }
 
+/// The first key of a table that holds no table.
+fn not_a_table(table: &DeTable<'_>) -> Option<(String, Range<usize>)> {
+    let stray = table.iter().filter(|(_, value)| !matches!(value.get_ref(), DeValue::Table(_)));
+    let first = stray.map(|(key, _)| key).min_by_key(|key| key.span().start)?;
+    Some((first.get_ref().to_string(), first.span()))
+}
+
 fn is_secret(schema: &Json) -> bool {
     schema["title"] == "Secret"
+}
+
+/// Whether one of the checks of a gate is of the kind that the schema's condition names.
+fn meets(table: &DeTable<'_>, condition: &Json) -> bool {
+    condition["properties"].as_object().is_some_and(|properties| {
+        properties.iter().all(|(key, wanted)| {
+            let kind = &wanted["contains"]["properties"]["kind"]["const"];
+            let items = table.get(key.as_str()).and_then(|value| value.get_ref().as_array());
+            items.is_some_and(|items| {
+                items.iter().any(|item| item.get_ref().get("kind").is_some_and(|one| text_of(one) == kind))
+            })
+        })
+    })
 }
 
 /// The tables that a table may be, by their `kind`.
@@ -318,17 +411,6 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// How a table is called in messages.
-fn table_name(path: &[&str]) -> String {
-    match path {
-        [] => "the file".to_owned(),
-        ["gate"] | ["gate", "check"] => format!("[[{}]]", path.join(".")),
-        ["server"] | ["store"] => format!("[{}]", path.join(".")),
-        ["forge", "*"] => "[forge.NAME]".to_owned(),
-        [.., last] => format!("`{last}`"),
-    }
-}
-
 /// What an operator could write for a key.
 fn sample(key: &str, schema: &Json, path: &[&str]) -> String {
     if schema["items"]["type"] == "object" && !is_secret(&schema["items"]) {
@@ -342,6 +424,7 @@ fn sample(key: &str, schema: &Json, path: &[&str]) -> String {
     let value = match (schema["examples"].get(0), schema.get("default")) {
         _ if !allowed.is_empty() => one_of(&allowed),
         (Some(example), _) => super::toml_text(example),
+        (None, Some(Json::Bool(_))) => "true` or `false".to_owned(),
         (None, Some(default)) => super::toml_text(default),
         (None, None) => "\"...\"".to_owned(),
     };

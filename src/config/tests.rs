@@ -6,6 +6,7 @@ mod documents;
 mod faults;
 mod meaning;
 mod secrets;
+mod texts;
 
 /// A configuration of the service, in which the tests break one thing at a time.
 const GOOD: &str = r#"[server]
@@ -53,12 +54,25 @@ fn said_on_a_laptop(text: &str) -> Vec<String> {
 
 fn told(read: Result<Config, ConfigError>) -> Vec<String> {
     let Err(error) = read else { panic!("this configuration was taken") };
-    let line = |one: &Diagnostic| format!("{}:{}: {} => {}", one.line, one.column, one.message, one.help);
     error.diagnostics().iter().map(line).collect()
 }
 
-/// Breaks the good configuration and expects exactly this one message.
+fn line(one: &Diagnostic) -> String {
+    format!("{}:{}: {} => {}", one.line, one.column, one.message, one.help)
+}
+
+/// `(this, that, what is said)`: the good configuration with `this` replaced by `that`.
+type Faults<'a> = &'a [(&'a str, &'a str, &'a str)];
+
+/// All that is not as expected, at once.
 #[track_caller]
-fn one_fault(this: &str, that: &str, expected: &str) {
-    assert_eq!(said(&with(this, that)), [expected]);
+fn each_is_said(faults: Faults<'_>) {
+    let mut wrong = Vec::new();
+    for (this, that, expected) in faults {
+        let said = said(&with(this, that));
+        if said != [*expected] {
+            wrong.push(format!("`{that}`:\n  expected {expected}\n  said     {}", said.join("\n           ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -122,9 +122,12 @@ impl Reading<'_> {
             );
             return None;
         }
+        if raw.at.is_none() {
+            self.no_format(raw.format.as_ref())?;
+        }
         let extract = match (&raw.at, &raw.regex, &raw.css) {
             (Some(path), None, None) => {
-                let format = self.format(raw.format, &raw.file);
+                let format = self.format(raw.format.as_ref(), &raw.file);
                 let at = self.ruled("at", path, rules::place);
                 (|| Some(Extract::Path { format: format?, at: at? }))()
             }
@@ -153,6 +156,9 @@ impl Reading<'_> {
     }
 
     fn absent(&mut self, at: &At<raw::Check>, raw: &raw::Absent) -> Option<Absent> {
+        if raw.at.is_none() {
+            self.no_format(raw.format.as_ref())?;
+        }
         match (&raw.paths, &raw.file, &raw.at, &raw.regex) {
             (Some(paths), None, None, None) => {
                 if paths.value().is_empty() {
@@ -163,7 +169,7 @@ impl Reading<'_> {
                 self.globs("paths", paths.value()).map(Absent::Paths)
             }
             (None, Some(file), Some(path), None) => {
-                let format = self.format(raw.format, file);
+                let format = self.format(raw.format.as_ref(), file);
                 let at = self.ruled("at", path, rules::place);
                 let file = self.ruled("file", file, rules::below);
                 Some(Absent::InFile { file: file?, what: Retired::Path { format: format?, at: at? } })
@@ -181,8 +187,16 @@ impl Reading<'_> {
         }
     }
 
+    /// Refuses a `format` where nothing is read as data.
+    fn no_format(&mut self, said: Option<&At<raw::Format>>) -> Option<()> {
+        said.map_or(Some(()), |format| {
+            self.wrong(format.span(), "`format` needs `at`: nothing else is read as data", "remove it");
+            None
+        })
+    }
+
     /// The format of a file, as it is said or as its name ends.
-    fn format(&mut self, said: Option<raw::Format>, file: &Text) -> Option<Format> {
+    fn format(&mut self, said: Option<&At<raw::Format>>, file: &Text) -> Option<Format> {
         let format = said.map(format).or_else(|| Format::of(file.value()));
         if format.is_none() {
             let message = format!("the name of `{}` does not say what it holds", file.value());
@@ -203,16 +217,18 @@ impl Reading<'_> {
                     return None;
                 }
                 self.no_require(raw, "`require` needs a pin: nothing stands beside a branch")?;
+                self.no_format(raw.format.as_ref())?;
                 Some(Binding::Follow)
             }
             (None, Some(folder), None) if places == 0 => {
                 self.no_require(raw, "`require` needs `at`: nothing stands beside a submodule")?;
+                self.no_format(raw.format.as_ref())?;
                 let file = self.ruled("submodule", folder, rules::below)?;
                 Some(Binding::Pin { file, at: PinAt::Submodule, require: Default::default() })
             }
             (Some(file), None, None) if places == 1 => self.pin(raw, file),
             (Some(_), None, None) if places == 0 => {
-                self.wrong(at.span(), "the pin has no `at`: where in the file it stands", help);
+                self.wrong(at.span(), "the binding has `pin` and no `at`, which says where in the file", help);
                 None
             }
             (Some(_), None, None) => {
@@ -221,7 +237,7 @@ impl Reading<'_> {
                 None
             }
             (None, None, None) if raw.at.is_some() => {
-                self.wrong(at.span(), "`at` without `pin`: in which file", help);
+                self.wrong(at.span(), "the binding has `at` and no `pin`, which says in which file", help);
                 None
             }
             (None, None, None) => {
@@ -245,9 +261,10 @@ impl Reading<'_> {
         let name = self.ruled("pin", file, rules::below);
         if raw.at.is_none() {
             self.no_require(raw, "`require` needs `at`: what stands beside the pin is known in data only")?;
+            self.no_format(raw.format.as_ref())?;
         }
         let at = if let Some(path) = &raw.at {
-            let format = raw.format.map(format).or_else(|| Format::of(file.value())).unwrap_or(Format::Json);
+            let format = raw.format.as_ref().map(format).or_else(|| Format::of(file.value())).unwrap_or(Format::Json);
             self.ruled("at", path, rules::pin_path).map(|at| PinAt::Path { format, at })
         } else if let Some(argument) = &raw.argument {
             self.ruled("argument", argument, rules::variable).map(PinAt::Argument)
@@ -281,8 +298,8 @@ impl Reading<'_> {
     }
 }
 
-fn format(raw: raw::Format) -> Format {
-    match raw {
+fn format(raw: &At<raw::Format>) -> Format {
+    match raw.value() {
         raw::Format::Json => Format::Json,
         raw::Format::Yaml => Format::Yaml,
         raw::Format::Toml => Format::Toml,

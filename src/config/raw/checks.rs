@@ -84,7 +84,11 @@ fn here() -> Text {
 
 /// Files of the source and their copies in the consumer.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["file"] }, { "required": ["folder"] }]))]
+#[schemars(
+    deny_unknown_fields,
+    extend("oneOf" = [{ "required": ["file"] }, { "required": ["folder"] }]),
+    extend("dependentRequired" = { "include": ["folder"], "exclude": ["folder"] })
+)]
 pub(in crate::config) struct Mirror {
     /// One file of the source.
     #[schemars(extend("examples" = ["providers.yaml"]))]
@@ -165,7 +169,8 @@ pub(in crate::config) enum Relation {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(
     deny_unknown_fields,
-    extend("oneOf" = [{ "required": ["at"] }, { "required": ["regex"] }, { "required": ["css"] }])
+    extend("oneOf" = [{ "required": ["at"] }, { "required": ["regex"] }, { "required": ["css"] }]),
+    extend("dependentRequired" = { "format": ["at"], "within": ["regex"] })
 )]
 pub(in crate::config) struct ValuesSide {
     /// From that side's root.
@@ -175,7 +180,7 @@ pub(in crate::config) struct ValuesSide {
     #[schemars(extend("examples" = ["providers[*].name"]))]
     pub at: Option<Text>,
     /// The file's format, where its name does not end with `.json`, `.yaml`, `.yml` or `.toml`.
-    pub format: Option<Format>,
+    pub format: Option<At<Format>>,
     /// A pattern with one group: each match gives a value. `^` and `$` are the ends of a line.
     #[schemars(extend("examples" = ["Name: *\"([a-z]+)\""]))]
     pub regex: Option<Text>,
@@ -183,7 +188,7 @@ pub(in crate::config) struct ValuesSide {
     #[schemars(extend("examples" = ["(?s)PATTERNS=\\((.*?)\\)"]))]
     pub within: Option<Text>,
     /// The block whose custom properties count: at-rules and selector, from outside to inside.
-    #[schemars(extend("examples" = [["@media (prefers-color-scheme: dark)", ":root"]]))]
+    #[schemars(length(min = 1), extend("examples" = [["@media (prefers-color-scheme: dark)", ":root"]]))]
     pub css: Option<At<Vec<Text>>>,
 }
 
@@ -201,7 +206,8 @@ pub(in crate::config) struct Pin {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(
     deny_unknown_fields,
-    extend("oneOf" = [{ "required": ["paths"] }, { "required": ["file", "at"] }, { "required": ["file", "regex"] }])
+    extend("oneOf" = [{ "required": ["paths"] }, { "required": ["file", "at"] }, { "required": ["file", "regex"] }]),
+    extend("dependentRequired" = { "format": ["at"] })
 )]
 pub(in crate::config) struct Absent {
     /// Files and folders, as globs.
@@ -214,7 +220,7 @@ pub(in crate::config) struct Absent {
     #[schemars(extend("examples" = ["templates[name=old-agent]"]))]
     pub at: Option<Text>,
     /// The file's format, where its name does not end with `.json`, `.yaml`, `.yml` or `.toml`.
-    pub format: Option<Format>,
+    pub format: Option<At<Format>>,
     /// A pattern that must match nothing in it.
     #[schemars(extend("examples" = ["^FROM .*:latest"]))]
     pub regex: Option<Text>,
