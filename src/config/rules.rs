@@ -168,6 +168,15 @@ pub(super) fn variable(text: &str) -> Ruled<String> {
     Ok(text.to_owned())
 }
 
+/// The name of an `ARG` or `ENV`.
+pub(super) fn argument(text: &str) -> Ruled<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(fits) {
+        return wrong("is not the name of an `ARG` or `ENV`", "write its name alone, for example `TEMPLATE_SHA`");
+    }
+    Ok(text.to_owned())
+}
+
 /// A duration: numbers with units, the largest first (`7d`, `24h`, `1h30m`, `0s`).
 pub(super) fn duration(text: &str) -> Ruled<Duration> {
     let units = [('d', DAY), ('h', 60 * 60), ('m', 60), ('s', 1)];

@@ -284,7 +284,7 @@ impl<'a> Walk<'a> {
         let span = found.span();
         let (article, name) = match expected {
             "object" => ("a", "table"),
-            "array" => ("an", "array"),
+            "array" | "integer" => ("an", expected),
             other => ("a", other),
         };
         let message = format!("`{key}` must be {article} {name}, found {}", type_of(found.get_ref()));

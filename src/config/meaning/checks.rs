@@ -147,7 +147,8 @@ impl Reading<'_> {
             }
             _ => {
                 let message = format!("`{side}` says in one way where the values are: by `at`, by `regex` or by `css`");
-                let help = format!("write `{side} = {{ file = \"providers.json\", at = \"providers[*].name\" }}`, say");
+                let help =
+                    format!("write for example `{side} = {{ file = \"providers.json\", at = \"providers[*].name\" }}`");
                 self.wrong(at.span(), message, help);
                 None
             }
@@ -267,7 +268,7 @@ impl Reading<'_> {
             let format = raw.format.as_ref().map(format).or_else(|| Format::of(file.value())).unwrap_or(Format::Json);
             self.ruled("at", path, rules::pin_path).map(|at| PinAt::Path { format, at })
         } else if let Some(argument) = &raw.argument {
-            self.ruled("argument", argument, rules::variable).map(PinAt::Argument)
+            self.ruled("argument", argument, rules::argument).map(PinAt::Argument)
         } else if let Some(pattern) = &raw.regex {
             self.ruled("regex", pattern, rules::group).map(PinAt::Regex)
         } else {
