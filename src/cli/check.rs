@@ -1,10 +1,14 @@
 //! `drift-gate check`: the same verdict as the service's, on local repositories and folders.
+//!
+//! Everything that the command line names is opened before anything is judged, so that a wrong name is told alone and a
+//! gate that cannot be judged does not hide the drift of another.
 
 use std::path::{Path, PathBuf};
 
 use super::local::{Local, Pair};
-use super::{DONE, DRIFT, FAILED, USAGE};
+use super::{DONE, DRIFT, FAILED, Failure, configuration, print};
 use crate::config::{Config, Gate, Place};
+use crate::gate::finding::Kind;
 use crate::gate::policy::{self, Outcome, Role, Say};
 use crate::gate::{Case, Report, judge, repo_name};
 use crate::report;
@@ -17,7 +21,7 @@ pub struct Arguments {
     config: Option<PathBuf>,
     /// The consumer: a folder as it is on disk, or with --consumer-rev a repository
     #[arg(long, value_name = "DIR", default_value = ".")]
-    consumer: String,
+    consumer: PathBuf,
     /// Judge this revision of the consumer instead of its files on disk
     #[arg(long, value_name = "REV")]
     consumer_rev: Option<String>,
@@ -33,10 +37,10 @@ pub struct Arguments {
     /// Judge the source's revision (HEAD unless given) as a pull request onto this one
     #[arg(long, value_name = "REV", conflicts_with = "onto")]
     source_onto: Option<String>,
-    /// Only this gate
+    /// Only this gate: NAME, or REPO:NAME where the file has gates of several consumers
     #[arg(long, value_name = "NAME")]
     gate: Option<String>,
-    /// How to print the reports
+    /// How to print the reports: for people, or one JSON object a line
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -44,102 +48,182 @@ pub struct Arguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     Text,
-    /// One report a line
     Json,
 }
 
-/// A failure with its exit code.
-struct Failure {
-    code: u8,
-    message: String,
+/// What is asked of one gate.
+struct Question<'a> {
+    gate: &'a Gate,
+    /// Where the source was named.
+    place: &'a Path,
+    source: Local,
+    case: Case,
+    role: Role,
 }
 
-fn usage(message: impl Into<String>) -> Failure {
-    Failure { code: USAGE, message: message.into() }
-}
-
-fn failed(message: impl ToString) -> Failure {
-    Failure { code: FAILED, message: message.to_string() }
-}
-
-/// Judges the gates and prints their reports.
-pub fn run(arguments: &Arguments) -> u8 {
-    match check(arguments) {
-        Ok(code) => code,
-        Err(failure) => {
-            anstream::eprintln!("error: {}", failure.message);
-            failure.code
-        }
-    }
-}
-
-fn check(arguments: &Arguments) -> Result<u8, Failure> {
-    let config = load(arguments.config.as_deref())?;
-    let gates: Vec<&Gate> = match &arguments.gate {
-        Some(name) => config.gates.iter().filter(|gate| gate.name == *name).collect(),
-        None => config.gates.iter().collect(),
-    };
-    if gates.is_empty() {
-        let known: Vec<&str> = config.gates.iter().map(|gate| gate.name.as_str()).collect();
-        let name = arguments.gate.as_deref().unwrap_or_default();
-        return Err(usage(format!("no gate is called `{name}`; there are: {}", known.join(", "))));
-    }
+/// Judges the gates and prints their reports; the exit code.
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let config = Config::load_laptop(&configuration(arguments.config.as_deref())?)?;
+    let gates = chosen(&config, arguments.gate.as_deref())?;
+    let sources = Sources::new(&arguments.source, &gates)?;
     let consumer_rev = arguments.consumer_rev.as_deref().or(arguments.onto.as_ref().map(|_| "HEAD"));
     let consumer = open("--consumer", &arguments.consumer, consumer_rev)?;
+    let questions: Result<Vec<Question<'_>>, Failure> =
+        gates.into_iter().map(|gate| question(arguments, gate, &consumer, &sources)).collect();
     let mut codes = Vec::new();
-    for gate in gates {
-        codes.push(one(arguments, gate, &consumer)?);
+    for (index, question) in questions?.iter().enumerate() {
+        if index > 0 && arguments.format == Format::Text {
+            print("\n")?;
+        }
+        codes.push(match answer(question, &consumer, arguments.format) {
+            Ok(code) => code,
+            Err(failure) => {
+                failure.tell();
+                failure.code
+            }
+        });
     }
     // Drift that is shown outweighs what could not be decided.
-    let worst = if codes.contains(&DRIFT) { DRIFT } else { codes.into_iter().max().unwrap_or(FAILED) };
-    Ok(worst)
+    Ok(if codes.contains(&DRIFT) { DRIFT } else { codes.into_iter().max().unwrap_or(FAILED) })
 }
 
-fn load(path: Option<&Path>) -> Result<Config, Failure> {
-    let path = match path {
-        Some(path) => path.to_owned(),
-        None => {
-            let places = [Path::new(".drift-gate.toml"), Path::new("drift-gate.toml")];
-            let found = places.iter().find(|path| path.exists());
-            found
-                .ok_or_else(|| {
-                    usage("there is no ./.drift-gate.toml and no ./drift-gate.toml; name one with --config")
-                })?
-                .to_path_buf()
-        }
+/// The gates to judge: all of one consumer's.
+fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Gate>, Failure> {
+    let full_name = |gate: &Gate| format!("{}:{}", repo_name(&gate.consumer.place), gate.name);
+    let is_meant = |gate: &&Gate| name.is_none_or(|name| gate.name == name || full_name(gate) == name);
+    let gates: Vec<&Gate> = config.gates.iter().filter(is_meant).collect();
+    let Some(first) = gates.first() else {
+        let known: Vec<&str> = config.gates.iter().map(|gate| gate.name.as_str()).collect();
+        let name = name.unwrap_or_default();
+        return Err(Failure::usage(format_args!("no gate is called `{name}`; there are: {}", known.join(", "))));
     };
-    Config::load_laptop(&path).map_err(|error| usage(error.to_string()))
+    if gates.iter().any(|gate| gate.consumer.place != first.consumer.place) {
+        let known: Vec<String> = gates.iter().map(|gate| full_name(gate)).collect();
+        return Err(Failure::usage(format_args!(
+            "these gates have different consumers, and `check` judges one: say which with --gate: {}",
+            known.join(", ")
+        )));
+    }
+    Ok(gates)
 }
 
-fn one(arguments: &Arguments, gate: &Gate, consumer: &Local) -> Result<u8, Failure> {
-    let place = source_of(arguments, gate)?;
+/// Where the sources are: by the name of their repository, or the one place for all.
+struct Sources<'a> {
+    named: Vec<(&'a str, &'a Path)>,
+    plain: Vec<&'a Path>,
+}
+
+impl<'a> Sources<'a> {
+    fn new(options: &'a [String], gates: &[&Gate]) -> Result<Self, Failure> {
+        let (mut named, mut plain) = (Vec::new(), Vec::new());
+        for option in options {
+            match option.split_once('=') {
+                Some((name, dir)) if gates.iter().any(|gate| is_source(gate, name)) => {
+                    named.push((name, Path::new(dir)));
+                }
+                // A folder may have `=` in its name.
+                Some((name, _)) if !Path::new(option).exists() && !is_address(option) => {
+                    let known: Vec<String> = gates.iter().map(|gate| repo_name(&gate.source.place)).collect();
+                    return Err(Failure::usage(format_args!(
+                        "--source {option}: no gate has a source called {name}; there is {}",
+                        known.join(", ")
+                    )));
+                }
+                _ => plain.push(Path::new(option)),
+            }
+        }
+        Ok(Self { named, plain })
+    }
+
+    fn of(&self, gate: &Gate) -> Result<&'a Path, Failure> {
+        if let Some((_, dir)) = self.named.iter().find(|(name, _)| is_source(gate, name)) {
+            return Ok(dir);
+        }
+        let repo = repo_name(&gate.source.place);
+        match self.plain.as_slice() {
+            [dir] => Ok(dir),
+            [] => Err(Failure::usage(format_args!(
+                "where is the source {repo} of gate `{}`? name its folder: --source DIR",
+                gate.name
+            ))),
+            [_, _, ..] => {
+                Err(Failure::usage(format_args!("several sources: say which is {repo}: --source {repo}=DIR")))
+            }
+        }
+    }
+}
+
+fn is_source(gate: &Gate, name: &str) -> bool {
+    name == repo_name(&gate.source.place) || matches!(&gate.source.place, Place::Url(url) if url == name)
+}
+
+fn is_address(place: &str) -> bool {
+    place.contains("://")
+}
+
+/// An address as it may be shown.
+fn without_credentials(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let host = rest.split('/').next().unwrap_or_default();
+    let held = host.rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[held..])
+}
+
+fn open(option: &str, place: &Path, rev: Option<&str>) -> Result<Local, Failure> {
+    if let Some(address) = place.to_str().filter(|place| is_address(place)) {
+        return Err(Failure::usage(format_args!(
+            "{option} {}: repositories are not fetched by address yet; clone it and name the folder",
+            without_credentials(address)
+        )));
+    }
+    Local::open(place, rev).map_err(|error| Failure::usage(format_args!("{option} {error}")))
+}
+
+fn question<'a>(
+    arguments: &Arguments,
+    gate: &'a Gate,
+    consumer: &Local,
+    sources: &Sources<'a>,
+) -> Result<Question<'a>, Failure> {
+    let place = sources.of(gate)?;
     let source_rev = arguments.source_rev.as_deref().or(arguments.source_onto.as_ref().map(|_| "HEAD"));
     let source = open("--source", place, source_rev)?;
-    let onto = |local: &Local, option: &str, rev: &str| {
-        local.resolve(rev).map_err(|error| usage(format!("{option} {rev}: {error}")))
+    let resolve = |local: &Local, option: &str, rev: &str| {
+        local.resolve(rev).map_err(|error| Failure::usage(format_args!("{option} {rev}: {error}")))
     };
     let branch = || gate.consumer.branches.first().cloned().unwrap_or_default();
     let (case, role) = if let Some(rev) = &arguments.onto {
-        let base = onto(consumer, "--onto", rev)?;
+        let base = resolve(consumer, "--onto", rev)?;
         let case = Case::ConsumerPull { head: consumer.revision.clone(), base, source: source.revision.clone() };
         (case, Role::ConsumerPull { number: 0, base: rev.clone() })
     } else if let Some(rev) = &arguments.source_onto {
-        let base = onto(&source, "--source-onto", rev)?;
+        let base = resolve(&source, "--source-onto", rev)?;
         let case = Case::SourcePull { head: source.revision.clone(), base, consumer: consumer.revision.clone() };
         (case, Role::SourcePull { number: 0, base: rev.clone(), consumer_branch: branch() })
     } else {
         let case = Case::Branch { consumer: consumer.revision.clone(), source: source.revision.clone() };
         (case, Role::ConsumerBranch { branch: branch() })
     };
-    let world = Pair { consumer, source: &source };
-    let report = judge(gate, &case, &world).map_err(|error| {
-        failed(format!(
-            "{error}; fetch the rest of the repository first (`git fetch --unshallow`, `git fetch --refetch`)"
+    Ok(Question { gate, place, source, case, role })
+}
+
+/// Judges and prints; the exit code.
+fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<u8, Failure> {
+    let Question { gate, place, source, case, role } = question;
+    let world = Pair { consumer, source };
+    let mut report = judge(gate, case, &world).map_err(|error| {
+        Failure::failed(format_args!(
+            "gate `{}`: {error}; fetch the rest of that repository first: `git fetch --unshallow`, or `git fetch --refetch`",
+            gate.name
         ))
     })?;
-    let say = Say { gate, role: &role, outcome: Outcome::Judged(&report), stale_since: None };
+    advise(&mut report, place);
+    let say = Say { gate, role, outcome: Outcome::Judged(&report), stale_since: None };
     let decision = policy::decide(&[say], 0);
-    print(arguments.format, &report, &decision, &world);
+    match format {
+        Format::Text => print(&report::text::report(&report, &decision, &world.seen(case, &report)))?,
+        Format::Json => print(&format!("{}\n", report::json(&report)))?,
+    }
     Ok(match decision.state {
         policy::State::Success => DONE,
         policy::State::Failure => DRIFT,
@@ -147,34 +231,12 @@ fn one(arguments: &Arguments, gate: &Gate, consumer: &Local) -> Result<u8, Failu
     })
 }
 
-fn print(format: Format, report: &Report, decision: &policy::Decision, world: &Pair<'_>) {
-    match format {
-        Format::Text => anstream::print!("{}", report::text::report(report, decision, world)),
-        Format::Json => anstream::println!("{}", report::json(report)),
-    }
-}
-
-/// The folder of a gate's source: the one named for its repository, else the only one without a name.
-fn source_of<'a>(arguments: &'a Arguments, gate: &Gate) -> Result<&'a str, Failure> {
-    let repo = repo_name(&gate.source.place);
-    let is_named = |name: &str| name == repo || matches!(&gate.source.place, Place::Url(url) if url == name);
-    let named = arguments.source.iter().filter_map(|one| one.split_once('='));
-    if let Some((_, dir)) = named.into_iter().find(|(name, _)| is_named(name)) {
-        return Ok(dir);
-    }
-    let mut plain = arguments.source.iter().filter(|one| !one.contains('='));
-    match (plain.next(), plain.next()) {
-        (Some(dir), None) => Ok(dir),
-        (None, _) => {
-            Err(usage(format!("where is the source {repo} of gate `{}`? name its folder: --source DIR", gate.name)))
+/// What the engine cannot know: a clone may lag behind its forge.
+fn advise(report: &mut Report, source: &Path) {
+    for finding in &mut report.findings {
+        if finding.kind == Kind::PinUnreachable {
+            finding.fix =
+                format!("run `git fetch` in {}, which may be out of date; else {}", source.display(), finding.fix);
         }
-        (Some(_), Some(_)) => Err(usage(format!("several sources: say which is {repo}: --source {repo}=DIR"))),
     }
-}
-
-fn open(option: &str, place: &str, rev: Option<&str>) -> Result<Local, Failure> {
-    if place.contains("://") {
-        return Err(usage(format!("{option} {place}: addresses are not fetched yet; clone it and name the folder")));
-    }
-    Local::open(Path::new(place), rev).map_err(|error| usage(format!("{option} {place}: {error}")))
 }

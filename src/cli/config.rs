@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DONE, USAGE};
+use super::{DONE, Failure, OF_REPOSITORY, configuration, print};
 use crate::config::{self, Config};
 
 /// What `config` does.
@@ -10,9 +10,10 @@ use crate::config::{self, Config};
 pub enum Command {
     /// Says what is wrong with a configuration, or what it watches
     Check {
-        /// The file; one called `.drift-gate.toml` is read as one of a repository
-        #[arg(value_name = "FILE", default_value = "drift-gate.toml")]
-        file: PathBuf,
+        /// The file, by default ./.drift-gate.toml, then ./drift-gate.toml; one called `.drift-gate.toml` is read as one of
+        /// a repository
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
     },
     /// Prints the JSON schema of drift-gate.toml
     Schema,
@@ -21,34 +22,20 @@ pub enum Command {
 }
 
 /// Runs one of them; the exit code.
-pub fn run(command: &Command) -> u8 {
+pub(super) fn run(command: &Command) -> Result<u8, Failure> {
     match command {
-        Command::Check { file } => check(file),
-        Command::Schema => {
-            anstream::println!("{}", config::schema());
-            DONE
-        }
-        Command::Example => {
-            anstream::print!("{}", config::EXAMPLE);
-            DONE
-        }
+        Command::Check { file } => check(&configuration(file.as_deref())?)?,
+        Command::Schema => print(&format!("{}\n", config::schema()))?,
+        Command::Example => print(config::EXAMPLE)?,
     }
+    Ok(DONE)
 }
 
 /// Secrets are not read: a laptop that checks the file does not have them.
-fn check(file: &Path) -> u8 {
-    let of_repository = file.file_name().is_some_and(|name| name == ".drift-gate.toml");
-    let read = if of_repository { Config::load_laptop(file) } else { Config::load(file) };
-    match read {
-        Ok(config) => {
-            let gates: Vec<&str> = config.gates.iter().map(|gate| gate.name.as_str()).collect();
-            let word = if gates.len() == 1 { "gate" } else { "gates" };
-            anstream::println!("{}: ok, {} {word}: {}", file.display(), gates.len(), gates.join(", "));
-            DONE
-        }
-        Err(error) => {
-            anstream::eprintln!("{error}");
-            USAGE
-        }
-    }
+fn check(file: &Path) -> Result<(), Failure> {
+    let of_repository = file.file_name().is_some_and(|name| name == OF_REPOSITORY);
+    let config = if of_repository { Config::load_laptop(file)? } else { Config::load(file)? };
+    let gates: Vec<&str> = config.gates.iter().map(|gate| gate.name.as_str()).collect();
+    let word = if gates.len() == 1 { "gate" } else { "gates" };
+    print(&format!("{}: ok, {} {word}: {}\n", file.display(), gates.len(), gates.join(", ")))
 }

@@ -1,17 +1,17 @@
 //! The world of `check`: repositories and folders on this machine, opened in place and read only.
 //!
 //! A side is a folder as it is on disk, or with a revision a repository. A folder that is a repository too lends its
-//! history: its files stand where `HEAD` stands. A source folder without commits counts as the bound tree, whatever the pin
-//! says; the report lists that as an assumption.
+//! history: its files stand where `HEAD` stands, and what git ignores is not among them. A source folder without commits
+//! counts as the bound tree, whatever the pin says; the report lists that as an assumption.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::gate::finding::{Finding, Kind};
-use crate::gate::{Relation, Report, Revision, Side, World};
+use crate::gate::{Case, Relation, Report, Revision, Side, World};
 use crate::report::text::Texts;
 use crate::snapshot::{Folder, Local as Repository, OpenError, Standing};
-use crate::tree::{Node, ObjectId, Tree, TreeError};
+use crate::tree::{Merged, Need, Node, ObjectId, Objects, Tree, TreeError};
 
 /// One side on this machine.
 pub struct Local {
@@ -25,30 +25,26 @@ impl Local {
     /// A folder as it is, or `rev` of the repository there.
     ///
     /// # Errors
-    /// In words that name the folder, or the revision that is not there.
+    /// In words that begin with the folder: it is not there, or has no such revision.
     pub fn open(place: &Path, rev: Option<&str>) -> Result<Self, String> {
-        if let Some(rev) = rev {
-            let repository = Repository::open(place).map_err(|error| error.to_string())?;
-            let commit = repository.resolve(rev).map_err(|error| error.to_string())?;
+        let words = |error: &dyn std::fmt::Display| error.to_string();
+        let repository = match Repository::open(place) {
+            Ok(repository) => repository,
+            Err(OpenError::NotARepository(_)) if rev.is_none() => {
+                let folder = Folder::new(place).map_err(|error| words(&error))?;
+                return Ok(Self { revision: Revision::WorkTree, folder: Some(Arc::new(folder)), repository: None });
+            }
+            Err(error) => return Err(words(&error)),
+        };
+        // A bare repository has no files on disk: its head is all there is to judge.
+        if let Some(rev) = rev.or((!place.join(".git").exists()).then_some("HEAD")) {
+            let commit = repository.resolve(rev).map_err(|error| words(&error))?;
             return Ok(Self { revision: Revision::Commit(commit), folder: None, repository: Some(repository) });
         }
-        match Repository::open(place) {
-            Ok(repository) if is_bare(place) => {
-                // There are no files on disk: its head is all there is to judge.
-                let commit = repository.resolve("HEAD").map_err(|error| error.to_string())?;
-                Ok(Self { revision: Revision::Commit(commit), folder: None, repository: Some(repository) })
-            }
-            Ok(repository) => {
-                let folder = Folder::new(place).map_err(|error| error.to_string())?;
-                let repository = repository.head().map_err(|error| error.to_string())?.map(|_| repository);
-                Ok(Self { revision: Revision::WorkTree, folder: Some(Arc::new(folder)), repository })
-            }
-            Err(OpenError::NotARepository(_)) => {
-                let folder = Folder::new(place).map_err(|error| error.to_string())?;
-                Ok(Self { revision: Revision::WorkTree, folder: Some(Arc::new(folder)), repository: None })
-            }
-            Err(error) => Err(error.to_string()),
-        }
+        let folder = repository.work_tree().map_err(|error| words(&error))?;
+        let has_commits = repository.head().map_err(|error| words(&error))?.is_some();
+        let repository = has_commits.then_some(repository);
+        Ok(Self { revision: Revision::WorkTree, folder: Some(Arc::new(folder)), repository })
     }
 
     /// Another revision of the same repository.
@@ -56,18 +52,25 @@ impl Local {
     /// # Errors
     /// It is no repository, or has no such revision.
     pub fn resolve(&self, rev: &str) -> Result<Revision, String> {
-        let repository = self.repository.as_ref().ok_or("not a repository with commits")?;
+        let repository = self.repository.as_ref().ok_or("it is not a repository with commits")?;
         repository.resolve(rev).map(Revision::Commit).map_err(|error| error.to_string())
     }
 
     fn tree(&self, revision: &Revision) -> Result<Option<Arc<dyn Tree>>, TreeError> {
-        match (revision, &self.repository) {
-            (Revision::Commit(commit), Some(repository)) if repository.objects().has(commit) => {
-                Ok(Some(Arc::new(repository.tree(commit)?)))
-            }
-            (Revision::Commit(_), Some(_)) => Ok(None),
-            (Revision::WorkTree, _) | (Revision::Commit(_), None) => Ok(self.folder.clone()),
+        let (commit, repository) = match (revision, &self.repository) {
+            (Revision::Commit(commit), Some(repository)) => (commit, repository),
+            (Revision::WorkTree, _) | (Revision::Commit(_), None) => return Ok(self.folder.clone()),
+        };
+        let objects = repository.objects();
+        if objects.has(commit) {
+            return Ok(Some(Arc::new(repository.tree(commit)?)));
         }
+        if objects.is_shallow() {
+            // It may well be behind the cut.
+            let need = Need { repository: objects.label().clone(), objects: Objects::Commit(commit.clone()) };
+            return Err(TreeError::NotHere(need));
+        }
+        Ok(None)
     }
 
     /// The commit that a revision stands at on the commit graph.
@@ -80,10 +83,6 @@ impl Local {
             (_, None) => Ok(None),
         }
     }
-}
-
-fn is_bare(place: &Path) -> bool {
-    !place.join(".git").exists()
 }
 
 /// Both sides of a gate.
@@ -100,12 +99,32 @@ impl Pair<'_> {
         }
     }
 
-    fn read(&self, side: Side, revision: Option<&Revision>, path: &str) -> Option<String> {
-        let tree = self.side(side).tree(revision?).ok()??;
-        match tree.node(path).ok()? {
-            Some(Node::File { .. }) => String::from_utf8(tree.read(path).ok()?.to_vec()).ok(),
-            _ => None,
+    /// The files that a report is about, to show lines of them. What cannot be read is not shown.
+    pub fn seen(&self, case: &Case, report: &Report) -> Seen {
+        let tree = |side, revision: &Revision| self.tree(side, revision).ok().flatten();
+        let bound = |head: &Revision| tree(Side::Source, report.source.bound.as_ref().unwrap_or(head));
+        match case {
+            Case::Branch { consumer, source } => Seen {
+                consumer: tree(Side::Consumer, consumer),
+                bound: bound(source),
+                head: tree(Side::Source, source),
+            },
+            Case::ConsumerPull { head, base, source } => Seen {
+                consumer: self.merged(Side::Consumer, head, base),
+                bound: bound(source),
+                head: tree(Side::Source, source),
+            },
+            Case::SourcePull { head, base, consumer } => {
+                let merged = self.merged(Side::Source, head, base);
+                Seen { consumer: tree(Side::Consumer, consumer), bound: merged.clone(), head: merged }
+            }
         }
+    }
+
+    fn merged(&self, side: Side, head: &Revision, base: &Revision) -> Option<Arc<dyn Tree>> {
+        let ancestor = self.merge_base(side, base, head).ok()??;
+        let tree = |revision| self.tree(side, revision).ok().flatten();
+        Some(Arc::new(Merged { base: Some(tree(&ancestor)?), ours: tree(base)?, theirs: tree(head)? }))
     }
 }
 
@@ -122,7 +141,7 @@ impl World for Pair<'_> {
             return Ok(Relation::Unknown);
         };
         Ok(match repository.objects().standing(&one, &other)? {
-            // Files on disk that differ from their commit count as one step beyond it.
+            // Files on disk may differ from their commit.
             Standing::Same if commit != head => Relation::Behind(0),
             Standing::Same => Relation::Same,
             Standing::Behind(steps) => Relation::Behind(steps),
@@ -142,25 +161,41 @@ impl World for Pair<'_> {
     }
 }
 
-impl Texts for Pair<'_> {
+/// What a report was made from.
+pub struct Seen {
+    /// The consumer, merged where that was judged.
+    consumer: Option<Arc<dyn Tree>>,
+    /// The source that it was compared with.
+    bound: Option<Arc<dyn Tree>>,
+    /// The head of the source's branch.
+    head: Option<Arc<dyn Tree>>,
+}
+
+impl Texts for Seen {
     fn consumer(&self, path: &str) -> Option<String> {
-        self.read(Side::Consumer, Some(&self.consumer.revision), path)
+        text(self.consumer.as_ref(), path)
     }
 
-    fn pair(&self, report: &Report, finding: &Finding) -> Option<(String, String)> {
-        let source = |revision| self.read(Side::Source, revision, &finding.path);
-        let (bound, head) = (report.source.bound.as_ref(), report.source.head.as_ref());
+    fn pair(&self, finding: &Finding) -> Option<(String, String)> {
+        let source = |tree: &Option<Arc<dyn Tree>>| text(tree.as_ref(), &finding.path);
         match finding.kind {
-            Kind::Stale => Some((source(bound).unwrap_or_default(), source(head).unwrap_or_default())),
+            Kind::Stale => Some((source(&self.bound).unwrap_or_default(), source(&self.head).unwrap_or_default())),
             Kind::ContentDiffers | Kind::CopyDiffers => {
-                let is = self.read(
-                    Side::Consumer,
-                    report.consumer.commit.as_ref().or(Some(&Revision::WorkTree)),
-                    finding.baked.as_ref()?,
-                )?;
-                Some((is, source(bound.or(head))?))
+                Some((self.consumer(finding.baked.as_ref()?)?, source(&self.bound)?))
             }
             _ => None,
         }
+    }
+}
+
+/// The text of a file; `None` also for one that is too large to be shown.
+fn text(tree: Option<&Arc<dyn Tree>>, path: &str) -> Option<String> {
+    const LARGEST: u64 = 1 << 20;
+    let tree = tree?;
+    match tree.node(path).ok()? {
+        Some(Node::File { .. }) if tree.size(path).ok()? <= LARGEST => {
+            String::from_utf8(tree.read(path).ok()?.to_vec()).ok()
+        }
+        _ => None,
     }
 }

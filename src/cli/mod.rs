@@ -1,14 +1,21 @@
 //! The commands: each reads its arguments, calls the rooms, prints, and answers with an exit code. It may use every room;
 //! nothing but `main` uses it.
 //!
-//! Exit codes are a contract: [`DONE`], [`DRIFT`], [`USAGE`], [`FAILED`].
+//! Exit codes are a contract: [`DONE`], [`DRIFT`], [`USAGE`], [`FAILED`]. Trap handled here: a reader that goes away
+//! (`drift-gate config example | head`) ends the output, not the program.
 
 pub mod check;
 pub mod config;
 mod local;
 pub mod serve;
 
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
+
+use crate::config::ConfigError;
 
 /// In sync, or done.
 pub const DONE: u8 = 0;
@@ -43,9 +50,76 @@ enum Command {
 
 /// Runs a parsed command line; the exit code.
 pub fn run(cli: Cli) -> u8 {
-    match cli.command {
+    let done = match cli.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),
+    };
+    done.unwrap_or_else(|failure| {
+        failure.tell();
+        failure.code
+    })
+}
+
+/// Why a command ends early, and its exit code.
+struct Failure {
+    code: u8,
+    /// As it is printed.
+    message: String,
+}
+
+impl Failure {
+    fn usage(message: impl std::fmt::Display) -> Self {
+        Self { code: USAGE, message: error(message) }
+    }
+
+    fn failed(message: impl std::fmt::Display) -> Self {
+        Self { code: FAILED, message: error(message) }
+    }
+
+    /// Says it on standard error; if nobody listens there, the exit code must do.
+    fn tell(&self) {
+        let _ = writeln!(anstream::stderr(), "{}", self.message);
     }
 }
+
+impl From<ConfigError> for Failure {
+    /// Such an error names its place by itself.
+    fn from(error: ConfigError) -> Self {
+        Self { code: USAGE, message: error.to_string() }
+    }
+}
+
+fn error(message: impl std::fmt::Display) -> String {
+    const RED: Style = AnsiColor::Red.on_default().bold();
+    format!("{RED}error{RED:#}: {message}")
+}
+
+/// Prints a command's result. A reader that has seen enough is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format_args!("the result cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The configuration that was named, or the one that is found here.
+fn configuration(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    let places = [Path::new(OF_REPOSITORY), Path::new("drift-gate.toml")];
+    let found = places.into_iter().find(|path| path.exists()).map(Path::to_owned);
+    found.ok_or_else(|| {
+        Failure::usage(
+            "there is neither ./.drift-gate.toml nor ./drift-gate.toml: name a configuration, or begin with \
+             `drift-gate config example > drift-gate.toml`",
+        )
+    })
+}
+
+/// The name of a configuration that lies in a consumer's repository.
+const OF_REPOSITORY: &str = ".drift-gate.toml";

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{DONE, FAILED, USAGE};
+use super::{DONE, Failure};
 use crate::config::{Config, Secret};
 use crate::controller::{Controller, Options};
 use crate::metrics::Metrics;
@@ -35,26 +35,14 @@ pub fn start_log() {
 }
 
 /// Runs the service until SIGTERM or SIGINT; the exit code.
-pub fn run(arguments: &Arguments) -> u8 {
-    let config = Config::load(&arguments.config).and_then(|config| config.check_secrets().map(|()| config));
-    let config = match config {
-        Ok(config) => config,
-        Err(error) => {
-            anstream::eprintln!("{error}");
-            return USAGE;
-        }
-    };
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let config = Config::load(&arguments.config)?;
+    config.check_secrets()?;
     start_log();
     let served = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(serve(&config)));
-    match served {
-        Ok(()) => DONE,
-        Err(error) => {
-            anstream::eprintln!("error: {error:#}");
-            FAILED
-        }
-    }
+    served.map(|()| DONE).map_err(|error| Failure::failed(format_args!("{error:#}")))
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {

@@ -219,7 +219,10 @@ impl<'a> Walk<'a> {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let Some((known, its_schema)) = known.get_key_value(name) else {
-                self.cover(&value);
+                let meant = nearest(name, names(known)).map(|near| &known[near]);
+                if meant.is_none_or(|schema| is_secret(schema) || is_secret(&schema["items"])) {
+                    self.cover(&value);
+                }
                 self.unknown(name, key.span());
                 continue;
             };

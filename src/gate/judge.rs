@@ -203,21 +203,28 @@ impl Judge<'_> {
             Relation::Behind(steps) => {
                 self.state.behind = Some(steps);
                 let same = changed(self.gate, &tree, head)?.is_empty();
-                self.state.state = if same { "behind" } else { "stale" }.into();
+                self.state.state = match (same, steps) {
+                    // Files on disk at the pinned commit, as good as unchanged.
+                    (true, 0) => "current",
+                    (true, _) => "behind",
+                    (false, _) => "stale",
+                }
+                .into();
                 None
             }
             Relation::Ahead => Some(("ahead", "is ahead of the branch's head")),
             Relation::Diverged => Some(("diverged", "is not on the branch")),
             Relation::Unknown => {
                 self.state.state = "unknown".into();
-                self.out.assumptions.push(Assumption {
-                    file: cause.file.clone(),
-                    line: cause.line,
-                    text: format!(
-                        "the pinned commit is on branch {} of {repo} (no history at hand)",
-                        self.gate.source.branch
-                    ),
-                });
+                let (pin, branch) = (commit.short(), &self.gate.source.branch);
+                self.assume(
+                    &cause,
+                    format!("the files at hand are those of the pinned commit {pin} of {repo} (no history at hand)"),
+                );
+                self.assume(
+                    &cause,
+                    format!("{pin} is on branch {branch} of {repo}, and nothing newer is (no history at hand)"),
+                );
                 None
             }
         };
@@ -303,6 +310,16 @@ impl Judge<'_> {
     fn find(&mut self, kind: Kind, cause: &Cause, content: &str, message: String, fix: String) {
         let finding = Finding::new(kind, cause.file.clone(), message, fix);
         self.out.findings.push(finding.at(Some(cause.clone())).of(content));
+    }
+
+    /// Takes something for granted, unless the gate allows no assumption.
+    fn assume(&mut self, cause: &Cause, text: String) {
+        if self.gate.strict_assumptions {
+            let (path, reason) = (cause.file.clone(), format!("only assumed: {text}"));
+            let (cause, content) = (Some(cause.clone()), reason.clone());
+            self.out.undecided.push(Undecided { path, cause, reason, inherited: false, content });
+        }
+        self.out.assumptions.push(Assumption { file: cause.file.clone(), line: cause.line, text });
     }
 
     fn undecided(&mut self, path: String, reason: String) {

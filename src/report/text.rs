@@ -1,12 +1,16 @@
 //! A report in a terminal, in the manner of rustc: what, where with the line itself, and what to do. Colours are escape
 //! sequences that the writer drops where there is no terminal.
+//!
+//! The trap handled here: names and lines come from repositories, and a terminal obeys control characters. They are shown
+//! as pictures ([`shown`]).
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use similar::TextDiff;
 
-use crate::gate::finding::{Cause, Finding, Severity};
+use crate::gate::finding::{Cause, Finding, Kind, Severity};
 use crate::gate::verdict::{Report, Verdict};
 use crate::gate::{Revision, policy};
 
@@ -17,17 +21,19 @@ const BLUE: Style = AnsiColor::Blue.on_default().bold();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
+/// Lines of a diff that are shown.
+const DIFF_LINES: usize = 40;
+/// Characters of a line that are shown.
+const LINE: usize = 160;
+
 /// Where the text of files comes from: a report names lines, it does not hold them.
 pub trait Texts {
     /// The text of a file of the consumer at the state that was judged.
     fn consumer(&self, path: &str) -> Option<String>;
 
     /// The two texts of a finding about differing bytes: what is, and what should be.
-    fn pair(&self, report: &Report, finding: &Finding) -> Option<(String, String)>;
+    fn pair(&self, finding: &Finding) -> Option<(String, String)>;
 }
-
-/// Lines of a diff that are shown.
-const DIFF_LINES: usize = 40;
 
 /// The whole report; ends with a line break.
 pub fn report(report: &Report, decision: &policy::Decision, texts: &dyn Texts) -> String {
@@ -37,13 +43,16 @@ pub fn report(report: &Report, decision: &policy::Decision, texts: &dyn Texts) -
     }
     for part in &report.undecided {
         let note = if part.inherited { " (the base has it already)" } else { "" };
-        let _ = writeln!(out, "{YELLOW}undecided{YELLOW:#}{BOLD}: {}: {}{note}{BOLD:#}", part.path, part.reason);
-        place(&mut out, part.cause.as_ref(), texts, YELLOW);
+        let (path, reason) = (shown(&part.path), shown(&part.reason));
+        let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let _ = writeln!(out, "{YELLOW}undecided{YELLOW:#}{BOLD}: {place}{reason}{note}{BOLD:#}");
+        cause(&mut out, part.cause.as_ref(), texts, YELLOW, None);
         out.push('\n');
     }
     for assumption in &report.assumptions {
         let line = assumption.line.map_or_else(String::new, |line| format!(":{line}"));
-        let _ = writeln!(out, "{DIM}assumed: {} ({}{line}){DIM:#}", assumption.text, assumption.file);
+        let (text, file) = (shown(&assumption.text), shown(&assumption.file));
+        let _ = writeln!(out, "{DIM}assumed: {text} ({file}{line}){DIM:#}");
     }
     summary(&mut out, report, decision);
     out
@@ -57,37 +66,51 @@ fn one_finding(out: &mut String, report: &Report, finding: &Finding, texts: &dyn
         (Severity::Error, true) => ("inherited", BLUE),
         (Severity::Error, false) => ("drift", RED),
     };
-    let _ = writeln!(out, "{style}{word}[{kind}]{style:#}{BOLD}: {}{BOLD:#}", finding.message);
-    place(out, finding.cause.as_ref(), texts, style);
-    if let Some((is, should_be)) = texts.pair(report, finding) {
-        diff(out, &is, &should_be);
-    }
-    let _ = writeln!(out, "   {BLUE}={BLUE:#} {BOLD}fix{BOLD:#}: {}\n", finding.fix);
-}
-
-fn place(out: &mut String, cause: Option<&Cause>, texts: &dyn Texts, style: Style) {
-    let Some(cause) = cause else { return };
-    let Some(line) = cause.line else {
-        let _ = writeln!(out, "  {BLUE}-->{BLUE:#} {}", cause.file);
-        return;
+    let _ = writeln!(out, "{style}{word}[{kind}]{style:#}{BOLD}: {}{BOLD:#}", shown(&finding.message));
+    let pin = match &report.source.bound {
+        Some(Revision::Commit(commit)) => Some(commit.as_str()),
+        _ => None,
     };
-    let _ = writeln!(out, "  {BLUE}-->{BLUE:#} {}:{line}", cause.file);
-    let text = texts.consumer(&cause.file);
-    let index = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
-    let Some(text) = text.as_ref().and_then(|text| text.lines().nth(index)) else { return };
-    let shown: String = text.trim_end().chars().take(160).collect();
-    let number = line.to_string();
-    let margin = " ".repeat(number.len());
-    let start = shown.len() - shown.trim_start().len();
-    let carets = "^".repeat(shown.trim_start().chars().count().max(1));
-    let _ = writeln!(out, " {margin} {BLUE}|{BLUE:#}");
-    let _ = writeln!(out, " {BLUE}{number} |{BLUE:#} {shown}");
-    let _ = writeln!(out, " {margin} {BLUE}|{BLUE:#} {}{style}{carets}{style:#}", " ".repeat(start));
+    let gutter = cause(out, finding.cause.as_ref(), texts, style, pin);
+    if let Some((is, should_be)) = texts.pair(finding) {
+        let names = match finding.kind {
+            Kind::Stale => ("at the pin", "on the branch"),
+            _ => ("baked", "in the source"),
+        };
+        diff(out, &gutter, names, &is, &should_be);
+    }
+    let _ = writeln!(out, "{gutter} {BLUE}={BLUE:#} {BOLD}fix{BOLD:#}: {}\n", shown(&finding.fix));
 }
 
-fn diff(out: &mut String, is: &str, should_be: &str) {
+/// The place of a finding, with its line where there is one, underlined as a whole or where it says `mark`. Gives back the
+/// white space before the bar, for what follows.
+fn cause(out: &mut String, cause: Option<&Cause>, texts: &dyn Texts, style: Style, mark: Option<&str>) -> String {
+    let Some(Cause { file, line }) = cause else { return " ".to_owned() };
+    let Some(line) = line else {
+        let _ = writeln!(out, " {BLUE}-->{BLUE:#} {}", shown(file));
+        return " ".to_owned();
+    };
+    let number = line.to_string();
+    let gutter = " ".repeat(number.len());
+    let _ = writeln!(out, "{gutter}{BLUE}-->{BLUE:#} {}:{line}", shown(file));
+    let text = texts.consumer(file);
+    let index = usize::try_from(*line).unwrap_or(usize::MAX).saturating_sub(1);
+    let Some(text) = text.as_ref().and_then(|text| text.lines().nth(index)) else { return gutter };
+    let code = cut(text.trim_end());
+    let marked = mark.and_then(|mark| Some(code.find(mark)?..code.find(mark)? + mark.len()));
+    let marked = marked.unwrap_or(code.len() - code.trim_start().len()..code.len());
+    // Tabs stay tabs, so that the carets stand under their characters whatever the width of a tab.
+    let indent: String = code[..marked.start].chars().map(|c| if c == '\t' { c } else { ' ' }).collect();
+    let carets = "^".repeat(code[marked].chars().count().max(1));
+    let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#}");
+    let _ = writeln!(out, "{BLUE}{number} |{BLUE:#} {code}");
+    let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#} {indent}{style}{carets}{style:#}");
+    gutter
+}
+
+fn diff(out: &mut String, gutter: &str, names: (&str, &str), is: &str, should_be: &str) {
     let diff = TextDiff::from_lines(is, should_be);
-    let unified = diff.unified_diff().context_radius(2).to_string();
+    let unified = diff.unified_diff().context_radius(2).header(names.0, names.1).to_string();
     let lines: Vec<&str> = unified.lines().collect();
     for line in lines.iter().take(DIFF_LINES) {
         let style = match line.as_bytes().first() {
@@ -95,40 +118,99 @@ fn diff(out: &mut String, is: &str, should_be: &str) {
             Some(b'-') => RED,
             _ => DIM,
         };
-        let _ = writeln!(out, "   {BLUE}|{BLUE:#} {style}{line}{style:#}");
+        let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#} {style}{}{style:#}", cut(line));
     }
     if lines.len() > DIFF_LINES {
-        let _ = writeln!(out, "   {BLUE}|{BLUE:#} {DIM}… and {} more lines{DIM:#}", lines.len() - DIFF_LINES);
+        let more = lines.len() - DIFF_LINES;
+        let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#} {DIM}… and {more} more lines{DIM:#}");
     }
 }
 
+/// The verdict, and what the status would say where it differs from that; then what was compared.
 fn summary(out: &mut String, report: &Report, decision: &policy::Decision) {
+    let found = report.findings.iter().filter(|one| one.severity == Severity::Error && !one.inherited).count();
+    let undecided = report.undecided.iter().filter(|part| !part.inherited).count();
     let (word, style) = match report.verdict {
-        Verdict::InSync => ("in sync", GREEN),
-        Verdict::Drift => ("drift", RED),
-        Verdict::Undecided => ("undecided", YELLOW),
+        Verdict::InSync => ("in sync".to_owned(), GREEN),
+        Verdict::Drift => (format!("drift, {}", count(found as u64, "finding")), RED),
+        Verdict::Undecided => (format!("undecided, {}", count(undecided as u64, "part")), YELLOW),
     };
-    let _ = write!(out, "{BOLD}{}{BOLD:#}: {style}{word}{style:#}", report.gate);
-    let softened = decision.state == policy::State::Success && report.verdict != Verdict::InSync;
-    if softened {
-        let _ = write!(out, ", passes: {}", decision.description);
+    let _ = write!(out, "{BOLD}{}{BOLD:#}: {style}{word}{style:#}", shown(&report.gate));
+    let (passes, in_sync) = (decision.state == policy::State::Success, report.verdict == Verdict::InSync);
+    if passes != in_sync || (passes && decision.description != "in sync") {
+        let word = if passes { "passes" } else { "fails" };
+        let _ = write!(out, ", {word}: {}", shown(&decision.description));
     }
-    let bound = report.source.bound.as_ref().map_or_else(String::new, |bound| format!(" bound at {}", shown(bound)));
-    let _ = writeln!(
-        out,
-        " ({} files, {} bytes compared; {} at {}, {}{bound}, binding {})",
-        report.files_compared,
-        report.bytes_compared,
-        report.consumer.repo,
-        report.consumer.commit.as_ref().map_or("?".into(), shown),
-        report.source.repo,
-        report.binding.state,
-    );
+    let (files, bytes) = (count(report.files_compared, "file"), count(report.bytes_compared, "byte"));
+    let (source, consumer, binding) = (source(report), consumer(report), binding(report));
+    let _ = writeln!(out, "\n  {DIM}compared {files} ({bytes}) of {source} with {consumer}{binding}{DIM:#}");
 }
 
-fn shown(revision: &Revision) -> String {
+fn source(report: &Report) -> String {
+    let side = &report.source;
+    let at = match (&side.bound, &side.base, &side.head) {
+        (_, Some(base), Some(head)) => format!("{} merged into {}", revision(head), revision(base)),
+        (Some(bound), ..) => revision(bound),
+        _ => return shown(&side.repo).into_owned(),
+    };
+    format!("{} at {at}", shown(&side.repo))
+}
+
+fn consumer(report: &Report) -> String {
+    let (side, work_tree) = (&report.consumer, Revision::WorkTree);
+    let at = revision(side.commit.as_ref().unwrap_or(&work_tree));
+    let onto = side.base.as_ref().map_or_else(String::new, |base| format!(" merged into {}", revision(base)));
+    format!("{} at {at}{onto}", shown(&side.repo))
+}
+
+/// How the pin stands; a pull request of the source is not judged by the pin.
+fn binding(report: &Report) -> String {
+    let state = &report.binding;
+    if state.kind != "pin" || report.source.base.is_some() {
+        return String::new();
+    }
+    let behind = count(state.behind.unwrap_or_default().into(), "commit");
+    match state.state.as_str() {
+        "behind" => format!("; the pin is {behind} behind, in ignored files only"),
+        "stale" if state.behind > Some(0) => format!("; the pin is stale, {behind} behind"),
+        "unknown" => "; how the pin stands is not known".to_owned(),
+        state => format!("; the pin is {state}"),
+    }
+}
+
+fn revision(revision: &Revision) -> String {
     match revision {
         Revision::Commit(id) => id.short().to_owned(),
         Revision::WorkTree => "its work tree".to_owned(),
     }
+}
+
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A line that does not fill the screen.
+fn cut(line: &str) -> String {
+    let mut cut: String = shown(line).chars().take(LINE).collect();
+    if line.chars().count() > LINE {
+        cut.push('…');
+    }
+    cut
+}
+
+/// Text with every character that a terminal would obey replaced by its picture; tabs stay.
+fn shown(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || (c.is_control() && c != '\t')
+    };
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let picture = |c: char| match u32::from(c) {
+        code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
+        0x7f => '\u{2421}',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    Cow::Owned(text.chars().map(|c| if obeyed(c) { picture(c) } else { c }).collect())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use git2::{ErrorCode, Repository, RepositoryOpenFlags};
 
 use super::objects::object_id;
-use super::{GitTree, ObjectDb, prepare};
+use super::{GitTree, ObjectDb, WorkTree, prepare};
 use crate::tree::{ObjectId, TreeError};
 
 /// A repository on disk, opened in place and read-only: with a work tree, bare, or a linked work tree.
@@ -71,10 +71,13 @@ impl Local {
         let repository = self.objects.repository();
         let found = repository.revparse_single(rev).and_then(|object| object.peel_to_commit());
         found.map(|commit| object_id(commit.id())).map_err(|error| {
-            if repository.is_empty().unwrap_or(false) {
+            if repository.references().is_ok_and(|mut all| all.next().is_none()) {
                 return OpenError::NoCommits(self.folder.clone());
             }
-            let why = error.message().to_owned();
+            let why = match error.code() {
+                ErrorCode::NotFound => "no branch, tag or commit has that name".to_owned(),
+                _ => error.message().to_owned(),
+            };
             OpenError::NoSuchRevision { folder: self.folder.clone(), rev: rev.to_owned(), why }
         })
     }
@@ -88,6 +91,14 @@ impl Local {
             Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => Ok(None),
             Err(error) => Err(OpenError::Unreadable { folder: self.folder.clone(), why: error.message().to_owned() }),
         }
+    }
+
+    /// The files on disk of a repository that is not bare.
+    ///
+    /// # Errors
+    /// The folder or the repository's index cannot be read.
+    pub fn work_tree(&self) -> Result<WorkTree, TreeError> {
+        WorkTree::new(&self.folder, self.objects.clone())
     }
 
     /// The tree of a commit of this repository.

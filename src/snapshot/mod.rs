@@ -1,4 +1,5 @@
-//! Where trees come from: commits in a git object database ([`GitTree`]) and folders on disk ([`Folder`]).
+//! Where trees come from: commits in a git object database ([`GitTree`]), folders on disk ([`Folder`]) and work trees
+//! ([`WorkTree`]).
 //!
 //! Both implement [`crate::tree::Tree`]; this room knows nothing else of the house. Everything here only reads.
 //!
@@ -23,12 +24,14 @@ mod local;
 mod objects;
 #[cfg(test)]
 mod tests;
+mod work_tree;
 
 pub use folder::Folder;
 pub use git_tree::GitTree;
 pub use graph::Standing;
 pub use local::{Local, OpenError};
 pub use objects::ObjectDb;
+pub use work_tree::WorkTree;
 
 /// A file larger than this (256 MiB) is refused by [`Folder`] and [`GitTree`] instead of being held in memory.
 pub const MAX_FILE: u64 = 256 << 20;

@@ -132,9 +132,12 @@ impl Check<'_> {
                 Ok(None)
             }
             Err(BuildError::Fails { line, message }) => {
-                let fix = format!("mend {name} line {line}; `docker build` would fail there");
+                // What fails as a whole has no line.
+                let line = Some(line).filter(|line| *line > 0);
+                let place = line.map_or_else(|| name.clone(), |line| format!("line {line} of {name}"));
+                let fix = format!("mend {place}; `docker build` would fail there");
                 let content = format!("{} {message}", self.dockerfile_id);
-                self.find(Kind::BuildFails, &name, self.cause(Some(line)), content, message, fix);
+                self.find(Kind::BuildFails, &name, self.cause(line), content, message, fix);
                 Ok(None)
             }
             Err(BuildError::Undecided { line, message }) => {

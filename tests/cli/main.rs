@@ -1,0 +1,10 @@
+//! What a person at a terminal sees: `drift-gate` as a program, on repositories made here. No git program is needed.
+
+mod check;
+mod config;
+mod folders;
+mod gates;
+mod input;
+mod pulls;
+mod terminal;
+mod world;
