@@ -122,9 +122,11 @@ impl Pair<'_> {
     }
 
     fn merged(&self, side: Side, head: &Revision, base: &Revision) -> Option<Arc<dyn Tree>> {
-        let ancestor = self.merge_base(side, base, head).ok()??;
+        // Where histories crossed there are several; no merge is shown then.
+        let bases = self.merge_bases(side, base, head).ok()?;
+        let [ancestor] = bases.as_slice() else { return None };
         let tree = |revision| self.tree(side, revision).ok().flatten();
-        Some(Arc::new(Merged { base: Some(tree(&ancestor)?), ours: tree(base)?, theirs: tree(head)? }))
+        Some(Arc::new(Merged { base: Some(tree(ancestor)?), ours: tree(base)?, theirs: tree(head)? }))
     }
 }
 
@@ -150,13 +152,13 @@ impl World for Pair<'_> {
         })
     }
 
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
         let local = self.side(side);
         match (local.commit(one)?, local.commit(other)?, &local.repository) {
             (Some(one), Some(other), Some(repository)) => {
-                Ok(repository.objects().merge_base(&one, &other)?.map(Revision::Commit))
+                Ok(repository.objects().merge_bases(&one, &other)?.into_iter().map(Revision::Commit).collect())
             }
-            _ => Ok(None),
+            _ => Ok(Vec::new()),
         }
     }
 }

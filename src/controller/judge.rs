@@ -225,8 +225,8 @@ impl World for Pair {
         })
     }
 
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
-        let base = self.side(side).objects().merge_base(commit(one)?, commit(other)?)?;
-        Ok(base.map(Revision::Commit))
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
+        let bases = self.side(side).objects().merge_bases(commit(one)?, commit(other)?)?;
+        Ok(bases.into_iter().map(Revision::Commit).collect())
     }
 }

@@ -14,7 +14,7 @@ use super::context::{Followed, Item, follow};
 use super::copy::{Copier, Job};
 use super::files::{Dir, Entry, File, Found, Mystery, Node, Owner, names_of};
 use super::pattern::clean;
-use super::{BuildError, Content, MAX_PATHS};
+use super::{BuildError, Content, MAX_PATHS, Taken};
 
 /// The most bytes that an archive may hold when it is unpacked.
 const MAX_UNPACKED: u64 = 256 << 20;
@@ -26,7 +26,10 @@ pub(super) fn unpack(copier: &mut Copier<'_>, job: &Job<'_>, path: &str) -> Resu
     let Followed::There(_, Item::File(file)) = follow(job.source, path, true)? else { return Ok(false) };
     let bytes = match &file.content {
         Content::Bytes(bytes) => bytes.clone(),
-        Content::Context(path) => job.source.read(path)?,
+        Content::Context(path) => {
+            copier.notes.taken.insert(Taken::File(path.clone()));
+            job.source.read(path)?
+        }
     };
     let Some(archive) = decompress(&bytes).map_err(|message| undecided(job, format!("{path}: {message}")))? else {
         return Ok(false);

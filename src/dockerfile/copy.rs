@@ -7,14 +7,14 @@
 //! and in the source that is named, and nowhere else; a directory's own mode is applied only below the top; a pattern
 //! without a match copies nothing and says nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::chmod::Change;
 use super::context::{Followed, Item, Source, follow};
 use super::files::{Dir, Entry, File, Files, Found, Mystery, Node, Owner, Resolved, Stuck, names_of};
 use super::pattern::{ParentMatch, Patterns, clean, has_wildcards, matches};
-use super::{BuildError, Content, MAX_PATHS, Trap};
+use super::{BuildError, Content, MAX_PATHS, Taken, Trap};
 use crate::tree::{join, split};
 
 /// An instruction's copying, after substitution.
@@ -39,6 +39,8 @@ pub(super) struct Notes {
     pub traps: Vec<Trap>,
     /// Paths below which an earlier RUN may have left something, and its line.
     pub unlisted: Vec<(String, u32)>,
+    /// What stages were given of the build context.
+    pub taken: BTreeSet<Taken>,
 }
 
 pub(super) struct Copier<'a> {
@@ -229,6 +231,7 @@ impl Copier<'_> {
                     return Err(fails(job.line, format!("\"/{path}\": not found in {}", job.from)));
                 }
                 self.refuse_dir(job, target)?;
+                self.notes.taken.insert(Taken::Link { at: target.join("/"), target: to.to_string() });
                 self.files.put(target, Entry { node: Node::Link(to.clone()), line: job.line });
                 Ok(())
             }
@@ -314,6 +317,9 @@ impl Copier<'_> {
             file.mode = change.apply(file.mode, false);
         }
         file.owner = job.chown.unwrap_or(file.owner);
+        if let Content::Context(path) = &file.content {
+            self.notes.taken.insert(Taken::File(path.clone()));
+        }
         self.files.put(target, Entry { node: Node::File(file), line: job.line });
         Ok(())
     }

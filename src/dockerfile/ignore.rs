@@ -1,13 +1,14 @@
 //! `.dockerignore`: which file applies, and what it says.
 //!
 //! Traps handled here: `<Dockerfile>.dockerignore` beside the Dockerfile replaces the context's file entirely, even when
-//! it is empty; `#` is a comment only in the first column; a leading slash is dropped, so `/a` and `a` are one pattern.
+//! it is empty; `#` is a comment only in the first column; a leading slash is dropped, so `/a` and `a` are one pattern; the
+//! file may be a link, which is followed as long as it stays in its folder.
 
 use std::sync::Arc;
 
 use super::BuildError;
 use super::pattern::{Patterns, clean};
-use crate::tree::{Node, Tree, TreeError, join};
+use crate::tree::{Led, Tree, TreeError, follow, join, split};
 
 /// The ignore file of a build, its bytes and its path in `consumer`: `<Dockerfile>.dockerignore` beside the Dockerfile,
 /// else `.dockerignore` at the root of the context. `None` when neither is there.
@@ -23,8 +24,13 @@ pub fn ignore_file(
     let context_dir = context_dir.trim_start_matches("./").trim_matches('/');
     let context_dir = if context_dir == "." { "" } else { context_dir };
     for path in [format!("{dockerfile_path}.dockerignore"), join(context_dir, ".dockerignore")] {
-        if let Some(Node::File { .. }) = consumer.node(&path)? {
-            return Ok(Some((consumer.read(&path)?, path)));
+        if let Led::File(at) = follow(consumer, &path)? {
+            let folder = split(&path).0;
+            if at.strip_prefix(folder).is_some_and(|rest| folder.is_empty() || rest.starts_with('/')) {
+                return Ok(Some((consumer.read(&at)?, path)));
+            }
+            let what = format!("a link that leaves its folder, to {at}: builders do not agree on it");
+            return Err(TreeError::Unfit { path, what });
         }
     }
     Ok(None)

@@ -37,8 +37,6 @@ pub(super) struct Statement {
     pub flags: Vec<String>,
     /// What follows keyword and flags.
     pub rest: String,
-    /// The whole statement, joined.
-    pub text: String,
     pub heredocs: Vec<Heredoc>,
     /// The comment lines right above.
     pub comments: Vec<String>,
@@ -171,7 +169,6 @@ pub(super) fn split(text: &str, line: u32, escape: char) -> Statement {
         keyword: keyword.to_owned(),
         flags,
         rest: rest.trim().to_owned(),
-        text: text.to_owned(),
         heredocs: Vec::new(),
         comments: Vec::new(),
     }

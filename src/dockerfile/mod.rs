@@ -5,7 +5,7 @@
 //! what it is, which bytes, which mode, and the line that put it there. Nothing is executed. What nobody could know
 //! from the text is `unknown`, with line and reason; what is taken for granted is an assumption, with line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::tree::{Tree, TreeError};
@@ -65,6 +65,19 @@ pub struct Image {
     pub assumptions: Vec<Assumption>,
     /// What BuildKit accepts but loses files by: a JSON form that does not parse, a pattern without a match.
     pub traps: Vec<Trap>,
+    /// All that commands of the build could have read: what is unknown is a function of it and of the Dockerfile.
+    pub taken: BTreeSet<Taken>,
+}
+
+/// Something of the build context that a stage of the build was given.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Taken {
+    /// The file at this path of the context.
+    File(String),
+    /// Everything at this path of the context: it was mounted.
+    Tree(String),
+    /// A link of this target, put at this path of a stage.
+    Link { at: String, target: String },
 }
 
 /// One path of the image.

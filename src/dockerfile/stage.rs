@@ -64,6 +64,7 @@ impl<'a> Shared<'a> {
         }
         image.assumptions.append(&mut self.assumptions);
         image.assumptions.sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
+        image.taken = self.notes.taken;
         image.traps = self.notes.traps;
         image.traps.sort_by(|a, b| (a.line, &a.message).cmp(&(b.line, &b.message)));
         image.traps.dedup();

@@ -1,7 +1,8 @@
 //! How a consumer tree names the source commit it uses: a pin in one of its files, a submodule, or the branch itself.
 //!
-//! A pin is the part that ships, so nothing about it is guessed: exactly one entry, text or default matches, no key is
-//! doubled, a file of data is that to its last byte, and sibling fields are as the gate requires.
+//! A pin is the part that ships, so nothing about it is guessed: exactly one entry, text or default matches, no key that leads
+//! to it or is required beside it is doubled, a file of data is that to its last byte, and sibling fields are as the gate
+//! requires.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::data::{self, Lost};
 use super::finding::{Cause, Finding, Kind};
 use crate::config::{Binding, Format, Pattern, PinAt, PinPath};
 use crate::dockerfile;
-use crate::tree::{Node, ObjectId, Tree, TreeError};
+use crate::tree::{Led, Node, ObjectId, Tree, TreeError, follow};
 
 /// What a consumer tree binds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +26,15 @@ pub enum Bound {
 /// Reads the binding of a consumer tree.
 pub fn read(binding: &Binding, tree: &dyn Tree) -> Result<Bound, TreeError> {
     let Binding::Pin { file, at, require } = binding else { return Ok(Bound::Follow) };
-    let found = match (tree.node(file)?, at) {
-        (Some(Node::Submodule { commit }), PinAt::Submodule) => Ok((commit.to_string(), None)),
-        (Some(_), PinAt::Submodule) => Err(Nothing::new(Kind::PinInvalid, format!("{file} is not a submodule"))),
-        (None, PinAt::Submodule) => {
-            Err(Nothing::new(Kind::PinMissing, format!("{file} does not exist: nothing is pinned")))
-        }
-        (Some(Node::File { .. }), at) => in_file(file, at, require, tree)?,
-        (Some(_), _) => Err(Nothing::new(Kind::PinInvalid, format!("{file} is not a file"))),
-        (None, _) => Err(Nothing::new(Kind::PinMissing, format!("{file} does not exist: nothing is pinned"))),
+    let found = match at {
+        PinAt::Submodule => submodule(file, tree)?,
+        at => match follow(tree, file)? {
+            Led::File(path) => in_file(file, &path, at, require, tree)?,
+            Led::Missing => Err(Nothing::absent(file)),
+            Led::Dir(_) => Err(Nothing::new(Kind::PinInvalid, format!("{file} is a directory"))),
+            Led::Outside => Err(Nothing::new(Kind::PinInvalid, format!("{file} is a link that leaves the repository"))),
+            Led::Submodule(path) => Err(Nothing::new(Kind::PinInvalid, format!("{file} is in the submodule {path}"))),
+        },
     };
     let commit = found.and_then(|(pin, line)| match ObjectId::parse(&pin) {
         Some(commit) => Ok(Bound::Pin { commit, cause: Cause { file: file.clone(), line } }),
@@ -77,6 +78,10 @@ impl Nothing {
         Self { kind, line: None, message, fix: None }
     }
 
+    fn absent(file: &str) -> Self {
+        Self::new(Kind::PinMissing, format!("{file} does not exist: nothing is pinned"))
+    }
+
     fn at(self, line: u32) -> Self {
         Self { line: Some(line), ..self }
     }
@@ -89,13 +94,28 @@ impl Nothing {
 /// What should be a commit, and its line.
 type Pinned = Result<(String, Option<u32>), Nothing>;
 
-fn in_file(file: &str, at: &PinAt, require: &BTreeMap<String, String>, tree: &dyn Tree) -> Result<Pinned, TreeError> {
-    tree.expect(&[file])?;
-    if tree.size(file)? > data::LARGEST {
+fn submodule(file: &str, tree: &dyn Tree) -> Result<Pinned, TreeError> {
+    Ok(match tree.node(file)? {
+        Some(Node::Submodule { commit }) => Ok((commit.to_string(), None)),
+        Some(_) => Err(Nothing::new(Kind::PinInvalid, format!("{file} is not a submodule"))),
+        None => Err(Nothing::absent(file)),
+    })
+}
+
+/// Reads the file that lies at `path`, which is called `file` in the gate.
+fn in_file(
+    file: &str,
+    path: &str,
+    at: &PinAt,
+    require: &BTreeMap<String, String>,
+    tree: &dyn Tree,
+) -> Result<Pinned, TreeError> {
+    tree.expect(&[path])?;
+    if tree.size(path)? > data::LARGEST {
         let message = format!("{file} is larger than {} MiB", data::LARGEST >> 20);
         return Ok(Err(Nothing::new(Kind::PinInvalid, message).fix("keep pins in a file of their own")));
     }
-    let bytes = tree.read(file)?;
+    let bytes = tree.read(path)?;
     if let PinAt::Argument(name) = at {
         return Ok(argument(file, name, &bytes));
     }
@@ -157,7 +177,7 @@ fn at_path(file: &str, format: Format, at: &PinPath, require: &BTreeMap<String, 
     let Some(found) = places.pop() else {
         return Err(Nothing::new(Kind::PinMissing, format!("{file} has nothing at `{at}`")));
     };
-    if let Some((line, message)) = found.siblings.and_then(|siblings| unfulfilled(siblings, require)) {
+    if let Some((line, message)) = unfulfilled(found.siblings.unwrap_or_default(), require) {
         let fix = "pin the entry of this gate's source, or mend `require` in the gate";
         return Err(Nothing::new(Kind::PinRequirement, format!("{file}: {message}")).at(line).fix(fix));
     }

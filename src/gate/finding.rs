@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::tree::TreeError;
+
 /// What kind of difference; the names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -125,5 +127,24 @@ impl Finding {
     pub fn notice(mut self) -> Self {
         self.severity = Severity::Notice;
         self
+    }
+}
+
+impl Undecided {
+    /// A part that could not be read. Nothing of it is ever inherited: the words are all there is to compare.
+    pub fn unreadable(error: &TreeError) -> Self {
+        let path = match error {
+            TreeError::Conflict { path } | TreeError::Unfit { path, .. } | TreeError::Io { path, .. } => path.clone(),
+            TreeError::NotHere(need) => need.repository.to_string(),
+        };
+        let reason = match error {
+            TreeError::Conflict { .. } => {
+                "both sides of the merge changed it; merge the base into the branch".to_owned()
+            }
+            // The path stands in front already.
+            TreeError::Unfit { what, .. } => what.clone(),
+            error => error.to_string(),
+        };
+        Self { path, cause: None, content: reason.clone(), reason, inherited: false }
     }
 }

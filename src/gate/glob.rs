@@ -1,5 +1,5 @@
-//! Globs as in `.gitignore`'s wildmatch, from the root: `*` and `?` stay within a name, `**` crosses directories, `[a-z]` and
-//! `[!a-z]` are classes, `\` makes the next character plain.
+//! Globs as in `.gitignore`'s wildmatch, from the root: `*` and `?` stay within a name, `**` crosses directories, `[a-z]`,
+//! `[!a-z]` and `[[:alpha:]]` are classes, `\` makes the next character plain.
 //!
 //! A pattern without a slash means the root only. The trap: a chain of stars must not take exponential time, so a name is
 //! matched with one point to come back to, as wildmatch does.
@@ -86,7 +86,7 @@ fn one(pattern: &[char], at: usize, name: Option<char>) -> Option<usize> {
     }
 }
 
-fn class(pattern: &[char], mut at: usize, name: char) -> Option<usize> {
+fn class(pattern: &[char], mut at: usize, character: char) -> Option<usize> {
     let negated = matches!(pattern.get(at), Some('!' | '^'));
     if negated {
         at += 1;
@@ -96,6 +96,16 @@ fn class(pattern: &[char], mut at: usize, name: char) -> Option<usize> {
     loop {
         let low = match *pattern.get(at)? {
             ']' if at > first => break,
+            '[' if pattern.get(at + 1) == Some(&':') => {
+                let end = (at + 2..pattern.len()).find(|end| pattern[*end] == ']')?;
+                // Without its second colon it is a class of these characters, and the `]` closes it.
+                if let Some(name) = pattern[at + 2..end].strip_suffix(&[':']) {
+                    inside |= in_named(&name.iter().collect::<String>(), character)?;
+                    at = end + 1;
+                    continue;
+                }
+                '['
+            }
             '\\' => {
                 at += 1;
                 *pattern.get(at)?
@@ -104,13 +114,32 @@ fn class(pattern: &[char], mut at: usize, name: char) -> Option<usize> {
         };
         at += 1;
         if pattern.get(at) == Some(&'-') && pattern.get(at + 1).is_some_and(|end| *end != ']') {
-            inside |= (low..=*pattern.get(at + 1)?).contains(&name);
+            inside |= (low..=*pattern.get(at + 1)?).contains(&character);
             at += 2;
         } else {
-            inside |= low == name;
+            inside |= low == character;
         }
     }
     (inside != negated).then_some(at + 1)
+}
+
+/// Whether a character is in a class like `[:alpha:]`, which knows ASCII only; `None` for a class that there is not.
+fn in_named(class: &str, c: char) -> Option<bool> {
+    Some(match class {
+        "alnum" => c.is_ascii_alphanumeric(),
+        "alpha" => c.is_ascii_alphabetic(),
+        "blank" => matches!(c, ' ' | '\t'),
+        "cntrl" => c.is_ascii_control(),
+        "digit" => c.is_ascii_digit(),
+        "graph" => c.is_ascii_graphic(),
+        "lower" => c.is_ascii_lowercase(),
+        "print" => c.is_ascii_graphic() || c == ' ',
+        "punct" => c.is_ascii_punctuation(),
+        "space" => c.is_ascii_whitespace() || c == '\x0b',
+        "upper" => c.is_ascii_uppercase(),
+        "xdigit" => c.is_ascii_hexdigit(),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -141,6 +170,13 @@ mod tests {
             ("*a*b*c", "xxaxxbxxc", true),
             ("[]]", "]", true),
             ("[", "[", false),
+            ("[[:digit:]_]*.md", "7.md", true),
+            ("[[:digit:]_]*.md", "_.md", true),
+            ("[![:upper:]]*", "Lead.md", false),
+            ("[[:none:]]", "a", false),
+            ("prompts/Lead.md", "prompts/lead.md", false),
+            ("päckchen/*.md", "päckchen/ü.md", true),
+            ("a?b", "a\nb", true),
         ] {
             assert_eq!(matches(pattern, path), expected, "{pattern} on {path}");
         }

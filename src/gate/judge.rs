@@ -1,14 +1,19 @@
 //! "How each head is judged": the four rows of `docs/design.md`.
+//!
+//! Traps handled here: histories that were merged crosswise have several best common ancestors, and a merge starts from all
+//! of them; a pin may name an object that is no commit; a file that both `identity` and `ignore` match is identity, and
+//! stale when it changed.
 
 use std::sync::Arc;
 
 use super::binding::{self, Bound};
-use super::checks::{self, Outcome, identity};
+use super::changes::changed;
+use super::checks::{self, Outcome};
 use super::finding::{Assumption, Cause, Finding, Kind, Severity, Undecided};
 use super::verdict::{BindingState, ConsumerSide, Report, SourceSide, Verdict};
 use super::{Case, Relation, Revision, Side, World};
 use crate::config::{Binding, Gate, Place};
-use crate::tree::{Merged, Need, Node, ObjectId, Tree, TreeError, join};
+use crate::tree::{Merged, ObjectId, Tree, TreeError};
 
 /// Judges one case of a gate.
 ///
@@ -24,7 +29,7 @@ pub fn judge(gate: &Gate, case: &Case, world: &dyn World) -> Result<Report, Tree
     };
     match judged {
         Err(error @ TreeError::NotHere(_)) => return Err(error),
-        Err(error) => judge.cannot_read(&error),
+        Err(error) => judge.out.undecided.push(Undecided::unreadable(&error)),
         Ok(()) => {}
     }
     Ok(judge.report(case))
@@ -39,6 +44,9 @@ fn state_of(binding: &Binding) -> BindingState {
 }
 
 type Shared = Arc<dyn Tree>;
+
+/// How often crossed histories may have crossed before.
+const CROSSINGS: u32 = 8;
 
 /// A consumer tree with the source commit that it binds.
 struct Pinned {
@@ -159,21 +167,50 @@ impl Judge<'_> {
     fn tree(&mut self, side: Side, revision: &Revision) -> Result<Option<Shared>, TreeError> {
         let tree = self.world.tree(side, revision)?;
         if tree.is_none() {
-            let (name, shown) = (self.name(side), shown(revision));
-            self.undecided(shown.clone(), format!("{name} does not have commit {shown}"));
+            // Which commit is not said: of the other side it is one that moves, and these words may be a status.
+            let reason = "the commit that is to be judged is not there, or not any more".to_owned();
+            self.undecided(self.name(side), reason);
         }
         Ok(tree)
     }
 
     fn merged(&mut self, side: Side, head: &Revision, base: &Revision) -> Result<Option<Shared>, TreeError> {
         let (Some(theirs), Some(ours)) = (self.tree(side, head)?, self.tree(side, base)?) else { return Ok(None) };
-        let Some(ancestor) = self.world.merge_base(side, base, head)? else {
-            let reason = "it has no common history with its base: what a merge would give cannot be told".to_owned();
-            self.undecided(shown(head), reason);
+        let ancestors = self.world.merge_bases(side, base, head)?;
+        if ancestors.is_empty() {
+            let reason = "no common history with the base: what a merge would give cannot be told".to_owned();
+            self.undecided(self.name(side), reason);
             return Ok(None);
-        };
-        let Some(ancestor) = self.tree(side, &ancestor)? else { return Ok(None) };
+        }
+        let Some(ancestor) = self.ancestor(side, &ancestors, 0)? else { return Ok(None) };
         Ok(Some(Arc::new(Merged { base: Some(ancestor), ours, theirs })))
+    }
+
+    /// The tree that a merge starts from. Where histories crossed there are several best common ancestors, and it is, as for
+    /// git, what merging them would give.
+    fn ancestor(&mut self, side: Side, of: &[Revision], depth: u32) -> Result<Option<Shared>, TreeError> {
+        match of {
+            [one] => self.tree(side, one),
+            [one, other] if depth < CROSSINGS => {
+                let (Some(ours), Some(theirs)) = (self.tree(side, one)?, self.tree(side, other)?) else {
+                    return Ok(None);
+                };
+                let before = self.world.merge_bases(side, one, other)?;
+                let base = match before.as_slice() {
+                    [] => None,
+                    before => match self.ancestor(side, before, depth + 1)? {
+                        Some(base) => Some(base),
+                        None => return Ok(None),
+                    },
+                };
+                Ok(Some(Arc::new(Merged { base, ours, theirs })))
+            }
+            _ => {
+                let reason = "its history and the base's crossed too often; merge the base into the branch".to_owned();
+                self.undecided(self.name(side), reason);
+                Ok(None)
+            }
+        }
     }
 
     /// Looks the pin up in the source: there, and on the branch.
@@ -187,7 +224,16 @@ impl Judge<'_> {
         let revision = Revision::Commit(commit.clone());
         self.bound = Some(revision.clone());
         let repo = self.name(Side::Source);
-        let Some(tree) = self.world.tree(Side::Source, &revision)? else {
+        let found = match self.world.tree(Side::Source, &revision) {
+            Err(TreeError::Unfit { path, what }) if path == commit.as_str() => {
+                let message = format!("{}: the pin {commit} names no commit of {repo}: {what}", cause.file);
+                let fix = format!("pin a commit of {repo}'s branch {}", self.gate.source.branch);
+                self.find(Kind::PinInvalid, &cause, commit.as_str(), message, fix);
+                return Ok(None);
+            }
+            found => found?,
+        };
+        let Some(tree) = found else {
             self.state.state = "unreachable".into();
             let message = format!("{}: the pinned commit {commit} is not in {repo}", cause.file);
             let fix = format!("pin a commit of {repo}'s branch {}", self.gate.source.branch);
@@ -202,7 +248,7 @@ impl Judge<'_> {
             }
             Relation::Behind(steps) => {
                 self.state.behind = Some(steps);
-                let same = changed(self.gate, &tree, head)?.is_empty();
+                let same = changed(self.gate, tree.as_ref(), head.as_ref())?.is_empty();
                 self.state.state = match (same, steps) {
                     // Files on disk at the pinned commit, as good as unchanged.
                     (true, 0) => "current",
@@ -243,7 +289,7 @@ impl Judge<'_> {
         if !matches!(self.state.state.as_str(), "stale" | "ahead" | "diverged") {
             return Ok(());
         }
-        for path in changed(self.gate, &pinned.tree, head)? {
+        for path in changed(self.gate, pinned.tree.as_ref(), head.as_ref())? {
             let message = format!(
                 "{path} at the pinned commit {} is not the one on {} of {}",
                 pinned.commit.short(),
@@ -265,7 +311,7 @@ impl Judge<'_> {
         let (now, before) = (Revision::Commit(pinned.commit.clone()), Revision::Commit(base.clone()));
         let Some(older) = self.world.tree(Side::Source, &before)? else { return Ok(()) };
         let back = matches!(self.world.relation(Side::Source, &now, &before)?, Relation::Behind(_));
-        if back && !changed(self.gate, &pinned.tree, &older)?.is_empty() {
+        if back && !changed(self.gate, pinned.tree.as_ref(), older.as_ref())?.is_empty() {
             let file = &pinned.cause.file;
             let message =
                 format!("{file}: the pin moves back from {} to the older {}", base.short(), pinned.commit.short());
@@ -277,34 +323,12 @@ impl Judge<'_> {
 
     /// The findings of a consumer tree with a source tree: of the gate's identity, then of each check.
     fn bake(&self, consumer: &Shared, source: &Shared) -> Result<Outcome, TreeError> {
-        let mut all = Outcome { compared: true, ..Outcome::default() };
-        let identity = std::iter::once_with(|| identity::classify(self.gate, source.as_ref()));
-        let checks = self.gate.checks.iter().map(|check| checks::run(self.gate, check, consumer, source));
-        let mut missing: Option<Need> = None;
-        for one in identity.chain(checks) {
-            let one = match one {
-                Ok(outcome) => outcome,
-                // The others may miss something too: one request brings it all.
-                Err(TreeError::NotHere(need)) => {
-                    missing = Some(missing.take().map_or_else(|| need.clone(), |first| first.and(&need)));
-                    continue;
-                }
-                Err(error) => {
-                    let mut outcome = Outcome::default();
-                    outcome.undecided.push(unreadable(&error));
-                    outcome
-                }
-            };
-            all.compared &= one.compared;
-            merge_into(&mut all, one);
-        }
-        all.compared &= !self.gate.checks.is_empty();
-        missing.map_or(Ok(all), |need| Err(TreeError::NotHere(need)))
+        checks::all(self.gate, consumer, source)
     }
 
     fn add(&mut self, outcome: Outcome) {
         self.out.compared = outcome.compared;
-        merge_into(&mut self.out, outcome);
+        self.out.take(outcome);
     }
 
     fn find(&mut self, kind: Kind, cause: &Cause, content: &str, message: String, fix: String) {
@@ -327,10 +351,6 @@ impl Judge<'_> {
         self.out.undecided.push(Undecided { path, cause: None, reason, inherited: false, content });
     }
 
-    fn cannot_read(&mut self, error: &TreeError) {
-        self.out.undecided.push(unreadable(error));
-    }
-
     fn name(&self, side: Side) -> String {
         let place = match side {
             Side::Consumer => &self.gate.consumer.place,
@@ -349,13 +369,12 @@ impl Judge<'_> {
             ))
         });
         self.out.undecided.sort_by(|one, other| (one.inherited, &one.path).cmp(&(other.inherited, &other.path)));
-        let counts = |finding: &&Finding| finding.severity == Severity::Error && !finding.inherited;
-        let only_words = self.out.findings.iter().all(|finding| finding.severity == Severity::Notice);
-        let nothing = self.out.files_compared == 0 && only_words && self.out.undecided.is_empty();
-        if nothing {
-            self.undecided(String::new(), "nothing was compared".into());
+        let is_error = |finding: &Finding| finding.severity == Severity::Error;
+        let is_clean = self.out.undecided.is_empty() && !self.out.findings.iter().any(is_error);
+        if is_clean && !(self.out.compared && self.out.files_compared > 0) {
+            self.undecided("identity".into(), "nothing was compared".into());
         }
-        let verdict = if self.out.findings.iter().any(|finding| counts(&finding)) {
+        let verdict = if self.out.findings.iter().any(|finding| is_error(finding) && !finding.inherited) {
             Verdict::Drift
         } else if self.out.undecided.iter().any(|part| !part.inherited) {
             Verdict::Undecided
@@ -397,14 +416,6 @@ fn allow<T>(result: Result<T, TreeError>) -> Result<Option<T>, TreeError> {
     }
 }
 
-fn merge_into(all: &mut Outcome, one: Outcome) {
-    all.findings.extend(one.findings);
-    all.undecided.extend(one.undecided);
-    all.assumptions.extend(one.assumptions);
-    all.files_compared += one.files_compared;
-    all.bytes_compared += one.bytes_compared;
-}
-
 /// Marks what the base has already, by kind, path and content. Where nothing was compared nothing is inherited.
 fn inherit(mut now: Outcome, before: Option<&Outcome>) -> Outcome {
     let Some(before) = before.filter(|before| before.compared && now.compared) else { return now };
@@ -418,61 +429,6 @@ fn inherit(mut now: Outcome, before: Option<&Outcome>) -> Outcome {
         part.inherited = before.undecided.iter().any(|old| (&old.path, &old.content) == (&part.path, &part.content));
     }
     now
-}
-
-/// Files that the gate is about and that are not the same in two trees of the source.
-fn changed(gate: &Gate, one: &Shared, other: &Shared) -> Result<Vec<String>, TreeError> {
-    let mut found = Vec::new();
-    let mut dirs = vec![String::new()];
-    while let Some(dir) = dirs.pop() {
-        let ids = (one.dir_id(&dir)?, other.dir_id(&dir)?);
-        if ids.0.is_some() && ids.0 == ids.1 {
-            continue;
-        }
-        let (left, right) = (one.list(&dir)?, other.list(&dir)?);
-        let names: std::collections::BTreeSet<&String> = left.iter().chain(&right).map(|(name, _)| name).collect();
-        for name in names {
-            let path = join(&dir, name);
-            let at =
-                |list: &[(String, Node)]| list.iter().find(|(entry, _)| entry == name).map(|(_, node)| node.clone());
-            let pair = (at(&left), at(&right));
-            let is_dir = |node: &Option<Node>| matches!(node, Some(Node::Dir { .. }));
-            if is_dir(&pair.0) || is_dir(&pair.1) {
-                dirs.push(path.clone());
-            }
-            let same = match pair {
-                (Some(Node::Dir { .. }) | None, Some(Node::Dir { .. }) | None) => true,
-                (Some(Node::Submodule { commit: one }), Some(Node::Submodule { commit: other })) => one == other,
-                (Some(Node::File { .. }), Some(Node::File { .. }))
-                | (Some(Node::Link { .. }), Some(Node::Link { .. })) => one.blob_id(&path)? == other.blob_id(&path)?,
-                _ => false,
-            };
-            if !same && checks::concerns(gate, &path) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn unreadable(error: &TreeError) -> Undecided {
-    let path = match error {
-        TreeError::Conflict { path } | TreeError::Unfit { path, .. } | TreeError::Io { path, .. } => path.clone(),
-        TreeError::NotHere(need) => need.repository.to_string(),
-    };
-    let reason = match error {
-        TreeError::Conflict { .. } => "both sides of the merge changed it; merge the base into the branch".to_owned(),
-        error => error.to_string(),
-    };
-    Undecided { path, cause: None, content: reason.clone(), reason, inherited: false }
-}
-
-fn shown(revision: &Revision) -> String {
-    match revision {
-        Revision::Commit(id) => id.short().to_owned(),
-        Revision::WorkTree => "the work tree".to_owned(),
-    }
 }
 
 /// A repository as people name it.

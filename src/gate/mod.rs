@@ -65,12 +65,14 @@ pub trait World {
     /// How `commit` stands to `head` on the commit graph of that side.
     fn relation(&self, side: Side, commit: &Revision, head: &Revision) -> Result<Relation, TreeError>;
 
-    /// The best common ancestor of two revisions; `None` when the histories are unrelated.
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError>;
+    /// The best common ancestors of two revisions: several where histories were merged crosswise, none when they are
+    /// unrelated.
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError>;
 }
 
 mod attributes;
 pub mod binding;
+mod changes;
 pub mod checks;
 mod data;
 pub mod finding;

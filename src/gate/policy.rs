@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::{Finding, Kind, Severity};
-use super::verdict::Report;
+use super::finding::{Finding, Kind, Severity, Undecided};
+use super::verdict::{Report, Verdict};
 use crate::config::{Gate, Inherited, Place, Stale};
 
 /// What a commit is to a gate.
@@ -29,10 +29,6 @@ impl Role {
     /// Whether it is a pull request: it answers for what it adds.
     pub fn is_pull(&self) -> bool {
         matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. })
-    }
-
-    fn is_source(&self) -> bool {
-        matches!(self, Self::SourceBranch { .. } | Self::SourcePull { .. })
     }
 }
 
@@ -80,9 +76,10 @@ pub fn decide(says: &[Say<'_>], now: i64) -> Decision {
     let Some(state) = voices.iter().map(|(voice, _)| voice.state).max() else {
         return Decision { state: State::Error, description: "no gate judged this commit".into(), look_again: None };
     };
-    let names = |wanted: Option<State>| -> BTreeSet<&str> {
+    // Gates of several consumers may have one name; a gate with several roles is one gate.
+    let names = |wanted: Option<State>| -> BTreeSet<(&Place, &str)> {
         let of_state = voices.iter().filter(|(voice, _)| wanted.is_none_or(|state| voice.state == state));
-        of_state.map(|(_, gate)| gate.name.as_str()).collect()
+        of_state.map(|(_, gate)| (&gate.consumer.place, gate.name.as_str())).collect()
     };
     let (all, worst) = (names(None), names(Some(state)));
     let mut of_worst = voices.iter().filter(|(voice, _)| voice.state == state);
@@ -102,6 +99,7 @@ pub fn decide(says: &[Say<'_>], now: i64) -> Decision {
 const IN_SYNC: &str = "in sync";
 
 /// One gate's state and words.
+#[derive(Clone)]
 struct Voice {
     state: State,
     words: String,
@@ -124,18 +122,23 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
         .collect();
     let (stale, hard): (Vec<&Finding>, Vec<&Finding>) =
         findings.into_iter().partition(|finding| finding.kind == Kind::Stale);
+    let stale = (!stale.is_empty()).then(|| of_stale(say, &stale, now));
+    let undecided = report.undecided.iter().find(|part| weigh(part.inherited));
+    let is_inherited = report.findings.iter().any(|finding| finding.inherited && finding.severity == Severity::Error)
+        || report.undecided.iter().any(|part| part.inherited);
     let voice = if !hard.is_empty() {
-        plain(State::Failure, told(say, &hard, report))
-    } else if let Some(part) = report.undecided.iter().find(|part| weigh(part.inherited)) {
-        plain(State::Error, format!("undecided: {}: {}", part.path, part.reason))
-    } else if !stale.is_empty() {
-        of_stale(say, &stale, report, now)
-    } else if report.findings.iter().any(|finding| finding.inherited && finding.severity == Severity::Error)
-        || report.undecided.iter().any(|part| part.inherited)
-    {
+        plain(State::Failure, told(say, &hard))
+    } else if let Some(stale) = stale.as_ref().filter(|stale| stale.state == State::Failure) {
+        stale.clone()
+    } else if let Some(part) = undecided {
+        plain(State::Error, guessed(part))
+    } else if let Some(stale) = stale {
+        stale
+    } else if report.verdict != Verdict::InSync {
+        // A report says why; one that does not is not believed.
+        plain(State::Error, "undecided".into())
+    } else if is_inherited {
         Voice { softened: true, ..plain(State::Success, "no new drift; the base already drifts".into()) }
-    } else if say.role.is_pull() {
-        plain(State::Success, IN_SYNC.into())
     } else {
         plain(State::Success, IN_SYNC.into())
     };
@@ -150,8 +153,15 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
     voice
 }
 
-fn of_stale(say: &Say<'_>, stale: &[&Finding], report: &Report, now: i64) -> Voice {
-    let words = told(say, stale, report);
+fn guessed(part: &Undecided) -> String {
+    match part.path.as_str() {
+        "" => format!("undecided: {}", part.reason),
+        path => format!("undecided: {path}: {}", part.reason),
+    }
+}
+
+fn of_stale(say: &Say<'_>, stale: &[&Finding], now: i64) -> Voice {
+    let words = told(say, stale);
     if say.gate.stale == Stale::Notice {
         return Voice {
             state: State::Success,
@@ -173,30 +183,24 @@ fn of_stale(say: &Say<'_>, stale: &[&Finding], report: &Report, now: i64) -> Voi
 }
 
 /// The findings in the words of the side that reads them.
-fn told(say: &Say<'_>, findings: &[&Finding], report: &Report) -> String {
+fn told(say: &Say<'_>, findings: &[&Finding]) -> String {
     let Some(first) = findings.first() else { return String::new() };
     let what = short(first);
     let more = match findings.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };
-    match say.role {
-        Role::SourceBranch { consumer_branch } => {
-            let consumer = format!("{} {consumer_branch}", last_name(&say.gate.consumer.place));
-            if first.kind == Kind::Stale {
-                format!("not shipped: {consumer} still bakes the old {}{more}", first.path)
-            } else {
-                format!("{consumer}: {what}{more}")
-            }
+    let consumer = last_name(&say.gate.consumer.place);
+    match (say.role, first.kind) {
+        (Role::SourceBranch { consumer_branch }, Kind::Stale) => {
+            format!("not shipped: {consumer} {consumer_branch} still bakes the old {}{more}", first.path)
         }
-        role if role.is_source() => {
-            let consumer = last_name(&say.gate.consumer.place);
-            format!("{consumer} cannot take it: {what}{more}")
+        (Role::SourceBranch { consumer_branch }, Kind::NotBaked) => {
+            format!("{consumer} {consumer_branch} cannot bake {}: no COPY takes it{more}", first.path)
         }
-        _ => {
-            let _ = report;
-            format!("{what}{more}")
-        }
+        (Role::SourceBranch { consumer_branch }, _) => format!("{consumer} {consumer_branch}: {what}{more}"),
+        (Role::SourcePull { .. }, _) => format!("{consumer} cannot take it: {what}{more}"),
+        (Role::ConsumerBranch { .. } | Role::ConsumerPull { .. }, _) => format!("{what}{more}"),
     }
 }
 

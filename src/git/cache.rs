@@ -121,7 +121,7 @@ impl Repo {
         self.0.objects.label()
     }
 
-    /// What is here already, and the commit graph over it: [`ObjectDb::standing`], [`ObjectDb::merge_base`],
+    /// What is here already, and the commit graph over it: [`ObjectDb::standing`], [`ObjectDb::merge_bases`],
     /// [`ObjectDb::is_ancestor`], [`ObjectDb::behind_first_parent`]. Reads the disk: for a thread that may block.
     pub fn objects(&self) -> &Arc<ObjectDb> {
         &self.0.objects

@@ -163,7 +163,7 @@ async fn the_commit_graph_comes_by_itself_and_later_only_what_is_new() {
     assert!(history.contains("filter tree:0") && !history.contains("deepen") && !history.contains("have "));
 
     let pull = upstream.commit("pull", &[("a", "4")], &[&bound]);
-    assert_eq!(read(&upstream, &repo, || db.merge_base(&pull, &head)).await, Some(bound.clone()));
+    assert_eq!(read(&upstream, &repo, || db.merge_bases(&pull, &head)).await, [bound.clone()]);
     let history = upstream.fetches().pop().unwrap();
     assert!(history.contains(&format!("want {pull}")) && history.contains(&format!("have {head}")), "{history}");
     assert!(!history.contains(&format!("want {head}")), "{history}");

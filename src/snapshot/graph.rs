@@ -37,17 +37,17 @@ impl ObjectDb {
         }
     }
 
-    /// The best common ancestor of two commits (one of the best, where there are several, as `git merge-base` does); `None`
-    /// when they have no history in common.
-    pub fn merge_base(&self, one: &ObjectId, other: &ObjectId) -> Result<Option<ObjectId>, TreeError> {
+    /// The best common ancestors of two commits, as `git merge-base --all` finds them, the one that `git merge-base` prints
+    /// first; none when they have no history in common, several when they were merged crosswise.
+    pub fn merge_bases(&self, one: &ObjectId, other: &ObjectId) -> Result<Vec<ObjectId>, TreeError> {
         if one == other {
-            return Ok(Some(one.clone()));
+            return Ok(vec![one.clone()]);
         }
-        let found = self.repository().merge_base(self.oid(one)?, self.oid(other)?);
+        let found = self.repository().merge_bases(self.oid(one)?, self.oid(other)?);
         match found {
-            Ok(base) => Ok(Some(object_id(base))),
+            Ok(bases) => Ok(bases.iter().map(|base| object_id(*base)).collect()),
             Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Merge => {
-                if self.is_shallow() { Err(self.cut_off()) } else { Ok(None) }
+                if self.is_shallow() { Err(self.cut_off()) } else { Ok(Vec::new()) }
             }
             Err(error) => Err(self.absent(&error, &[one, other])),
         }

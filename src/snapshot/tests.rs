@@ -192,11 +192,37 @@ fn how_commits_stand_to_each_other() {
     assert_eq!(objects.standing(&head, &a).unwrap(), Standing::Ahead);
     assert_eq!(objects.standing(&fork, &head).unwrap(), Standing::Diverged);
     assert_eq!(objects.behind_first_parent(&fork, &head).unwrap(), None);
-    assert_eq!(objects.merge_base(&fork, &head).unwrap(), Some(a.clone()));
-    assert_eq!(objects.merge_base(&side, &head).unwrap(), Some(side));
-    assert_eq!(objects.merge_base(&stranger, &head).unwrap(), None);
+    assert_eq!(objects.merge_bases(&fork, &head).unwrap(), [a.clone()]);
+    assert_eq!(objects.merge_bases(&side, &head).unwrap(), [side]);
+    assert_eq!(objects.merge_bases(&stranger, &head).unwrap(), []);
     assert!(!objects.is_ancestor(&stranger, &head).unwrap());
     assert!(objects.has_history(&head, &[]).unwrap());
+}
+
+#[test]
+fn histories_that_were_merged_crosswise_have_two_best_ancestors() {
+    let w = Written::new();
+    let root = w.step("root", &[]);
+    let (one, other) = (w.step("one", &[&root]), w.step("other", &[&root]));
+    let (ours, theirs) = (w.step("ours", &[&one, &other]), w.step("theirs", &[&other, &one]));
+    let mut found = w.objects().merge_bases(&ours, &theirs).unwrap();
+    found.sort();
+    let mut wanted = [one, other];
+    wanted.sort();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn how_far_behind_counts_first_parents_also_when_the_main_line_was_merged_into_the_bound_commit() {
+    let w = Written::new();
+    let root = w.step("root", &[]);
+    let main = w.step("main", &[&root]);
+    // A side branch that took the main line in, was bound, and came back by a merge.
+    let side = w.step("side", &[&root]);
+    let bound = w.step("bound", &[&side, &main]);
+    let merge = w.step("merge", &[&main, &bound]);
+    let head = w.step("head", &[&merge]);
+    assert_eq!(w.objects().standing(&bound, &head).unwrap(), Standing::Behind(2));
 }
 
 #[test]
@@ -207,7 +233,7 @@ fn a_commit_whose_parents_were_not_fetched_is_no_root() {
     let (one, other) = (w.step("one", &[&a]), w.step("other", &[&a]));
     w.lose(a.as_str());
     let objects = w.objects();
-    assert_eq!(objects.merge_base(&one, &other), need(Objects::History(vec![one.clone(), other.clone()])));
+    assert_eq!(objects.merge_bases(&one, &other), need(Objects::History(vec![one.clone(), other.clone()])));
     assert_eq!(objects.is_ancestor(&one, &other), need(Objects::History(vec![one.clone(), other.clone()])));
     assert_eq!(objects.standing(&root, &one), need(Objects::History(vec![root, one.clone()])));
     assert!(!objects.has_history(&one, &[]).unwrap());
@@ -223,7 +249,7 @@ fn a_shallow_clone_says_what_to_do_instead_of_calling_histories_unrelated() {
     let (one, other) = (w.step("one", &[&a]), w.step("other", &[&a]));
     fs::write(w.dir.path().join("shallow"), format!("{one}\n{other}\n")).unwrap();
     let local = Local::open(w.dir.path()).unwrap();
-    for answer in [local.objects().merge_base(&one, &other).map(drop), local.objects().standing(&a, &one).map(drop)] {
+    for answer in [local.objects().merge_bases(&one, &other).map(drop), local.objects().standing(&a, &one).map(drop)] {
         let Err(TreeError::Unfit { what, .. }) = answer else { panic!("{answer:?}") };
         assert!(what.contains("git fetch --unshallow"), "{what}");
     }

@@ -16,7 +16,8 @@ use super::{Node, ObjectId, Tree, TreeError, join};
 /// looked into.
 #[derive(Clone)]
 pub struct Merged {
-    /// The best common ancestor; `None` where the histories are unrelated: then whatever both sides have must be equal.
+    /// The best common ancestor, or where there are several, what merging them gives; `None` where the histories are
+    /// unrelated: then whatever both sides have must be equal.
     pub base: Option<Arc<dyn Tree>>,
     /// What is merged into: the target branch.
     pub ours: Arc<dyn Tree>,
@@ -75,15 +76,15 @@ impl Merged {
             return Ok(if side.node(path)?.is_some() { Outcome::As(side) } else { Outcome::Nothing });
         }
         let base = match &self.base {
-            Some(base) => at(base, path)?,
-            None => At::Nothing,
+            Some(base) => known(at(base, path))?,
+            None => Some(At::Nothing),
         };
         let (ours, theirs) = (at(&self.ours, path)?, at(&self.theirs, path)?);
         let dir = match (&ours, &theirs) {
             (At::Dir { mode }, _) | (_, At::Dir { mode }) => Some(*mode),
             _ => None,
         };
-        let leaf = self.leaf(path, base.leaf(), ours.leaf(), theirs.leaf())?;
+        let leaf = self.leaf(path, base.as_ref().map(At::leaf), ours.leaf(), theirs.leaf())?;
         match (leaf, dir) {
             (Outcome::Nothing, None) => Ok(Outcome::Nothing),
             (Outcome::Nothing, Some(mode)) if path.is_empty() || self.has_children(path)? => Ok(Outcome::Dir { mode }),
@@ -101,7 +102,7 @@ impl Merged {
             return Ok(Some(&self.ours));
         }
         let base = match &self.base {
-            Some(base) => base.dir_id(path)?,
+            Some(base) => known(base.dir_id(path))?.flatten(),
             None => None,
         };
         Ok(match base {
@@ -111,16 +112,20 @@ impl Merged {
         })
     }
 
-    /// Merges what is not a directory, as if directories were nothing.
+    /// Merges what is not a directory, as if directories were nothing; `base` is `None` where the base itself is torn.
     fn leaf(
         &self,
         path: &str,
-        base: Option<&Leaf>,
+        base: Option<Option<&Leaf>>,
         ours: Option<&Leaf>,
         theirs: Option<&Leaf>,
     ) -> Result<Outcome<'_>, TreeError> {
         let take = |leaf: Option<&Leaf>, side| if leaf.is_some() { Outcome::As(side) } else { Outcome::Nothing };
-        if ours == theirs || base == theirs {
+        if ours == theirs {
+            return Ok(take(ours, &self.ours));
+        }
+        let Some(base) = base else { return Err(TreeError::Conflict { path: path.to_owned() }) };
+        if base == theirs {
             return Ok(take(ours, &self.ours));
         }
         if base == ours {
@@ -266,6 +271,15 @@ impl Leaf {
             Node::File { mode } => Some((mode, &self.id)),
             _ => None,
         }
+    }
+}
+
+/// The base may be a merge itself; where it is torn, only what both sides have alike can be told.
+fn known<T>(of_base: Result<T, TreeError>) -> Result<Option<T>, TreeError> {
+    match of_base {
+        Ok(value) => Ok(Some(value)),
+        Err(TreeError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

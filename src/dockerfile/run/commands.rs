@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::exec::{Machine, Output, Status};
 use super::paths::Stands;
 use crate::dockerfile::chmod::{self, Change};
-use crate::dockerfile::files::{Dir, Entry, Found, Node};
+use crate::dockerfile::files::{Dir, Entry, Node};
 use crate::dockerfile::{BuildError, Content};
 
 /// Commands that read and print, and change nothing.
@@ -214,7 +214,7 @@ impl Machine<'_, '_, '_> {
         for operand in &options.operands {
             // A dangling link at the end is followed by some, and refused by others.
             if let Some(place) = self.place(operand.trim_end_matches('/'), false)
-                && matches!(place.stands, Stands::Link(_))
+                && matches!(place.stands, Stands::Link)
                 && !matches!(self.place(operand, true)?.stands, Stands::Dir)
             {
                 return None;
@@ -285,13 +285,13 @@ impl Machine<'_, '_, '_> {
         };
         let mut status = Status::Success;
         for operand in operands {
-            if recursive && matches!(self.place(operand, false)?.stands, Stands::Link(_)) {
+            if recursive && matches!(self.place(operand, false)?.stands, Stands::Link) {
                 return None;
             }
             let place = self.place(operand, true)?;
             match place.stands {
                 Stands::Nothing | Stands::Nowhere => status = self.failure(),
-                Stands::Link(_) => status = Status::Failure,
+                Stands::Link => status = Status::Failure,
                 _ => self.chmod_at(&place.names, &change, recursive)?,
             }
         }
@@ -331,7 +331,7 @@ impl Machine<'_, '_, '_> {
                     status = self.failure();
                     continue;
                 }
-                Stands::Link(_) if !options.has("hR") => {
+                Stands::Link if !options.has("hR") => {
                     status = Status::Failure;
                     continue;
                 }
@@ -374,17 +374,12 @@ impl Machine<'_, '_, '_> {
             stands => stands,
         };
         match test {
-            "-e" => Status::from(!matches!(stands, Stands::Link(_))),
+            "-e" => Status::from(!matches!(stands, Stands::Link)),
             "-f" => Status::from(matches!(stands, Stands::File(_))),
             "-d" => Status::from(matches!(stands, Stands::Dir)),
-            "-L" | "-h" => Status::from(matches!(stands, Stands::Link(_))),
+            "-L" | "-h" => Status::from(matches!(stands, Stands::Link)),
             _ => Status::Unknown,
         }
-    }
-
-    /// Whether a directory stands at the names.
-    pub fn is_dir(&self, names: &[String]) -> bool {
-        matches!(self.stage.state.files.find(names), Found::Root(_) | Found::Entry(Entry { node: Node::Dir(_), .. }))
     }
 }
 

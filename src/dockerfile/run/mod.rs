@@ -18,12 +18,12 @@ mod transfer;
 
 use std::sync::Arc;
 
-use super::BuildError;
 use super::files::{Entry, Found, Mystery, Node, names_of};
 use super::instructions::{Command, Run};
 use super::lexer::heredoc_word;
 use super::mounts::Mount;
 use super::stage::{Running, absolute};
+use super::{BuildError, Taken};
 use exec::Machine;
 
 /// What a RUN gives to the kernel: the words of a program, or a script of a POSIX shell.
@@ -47,6 +47,9 @@ pub(super) fn run(stage: &mut Running<'_, '_>, line: u32, run: &Run, from: &[Opt
     }
     check_mounts(stage, line, &mounts, from)?;
     let targets = mount_targets(stage, line, &mounts)?;
+    let mounted = mounts.iter().zip(from.iter().copied().chain(std::iter::repeat(None)));
+    let context = mounted.filter(|(_, from)| from.is_none()).filter_map(|(mount, _)| mount.context_source());
+    stage.shared.notes.taken.extend(context.map(|source| Taken::Tree(super::pattern::clean(&format!("/{source}")))));
     stage.state.blank = false;
     let held = hold(stage, line, &targets);
     let program = program(run, stage.state.shell.as_deref());

@@ -17,7 +17,7 @@ pub(super) struct Place {
 pub(super) enum Stands {
     File(File),
     Dir,
-    Link(Arc<str>),
+    Link,
     /// Nothing, in a directory that is there.
     Nothing,
     /// Nothing, and no directory to put it into.
@@ -57,7 +57,7 @@ impl Machine<'_, '_, '_> {
             Found::Entry(entry) => match &entry.node {
                 Node::File(file) => Stands::File(file.clone()),
                 Node::Dir(_) => Stands::Dir,
-                Node::Link(target) => Stands::Link(target.clone()),
+                Node::Link(_) => Stands::Link,
                 Node::Unknown(_) => return None,
             },
             Found::Missing => {
@@ -110,7 +110,7 @@ impl Machine<'_, '_, '_> {
                 self.forget(path);
                 Ok(Status::Unknown)
             }
-            (Stands::Nowhere | Stands::Link(_), _) => Ok(Status::Failure),
+            (Stands::Nowhere | Stands::Link, _) => Ok(Status::Failure),
             (Stands::File(file), Some(mut bytes)) => {
                 if *append {
                     let mut all = self.bytes_of(&file.content)?.to_vec();

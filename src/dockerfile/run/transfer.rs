@@ -24,7 +24,7 @@ impl Machine<'_, '_, '_> {
             let from = self.place(source, !recursive)?;
             match &from.stands {
                 // On the command line, tools treat a link in their own ways when they recurse.
-                Stands::Link(_) => return None,
+                Stands::Link => return None,
                 Stands::Nothing | Stands::Nowhere if self.is_foreign() => return None,
                 Stands::Nothing | Stands::Nowhere => status = Status::Failure,
                 Stands::Dir if !recursive => status = Status::Failure,
@@ -187,7 +187,7 @@ impl Machine<'_, '_, '_> {
                     return Some(Status::Failure);
                 }
             }
-            Stands::File(_) | Stands::Link(_) if from_dir => return Some(Status::Failure),
+            Stands::File(_) | Stands::Link if from_dir => return Some(Status::Failure),
             _ => {}
         }
         let mut entry = self.stage.state.files.remove(&from.names)?;
@@ -202,7 +202,7 @@ impl Machine<'_, '_, '_> {
         let no_follow = options.has("nT");
         let mut place = self.place(link, false)?;
         let leads_to_dir =
-            matches!(&place.stands, Stands::Link(_)) && matches!(self.place(link, true)?.stands, Stands::Dir);
+            matches!(&place.stands, Stands::Link) && matches!(self.place(link, true)?.stands, Stands::Dir);
         if matches!(place.stands, Stands::Dir) && !options.has("T") || leads_to_dir && !no_follow {
             let dir = self.place(link, true)?.names;
             place = self.within(&dir, target)?;
@@ -241,7 +241,7 @@ impl Machine<'_, '_, '_> {
             }
             Stands::Nothing | Stands::Nowhere if self.is_foreign() => None,
             Stands::Dir | Stands::Nothing | Stands::Nowhere => Some(Status::Failure),
-            Stands::Link(_) => None,
+            Stands::Link => None,
         }
     }
 }

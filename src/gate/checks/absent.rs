@@ -9,7 +9,7 @@ use crate::config::{Absent, Format, Pattern, PinPath, PinStep, Retired};
 use crate::gate::data::{self, Lost};
 use crate::gate::finding::{Cause, Finding, Kind, Undecided};
 use crate::gate::glob;
-use crate::tree::{Node, Tree, TreeError};
+use crate::tree::{Led, Tree, TreeError, follow};
 
 /// Judges one `absent` check.
 pub fn check(absent: &Absent, consumer: &dyn Tree) -> Result<Outcome, TreeError> {
@@ -51,24 +51,25 @@ fn paths(globs: &[String], consumer: &dyn Tree) -> Result<Outcome, TreeError> {
 
 fn in_file(file: &str, what: &Retired, consumer: &dyn Tree) -> Result<Outcome, TreeError> {
     let mut out = Outcome::default();
-    match consumer.node(file)? {
-        Some(Node::File { .. }) => {}
-        Some(_) => {
-            undecided(&mut out, file, "it is not a file: whether something is absent from it cannot be told".into());
+    let at = match follow(consumer, file)? {
+        Led::File(at) => at,
+        led => {
+            let what = match led {
+                Led::Missing => "it does not exist",
+                Led::Submodule(_) => "it is in a submodule",
+                _ => "it is not a file of the repository",
+            };
+            undecided(&mut out, file, format!("{what}: whether something is absent from it cannot be told"));
             return Ok(out);
         }
-        None => {
-            undecided(&mut out, file, "it does not exist: whether something is absent from it cannot be told".into());
-            return Ok(out);
-        }
-    }
-    consumer.expect(&[file])?;
-    let size = consumer.size(file)?;
+    };
+    consumer.expect(&[at.as_str()])?;
+    let size = consumer.size(&at)?;
     if size > data::LARGEST {
         undecided(&mut out, file, format!("it is larger than {} MiB", data::LARGEST >> 20));
         return Ok(out);
     }
-    let bytes = consumer.read(file)?;
+    let bytes = consumer.read(&at)?;
     let found = match std::str::from_utf8(&bytes) {
         Err(_) => Err((1, "it is not UTF-8".to_owned())),
         Ok(text) => match what {
@@ -78,7 +79,7 @@ fn in_file(file: &str, what: &Retired, consumer: &dyn Tree) -> Result<Outcome, T
     };
     match found {
         Err((line, why)) => {
-            let id = consumer.blob_id(file)?;
+            let id = consumer.blob_id(&at)?;
             let cause = Some(Cause { file: file.to_owned(), line: Some(line) });
             let content = format!("{id} {why}");
             out.undecided.push(Undecided { path: file.to_owned(), cause, reason: why, inherited: false, content });

@@ -1,121 +1,191 @@
 //! The `bake` check: the tree that the Dockerfile would produce with the source's files, compared with the source.
+//!
+//! Traps handled here: the Dockerfile, or the build context, may be a link or lie in a submodule, and then it is neither
+//! absent nor there; files that the consumer tracks where the build puts the source are what the build may see instead; what
+//! cannot be read stops this check, and what it found until then stands.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Outcome, files_below, identity};
-use crate::config::{Bake, Gate};
-use crate::dockerfile::{self, Baked, BakedKind, Build, BuildError, Content, Image};
-use crate::gate::attributes;
-use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
-use crate::tree::{Mounted, Node, ObjectId, Subtree, Tree, TreeError, blob_id, join};
+use sha2::{Digest, Sha256};
 
-/// The largest Dockerfile that is read, in bytes.
+use super::Outcome;
+use super::baked::Comparison;
+use super::source::Source;
+use crate::config::{Bake, Gate};
+use crate::dockerfile::{self, Build, BuildError, Image};
+use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
+use crate::tree::{Led, Mounted, Node, Subtree, Tree, TreeError, follow, join, split};
+
+/// The largest Dockerfile, and the largest ignore file, that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 /// How the evaluator says that it does not know an instruction.
 const UNKNOWN_INSTRUCTION: &str = "unknown instruction";
 
 /// Judges one `bake` check of a consumer tree with a source tree.
+///
+/// # Errors
+/// Only [`TreeError::NotHere`]; anything else that cannot be read is an undecided part.
 pub fn check(gate: &Gate, bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
-    let mut check =
-        Check { gate, bake, source: source.as_ref(), out: Outcome::default(), dockerfile_id: String::new() };
-    let files = files_below(source.as_ref(), "")?;
-    check.checked_out(&files)?;
-    check.tracked_source_dir(consumer.as_ref())?;
-    let identity: Vec<&(String, Node)> = files.iter().filter(|(path, _)| check.is_identity(path)).collect();
-    let paths: Vec<&str> = identity.iter().map(|(path, _)| path.as_str()).collect();
-    source.expect(&paths)?;
-    if identity.is_empty() {
-        let message = "no file of the source matches `identity`: there is nothing to compare";
-        let fix = "list the source's identity files in the gate's `identity`, or restore them in the source";
-        check.out.findings.push(Finding::new(Kind::MissingInSource, "identity", message, fix));
-        return Ok(check.out);
+    let mut check = Check { gate, bake, out: Outcome::default() };
+    match check.run(consumer, source) {
+        Err(error @ TreeError::NotHere(_)) => return Err(error),
+        Err(error) => {
+            check.out.compared = false;
+            let part = Undecided::unreadable(&error);
+            if !check.out.undecided.contains(&part) {
+                check.out.undecided.push(part);
+            }
+        }
+        Ok(()) => {}
     }
-    let whole: Arc<dyn Tree> =
-        Arc::new(Mounted { base: Arc::clone(consumer), at: bake.source_dir.clone(), mounted: Arc::clone(source) });
-    let context = Subtree { of: Arc::clone(&whole), at: bake.context.clone() };
-    let Some(image) = check.build(whole.as_ref(), &context)? else { return Ok(check.out) };
-    check.compare(&image, &context, &identity)?;
-    check.extras(&image, &files);
-    check.traps_and_assumptions(image);
     Ok(check.out)
 }
 
 struct Check<'a> {
     gate: &'a Gate,
     bake: &'a Bake,
-    source: &'a dyn Tree,
     out: Outcome,
-    dockerfile_id: String,
+}
+
+/// A Dockerfile that was found.
+struct Found {
+    /// From the consumer's root; where its link leads, if it is one.
+    path: String,
+    /// The path without its last name's link: what the ignore file is named after.
+    named: String,
 }
 
 impl Check<'_> {
-    fn is_identity(&self, path: &str) -> bool {
-        identity::is_identity(self.gate, path)
+    fn run(&mut self, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<(), TreeError> {
+        let (gate, bake) = (self.gate, self.bake);
+        let truth = Source::of(gate, source.as_ref())?;
+        self.tracked_source_dir(consumer.as_ref())?;
+        if truth.identity().next().is_none() {
+            return Ok(());
+        }
+        let whole: Arc<dyn Tree> =
+            Arc::new(Mounted { base: Arc::clone(consumer), at: bake.source_dir.clone(), mounted: Arc::clone(source) });
+        let Some(context) = self.context(&whole)? else { return Ok(()) };
+        let Some(dockerfile) = self.dockerfile(&whole)? else { return Ok(()) };
+        let Some((image, id)) = self.build(whole.as_ref(), &context, &dockerfile)? else { return Ok(()) };
+        Comparison::new(gate, bake, &truth, &image, &context, &id).run(&mut self.out)?;
+        self.traps_and_assumptions(image, &id);
+        Ok(())
     }
 
     fn cause(&self, line: Option<u32>) -> Option<Cause> {
         Some(Cause { file: self.bake.dockerfile.clone(), line })
     }
 
-    fn find(&mut self, kind: Kind, path: &str, cause: Option<Cause>, content: String, message: String, fix: String) {
-        self.out.findings.push(Finding::new(kind, path, message, fix).at(cause).of(content));
+    /// A build that fails.
+    fn fails(&mut self, line: Option<u32>, content: String, message: String, fix: String) {
+        let finding = Finding::new(Kind::BuildFails, &self.bake.dockerfile, message, fix);
+        self.out.findings.push(finding.at(self.cause(line)).of(content));
     }
 
     fn undecided(&mut self, path: &str, line: Option<u32>, reason: String, inputs: &str) {
         let cause = self.cause(line);
-        let content = format!("{} {inputs} {reason}", self.dockerfile_id);
+        let content = format!("{inputs} {reason}");
         self.out.undecided.push(Undecided { path: path.to_owned(), cause, reason, inherited: false, content });
     }
 
-    /// Where the image should have a file of the source, without the leading slash.
-    fn destination(&self, path: &str) -> String {
-        join(self.bake.destination.trim_matches('/'), path)
-    }
-
-    /// What a checkout would change, or leave out, is not in the source's tree.
-    fn checked_out(&mut self, files: &[(String, Node)]) -> Result<(), TreeError> {
-        for (path, node) in files.iter().filter(|(path, _)| identity::is_identity(self.gate, path)) {
-            if matches!(node, Node::Submodule { .. }) {
-                let reason = "it is a submodule: its files are not in the source's tree".to_owned();
-                self.undecided(path, None, reason, "submodule");
-            } else if let Some(reason) = attributes::changed_by_checkout(self.source, path)? {
-                let id = self.source.blob_id(path)?;
-                self.undecided(path, None, reason, id.as_str());
+    /// Tracked files where the build puts the source, or in the place of a directory above: it may see them instead.
+    fn tracked_source_dir(&mut self, consumer: &dyn Tree) -> Result<(), TreeError> {
+        let dir = self.bake.source_dir.as_str();
+        for (end, _) in dir.match_indices('/') {
+            let parent = &dir[..end];
+            if !matches!(consumer.node(parent)?, Some(Node::Dir { .. }) | None) {
+                let message =
+                    format!("the consumer tracks {parent}, which is no directory, where the build makes {dir}");
+                let fix = format!("remove {parent} from the consumer");
+                let finding = Finding::new(Kind::SourceDirTracked, parent, message, fix);
+                self.out.findings.push(finding.of(digest(consumer, parent)?));
+                return Ok(());
             }
         }
-        Ok(())
-    }
-
-    /// Tracked files where the build puts the source: it may see them instead.
-    fn tracked_source_dir(&mut self, consumer: &dyn Tree) -> Result<(), TreeError> {
-        let dir = self.bake.source_dir.clone();
-        if consumer.node(&dir)?.is_none() {
-            return Ok(());
+        if consumer.node(dir)?.is_some() {
+            let message = format!("the consumer tracks files at {dir}, where the build puts the source's files");
+            let fix = format!("remove {dir} from the consumer and ignore it in .gitignore");
+            let finding = Finding::new(Kind::SourceDirTracked, dir, message, fix);
+            self.out.findings.push(finding.of(digest(consumer, dir)?));
         }
-        let message = format!("the consumer tracks files at {dir}, where the build puts the source's files");
-        let fix = format!("remove {dir} from the consumer and ignore it in .gitignore");
-        self.find(Kind::SourceDirTracked, &dir, None, String::new(), message, fix);
         Ok(())
     }
 
-    /// Evaluates the Dockerfile; `None` when there is no image, which is then a finding or undecided.
-    fn build(&mut self, whole: &dyn Tree, context: &Subtree) -> Result<Option<Image>, TreeError> {
+    /// The build context; `None` when there is none, which is then told.
+    fn context(&mut self, whole: &Arc<dyn Tree>) -> Result<Option<Subtree>, TreeError> {
+        let name = self.bake.context.clone();
+        match follow(whole.as_ref(), &name)? {
+            Led::Dir(at) => return Ok(Some(Subtree { of: Arc::clone(whole), at })),
+            Led::Submodule(_) => self.undecided(&name, None, "the build context is in a submodule".into(), ""),
+            Led::Outside => self.undecided(&name, None, "the build context is a link that leaves the tree".into(), ""),
+            Led::File(_) | Led::Missing => {
+                let message = format!("the build context {name} is no directory of the consumer");
+                let fix = "restore it, or change the check's `context`".to_owned();
+                self.fails(None, String::new(), message, fix);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The Dockerfile, through links; `None` when it cannot be read, which is then told. Builders are given its folder, so a
+    /// link that leaves the folder is followed by some and not by others.
+    fn dockerfile(&mut self, whole: &Arc<dyn Tree>) -> Result<Option<Found>, TreeError> {
         let name = self.bake.dockerfile.clone();
-        if !matches!(whole.node(&name)?, Some(Node::File { .. })) {
-            let message = format!("{name} does not exist");
-            let fix = "restore it, or change the check's `dockerfile`".to_owned();
-            self.find(Kind::BuildFails, &name, self.cause(None), String::new(), message, fix);
+        let (dir, file) = split(&name);
+        let led = match follow(whole.as_ref(), dir)? {
+            Led::Dir(at) => {
+                let folder = Subtree { of: Arc::clone(whole), at: at.clone() };
+                match follow(&folder, file)? {
+                    Led::File(inside) => {
+                        return Ok(Some(Found { path: join(&at, &inside), named: join(&at, file) }));
+                    }
+                    led => led,
+                }
+            }
+            led => led,
+        };
+        match led {
+            Led::Submodule(_) => {
+                let reason = "it is in a submodule: it is not in the consumer's tree".to_owned();
+                self.undecided(&name, None, reason, "");
+            }
+            Led::Outside => {
+                let reason = "it is a link that leaves its folder: builders do not agree on it".to_owned();
+                self.undecided(&name, None, reason, "");
+            }
+            Led::Missing | Led::Dir(_) | Led::File(_) => {
+                let message = format!("{name} does not exist");
+                let fix = "restore it, or change the check's `dockerfile`".to_owned();
+                self.fails(None, String::new(), message, fix);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Evaluates the Dockerfile: the image and the Dockerfile's object name; `None` when there is no image, which is then a
+    /// finding or undecided.
+    fn build(
+        &mut self,
+        whole: &dyn Tree,
+        context: &Subtree,
+        dockerfile: &Found,
+    ) -> Result<Option<(Image, String)>, TreeError> {
+        let (name, path) = (self.bake.dockerfile.clone(), dockerfile.path.as_str());
+        let id = whole.blob_id(path)?.to_string();
+        whole.expect(&[path])?;
+        if whole.size(path)? > LARGEST {
+            self.undecided(&name, None, format!("it is larger than {} MiB", LARGEST >> 20), &id);
             return Ok(None);
         }
-        self.dockerfile_id = whole.blob_id(&name)?.to_string();
-        whole.expect(&[name.as_str()])?;
-        if whole.size(&name)? > LARGEST {
-            self.undecided(&name, None, format!("it is larger than {} MiB", LARGEST >> 20), "");
+        let text = whole.read(path)?;
+        let ignore = dockerfile::ignore_file(whole, &dockerfile.named, &context.at)?;
+        if let Some((bytes, ignore)) = &ignore
+            && bytes.len() as u64 > LARGEST
+        {
+            self.undecided(ignore, None, format!("it is larger than {} MiB", LARGEST >> 20), &id);
             return Ok(None);
         }
-        let text = whole.read(&name)?;
-        let ignore = dockerfile::ignore_file(whole, &name, &self.bake.context)?;
         let build = Build {
             context,
             dockerfile: &text,
@@ -125,156 +195,26 @@ impl Check<'_> {
             target: None,
         };
         match dockerfile::evaluate(&build) {
-            Ok(image) => Ok(Some(image)),
+            Ok(image) => Ok(Some((image, id))),
             // A newer frontend may know it: that the build would fail is not proven.
             Err(BuildError::Fails { line, message }) if message.starts_with(UNKNOWN_INSTRUCTION) => {
-                self.undecided(&name, Some(line), format!("line {line}: {message}"), "");
+                self.undecided(&name, Some(line), format!("line {line}: {message}"), &id);
                 Ok(None)
             }
             Err(BuildError::Fails { line, message }) => {
-                // What fails as a whole has no line.
-                let line = Some(line).filter(|line| *line > 0);
-                let place = line.map_or_else(|| name.clone(), |line| format!("line {line} of {name}"));
-                let fix = format!("mend {place}; `docker build` would fail there");
-                let content = format!("{} {message}", self.dockerfile_id);
-                self.find(Kind::BuildFails, &name, self.cause(line), content, message, fix);
+                let fix = format!("mend {name} line {line}; `docker build` would fail there");
+                self.fails(Some(line), format!("{id} {message}"), message, fix);
                 Ok(None)
             }
             Err(BuildError::Undecided { line, message }) => {
-                self.undecided(&name, Some(line), format!("line {line}: {message}"), "");
+                self.undecided(&name, Some(line), format!("line {line}: {message}"), &id);
                 Ok(None)
             }
             Err(BuildError::Tree(error)) => Err(error),
         }
     }
 
-    fn compare(&mut self, image: &Image, context: &Subtree, identity: &[&(String, Node)]) -> Result<(), TreeError> {
-        self.out.compared = true;
-        let source_dir = format!("{}/", self.in_context(&self.bake.source_dir));
-        let mut elsewhere: Option<BTreeMap<ObjectId, String>> = None;
-        for (path, node) in identity.iter().copied() {
-            if matches!(node, Node::Submodule { .. }) {
-                continue;
-            }
-            let destination = self.destination(path);
-            let Some(baked) = image.entries.get(&destination) else {
-                if let Some(part) = image.unknown.iter().find(|part| covers(&part.path, &destination)) {
-                    let inputs = self.source.blob_id(path)?;
-                    self.undecided(path, Some(part.line), part.reason.clone(), inputs.as_str());
-                    continue;
-                }
-                let places = match &mut elsewhere {
-                    Some(places) => places,
-                    none => none.insert(places(image, context, &source_dir)?),
-                };
-                let at = places.get(&self.source.blob_id(path)?).cloned();
-                self.not_there(path, &destination, at);
-                continue;
-            };
-            self.out.files_compared += 1;
-            self.out.bytes_compared += self.source.size(path)?;
-            self.same(path, node, baked, context, &source_dir)?;
-        }
-        Ok(())
-    }
-
-    /// A path of the consumer as the context knows it.
-    fn in_context(&self, path: &str) -> String {
-        let context = &self.bake.context;
-        if context.is_empty() {
-            return path.to_owned();
-        }
-        path.strip_prefix(context.as_str())
-            .map_or_else(|| path.to_owned(), |rest| rest.trim_start_matches('/').to_owned())
-    }
-
-    fn not_there(&mut self, path: &str, destination: &str, elsewhere: Option<String>) {
-        let id = self.source.blob_id(path).map(|id| id.to_string()).unwrap_or_default();
-        let cause = self.cause(None);
-        match elsewhere {
-            Some(place) => {
-                let message = format!("{path} is baked at /{place}, not at /{destination}");
-                let fix = format!("let its COPY write to /{destination}");
-                self.find(Kind::WrongDestination, path, cause, id, message, fix);
-            }
-            None => {
-                let message = format!("no instruction bakes {path} to /{destination}");
-                let fix =
-                    format!("add to {}: COPY {}/{path} /{destination}", self.bake.dockerfile, self.bake.source_dir);
-                self.find(Kind::NotBaked, path, cause, id, message, fix);
-            }
-        }
-    }
-
-    fn same(
-        &mut self,
-        path: &str,
-        node: &Node,
-        baked: &Baked,
-        context: &Subtree,
-        source_dir: &str,
-    ) -> Result<(), TreeError> {
-        let wanted = self.source.blob_id(path)?;
-        let cause = self.cause(Some(baked.line));
-        let mut copied_from = None;
-        let differs = |what: String| (Kind::ContentDiffers, what);
-        let (kind, message) = match (&baked.kind, node) {
-            (BakedKind::Link { target }, Node::Link { target: wanted }) if target == wanted => return Ok(()),
-            (BakedKind::Link { target }, _) => differs(format!("a link to {target} is baked in place of {path}")),
-            (BakedKind::Dir { .. }, _) => differs(format!("a directory is baked in place of {path}")),
-            (BakedKind::File { content, .. }, _) => {
-                let (id, from) = match content {
-                    Content::Context(from) => (context.blob_id(from)?, Some(from)),
-                    Content::Bytes(bytes) => (blob_id(bytes), None),
-                };
-                let from = from.filter(|from| !from.starts_with(source_dir));
-                copied_from = from.map(|from| join(&self.bake.context, from));
-                match (id == wanted, from) {
-                    (true, None) => return Ok(()),
-                    (true, Some(from)) => (
-                        Kind::VendoredCopy,
-                        format!("{path} is baked from {from}, a copy in the consumer that only happens to be equal"),
-                    ),
-                    (false, Some(from)) => {
-                        differs(format!("{path} is baked from {from} of the consumer, which differs from the source"))
-                    }
-                    (false, None) => {
-                        differs(format!("what is baked at /{} is not {path} of the source", self.destination(path)))
-                    }
-                }
-            }
-        };
-        let fix = format!("let line {} of {} copy {}/{path}", baked.line, self.bake.dockerfile, self.bake.source_dir);
-        let mut finding = Finding::new(kind, path, message, fix).at(cause).of(format!("{wanted} {:?}", baked.kind));
-        finding.baked = copied_from;
-        self.out.findings.push(finding);
-        Ok(())
-    }
-
-    /// Files at the destination that the source does not have.
-    fn extras(&mut self, image: &Image, files: &[(String, Node)]) {
-        let below = format!("{}/", self.bake.destination.trim_matches('/'));
-        let extra: Vec<(&String, &Baked)> = image
-            .entries
-            .range(below.clone()..)
-            .take_while(|(path, _)| path.starts_with(&below))
-            .filter(|(path, baked)| {
-                let name = &path[below.len()..];
-                let in_source = files.binary_search_by(|(path, _)| path.as_str().cmp(name)).is_ok();
-                !in_source && !matches!(baked.kind, BakedKind::Dir { .. })
-            })
-            .collect();
-        for (path, baked) in extra {
-            let name = &path[below.len()..];
-            let counts = self.is_identity(name);
-            let message = format!("/{path} is baked, the source has no {name}");
-            let fix = format!("remove what line {} of {} bakes there", baked.line, self.bake.dockerfile);
-            let finding = Finding::new(Kind::ExtraAtDestination, name, message, fix).at(self.cause(Some(baked.line)));
-            self.out.findings.push(if counts { finding } else { finding.notice() });
-        }
-    }
-
-    fn traps_and_assumptions(&mut self, image: Image) {
+    fn traps_and_assumptions(&mut self, image: Image, id: &str) {
         for trap in image.traps {
             let fix = format!("look at line {} of {}", trap.line, self.bake.dockerfile);
             let path = format!("{}:{}", self.bake.dockerfile, trap.line);
@@ -285,7 +225,7 @@ impl Check<'_> {
         for assumption in image.assumptions {
             if self.gate.strict_assumptions {
                 let path = self.bake.dockerfile.clone();
-                self.undecided(&path, Some(assumption.line), format!("only assumed: {}", assumption.text), "");
+                self.undecided(&path, Some(assumption.line), format!("only assumed: {}", assumption.text), id);
             }
             self.out.assumptions.push(Assumption {
                 file: self.bake.dockerfile.clone(),
@@ -296,20 +236,25 @@ impl Check<'_> {
     }
 }
 
-fn covers(unknown: &str, path: &str) -> bool {
-    let unknown = unknown.trim_matches('/');
-    unknown.is_empty() || path == unknown || path.strip_prefix(unknown).is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// Where the source's contents are baked, by content.
-fn places(image: &Image, context: &Subtree, source_dir: &str) -> Result<BTreeMap<ObjectId, String>, TreeError> {
-    let mut places = BTreeMap::new();
-    for (path, baked) in &image.entries {
-        if let BakedKind::File { content: Content::Context(from), .. } = &baked.kind
-            && from.starts_with(source_dir)
-        {
-            places.entry(context.blob_id(from)?).or_insert_with(|| path.clone());
-        }
+/// Equal for equal content: of a file, a link, a submodule, or a directory with all that is in it.
+pub(super) fn digest(tree: &dyn Tree, path: &str) -> Result<String, TreeError> {
+    if let Some(id) = tree.dir_id(path)? {
+        return Ok(id.to_string());
     }
-    Ok(places)
+    let mut hash = Sha256::new();
+    let mut todo = vec![path.to_owned()];
+    while let Some(path) = todo.pop() {
+        let text = match tree.node(&path)? {
+            None => "nothing".to_owned(),
+            Some(Node::Submodule { commit }) => commit.to_string(),
+            Some(Node::Dir { .. }) => {
+                todo.extend(tree.list(&path)?.into_iter().map(|(name, _)| join(&path, &name)));
+                "directory".to_owned()
+            }
+            Some(Node::File { mode }) => format!("{mode:o} {}", tree.blob_id(&path)?),
+            Some(Node::Link { target }) => format!("link {target}"),
+        };
+        hash.update(format!("{} {path} {text}\n", path.len()));
+    }
+    Ok(hex::encode(hash.finalize()))
 }

@@ -10,7 +10,7 @@ use super::css;
 use crate::config::{Extract, Pattern, ValuesSide};
 use crate::gate::data::{self, Kind, Lost, Value};
 use crate::gate::glob;
-use crate::tree::{Node, Tree, TreeError};
+use crate::tree::{Led, Tree, TreeError, follow};
 
 /// The most values that one side may give.
 pub const MOST: usize = 10_000;
@@ -18,6 +18,8 @@ pub const MOST: usize = 10_000;
 /// What one side says, by name: of a set the values are the names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extracted {
+    /// How large the file is.
+    pub bytes: u64,
     /// Whether names have values.
     pub named: bool,
     pub entries: BTreeMap<String, Entry>,
@@ -52,16 +54,19 @@ impl Unusable {
 /// What a side says, of the names that count (all, where `only` is empty).
 pub fn extract(tree: &dyn Tree, side: &ValuesSide, only: &[String]) -> Result<Result<Extracted, Unusable>, TreeError> {
     let file = &side.file;
-    match tree.node(file)? {
-        Some(Node::File { .. }) => {}
-        Some(_) => return Ok(Err(Unusable::whole("it is not a file"))),
-        None => return Ok(Err(Unusable::whole("it does not exist"))),
-    }
-    if tree.size(file)? > data::LARGEST {
+    let at = match follow(tree, file)? {
+        Led::File(at) => at,
+        Led::Missing => return Ok(Err(Unusable::whole("it does not exist"))),
+        Led::Dir(_) => return Ok(Err(Unusable::whole("it is a folder"))),
+        Led::Submodule(_) => return Ok(Err(Unusable::whole("it is in a submodule"))),
+        Led::Outside => return Ok(Err(Unusable::whole("it is a link that leaves the repository"))),
+    };
+    tree.expect(&[at.as_str()])?;
+    if tree.size(&at)? > data::LARGEST {
         let what = format!("it is larger than {} MiB: no values are looked for in it", data::LARGEST >> 20);
         return Err(TreeError::Unfit { path: file.clone(), what });
     }
-    let bytes = tree.read(file)?;
+    let bytes = tree.read(&at)?;
     let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(Err(Unusable::whole("it is not UTF-8"))) };
     let found = match &side.extract {
         Extract::Path { format, at } => data::parse(*format, text)
@@ -72,7 +77,7 @@ pub fn extract(tree: &dyn Tree, side: &ValuesSide, only: &[String]) -> Result<Re
         Extract::Css(block) => css::properties(text, block)
             .map(|properties| {
                 let entries = properties.into_iter().map(|(name, value, line)| (name, Entry { value, line }));
-                Extracted { named: true, entries: entries.collect() }
+                Extracted { named: true, entries: entries.collect(), ..Extracted::default() }
             })
             .map_err(|error| Unusable::at(error.line, format!("it is not CSS: {error}"))),
     };
@@ -80,6 +85,7 @@ pub fn extract(tree: &dyn Tree, side: &ValuesSide, only: &[String]) -> Result<Re
         Ok(found) => found,
         Err(unusable) => return Ok(Err(unusable)),
     };
+    found.bytes = bytes.len() as u64;
     if !only.is_empty() {
         found.entries.retain(|name, _| glob::any(only, name));
     }

@@ -1,14 +1,16 @@
 //! The `mirror` check: files of the source and their copies in the consumer.
 //!
 //! Objects are compared by name first, and read only where names differ or where the files must be data. Comparison is of
-//! what the repositories hold: a filter or `eol` changes both sides' checkouts, not the copy. Permission bits do not count.
+//! what the repositories hold: a filter or `eol` changes both sides' checkouts, not the copy. Permission bits do not count. A
+//! link that was copied as a link is the same; else it is what it leads to, as long as that is in its tree. A file that cannot
+//! be read is undecided and hides nothing of the others.
 
 use super::{Outcome, below, files_below};
 use crate::config::{Compare, Format, Gate, Mirror, Mirrored};
 use crate::gate::data::{self, Value};
 use crate::gate::finding::{Cause, Finding, Kind, Undecided};
 use crate::gate::glob;
-use crate::tree::{Node, ObjectId, Tree, TreeError, join, split};
+use crate::tree::{Led, Node, ObjectId, Tree, TreeError, follow, join, split};
 
 /// The most files that a mirror may copy.
 const MOST_FILES: usize = 20_000;
@@ -22,7 +24,8 @@ pub fn check(gate: &Gate, mirror: &Mirror, consumer: &dyn Tree, source: &dyn Tre
     };
     check.expect(&files)?;
     for file in &files {
-        check.file(file)?;
+        let judged = check.file(file);
+        check.unless_torn(judged)?;
     }
     if let Mirrored::Folder { include, exclude, .. } = &mirror.what {
         check.extras(&files, include, exclude)?;
@@ -103,110 +106,139 @@ impl Check<'_> {
 
     /// Names all that will be read, in one request for each side.
     fn expect(&self, files: &[Original]) -> Result<(), TreeError> {
-        let originals: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        self.source.expect(&originals)?;
+        let originals = files.iter().map(|file| bytes_at(self.source, &file.path, &file.node));
+        let originals = originals.collect::<Result<Vec<_>, _>>()?;
+        self.source.expect(&originals.iter().flatten().map(String::as_str).collect::<Vec<_>>())?;
         let mut copies = Vec::new();
         for file in files {
             for place in &self.mirror.copies {
-                let copy = file.copy(place);
-                let both = (&file.node, self.consumer.node(&copy)?);
-                if matches!(both, (Node::File { .. }, Some(Node::File { .. })))
-                    && self.consumer.blob_id(&copy)? != self.source.blob_id(&file.path)?
-                {
-                    copies.push(copy);
+                match self.differing(file, &file.copy(place)) {
+                    Err(error @ TreeError::NotHere(_)) => return Err(error),
+                    // Told when the file is judged.
+                    Err(_) => {}
+                    Ok(at) => copies.extend(at),
                 }
             }
         }
         self.consumer.expect(&copies.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// Where the bytes of a copy lie, when they are not the original's.
+    fn differing(&self, file: &Original, copy: &str) -> Result<Option<String>, TreeError> {
+        let Some(node) = self.consumer.node(copy)? else { return Ok(None) };
+        let original = bytes_at(self.source, &file.path, &file.node)?;
+        let (Some(original), Some(at)) = (original, bytes_at(self.consumer, copy, &node)?) else { return Ok(None) };
+        Ok(Some(at).filter(|_| !same_node(&file.node, &node)).filter(|at| {
+            !matches!((self.consumer.blob_id(at), self.source.blob_id(&original)), (Ok(one), Ok(other)) if one == other)
+        }))
+    }
+
+    /// What cannot be read of one file is undecided.
+    fn unless_torn(&mut self, judged: Result<(), TreeError>) -> Result<(), TreeError> {
+        match judged {
+            Err(error) if !matches!(error, TreeError::NotHere(_)) => {
+                self.out.undecided.push(Undecided::unreadable(&error));
+                Ok(())
+            }
+            judged => judged,
+        }
+    }
+
     fn file(&mut self, file: &Original) -> Result<(), TreeError> {
         self.out.compared = true;
         let path = &file.path;
-        let is_file = matches!(file.node, Node::File { .. });
-        let original = match self.mirror.compare {
-            Compare::Data(format) if is_file => match self.data(format, self.source, path)? {
+        let at = bytes_at(self.source, path, &file.node)?;
+        let original = match (self.mirror.compare, &at) {
+            (Compare::Data(format), Some(at)) => match self.data(format, self.source, at)? {
                 Data::Values(values) => Some(values),
                 Data::Invalid { why, .. } => {
-                    let id = self.source.blob_id(path)?;
+                    let id = self.source.blob_id(at)?;
                     let message = format!("{path} of the source is not {}: {why}", data::name(format));
                     let finding = Finding::new(Kind::CopyDiffers, path, message, format!("mend {path} in the source"));
                     self.out.findings.push(finding.of(format!("source {id}")));
                     return Ok(());
                 }
-                Data::TooLarge => return self.too_large(path, self.source.blob_id(path)?),
+                Data::TooLarge => return self.too_large(path, self.source.blob_id(at)?),
             },
             _ => None,
         };
-        let says_nothing = original.as_ref().is_some_and(|values| values.iter().all(Value::is_nothing));
-        if file.inside.is_empty() && is_file && (self.source.size(path)? == 0 || says_nothing) {
-            let message = format!("{path} of the source is empty: a copy of nothing proves nothing");
-            let fix = format!("restore the content of {path}");
-            self.out.findings.push(Finding::new(Kind::Empty, path, message, fix));
+        if file.inside.is_empty()
+            && let Some(at) = &at
+        {
+            let says_nothing = original.as_ref().is_some_and(|values| values.iter().all(Value::is_nothing));
+            if says_nothing || self.source.size(at)? == 0 {
+                let message = format!("{path} of the source is empty: a copy of nothing proves nothing");
+                let fix = format!("restore the content of {path}");
+                self.out.findings.push(Finding::new(Kind::Empty, path, message, fix));
+            }
         }
         for place in &self.mirror.copies {
-            self.copy(file, &file.copy(place), original.as_deref())?;
+            let judged = self.copy(file, at.as_deref(), &file.copy(place), original.as_deref());
+            self.unless_torn(judged)?;
         }
         Ok(())
     }
 
-    /// Compares one copy.
-    fn copy(&mut self, file: &Original, copy: &str, original: Option<&[Value]>) -> Result<(), TreeError> {
+    /// Compares one copy; `at` is where the original's bytes lie.
+    fn copy(
+        &mut self,
+        file: &Original,
+        at: Option<&str>,
+        copy: &str,
+        original: Option<&[Value]>,
+    ) -> Result<(), TreeError> {
         let path = &file.path;
         let Some(node) = self.consumer.node(copy)? else {
             let message = format!("{copy}, the copy of {path}, does not exist");
-            let finding =
-                Finding::new(Kind::CopyMissing, path, message, format!("copy {path} of the source to {copy}"));
-            self.out.findings.push(finding.of(copy));
+            let fix = format!("copy {path} of the source to {copy}");
+            self.out.findings.push(Finding::new(Kind::CopyMissing, path, message, fix).of(copy));
             return Ok(());
         };
         self.out.files_compared += 1;
-        match (&file.node, &node) {
-            (Node::File { .. }, Node::File { .. }) => {}
-            (Node::Link { target: one }, Node::Link { target: other }) if one == other => return Ok(()),
-            (Node::Submodule { commit: one }, Node::Submodule { commit: other }) if one == other => return Ok(()),
-            _ => {
-                let message = format!("{copy} is {}, {path} of the source is {}", words(&node), words(&file.node));
-                self.differs(path, copy, None, format!("{copy} {node:?} {:?}", file.node), message);
-                return Ok(());
-            }
+        if same_node(&file.node, &node) {
+            return Ok(());
         }
-        self.out.bytes_compared += self.source.size(path)?;
-        let (wanted, is) = (self.source.blob_id(path)?, self.consumer.blob_id(copy)?);
+        let (Some(at), Some(copy_at)) = (at, bytes_at(self.consumer, copy, &node)?) else {
+            let message = format!("{copy} is {}, {path} of the source is {}", words(&node), words(&file.node));
+            self.differs(path, copy, None, format!("{copy} {node:?} {:?}", file.node), message);
+            return Ok(());
+        };
+        self.out.bytes_compared += self.source.size(at)?;
+        let (wanted, is) = (self.source.blob_id(at)?, self.consumer.blob_id(&copy_at)?);
         if wanted == is {
             return Ok(());
         }
-        let content = format!("{copy} {wanted} {is}");
-        let (line, message) = match (self.mirror.compare, original) {
-            (Compare::Data(format), Some(original)) => match self.data(format, self.consumer, copy)? {
+        let found = match (self.mirror.compare, original) {
+            (Compare::Data(format), Some(original)) => match self.data(format, self.consumer, &copy_at)? {
                 Data::TooLarge => return self.too_large(copy, is),
-                Data::Invalid { line, why } => (Some(line), format!("{copy} is not {}: {why}", data::name(format))),
-                Data::Values(values) => {
-                    let Some(difference) = data::difference(original, &values) else { return Ok(()) };
-                    let place = if difference.path.is_empty() { "it" } else { &difference.path };
-                    let message = format!("{copy} is not {path} of the source: {place} {}", difference.words);
-                    (Some(difference.line), message)
-                }
+                Data::Invalid { line, why } => Some((Some(line), format!("is not {}: {why}", data::name(format)))),
+                Data::Values(values) => data::difference(original, &values).map(|found| {
+                    let place = if found.path.is_empty() { "it" } else { &found.path };
+                    (Some(found.line), format!("is not {path} of the source: {place} {}", found.words))
+                }),
             },
-            (compare, _) => {
-                if self.source.size(path)?.max(self.consumer.size(copy)?) > data::LARGEST {
-                    (None, format!("{copy} is not {path} of the source"))
-                } else {
-                    let (one, other) = (self.source.read(path)?, self.consumer.read(copy)?);
-                    let (one, other) = match compare {
-                        Compare::Text => (with_line_feeds(&one), with_line_feeds(&other)),
-                        _ => (one.to_vec(), other.to_vec()),
-                    };
-                    if one == other {
-                        return Ok(());
-                    }
-                    let line = first_difference(&one, &other);
-                    (Some(line), format!("{copy} is not {path} of the source: line {line} differs"))
-                }
-            }
+            (compare, _) => self.first_line(compare, at, &copy_at)?.map(|line| match line {
+                Some(line) => (Some(line), format!("is not {path} of the source: line {line} differs")),
+                None => (None, format!("is not {path} of the source")),
+            }),
         };
-        self.differs(path, copy, line, content, message);
+        if let Some((line, what)) = found {
+            self.differs(path, copy, line, format!("{copy} {wanted} {is}"), format!("{copy} {what}"));
+        }
         Ok(())
+    }
+
+    /// Where two files begin to differ, which is not looked for in large ones; `None` when they are the same.
+    fn first_line(&self, compare: Compare, original: &str, copy: &str) -> Result<Option<Option<u32>>, TreeError> {
+        if self.source.size(original)?.max(self.consumer.size(copy)?) > data::LARGEST {
+            return Ok(Some(None));
+        }
+        let (one, other) = (self.source.read(original)?, self.consumer.read(copy)?);
+        let (one, other) = match compare {
+            Compare::Text => (with_line_feeds(&one), with_line_feeds(&other)),
+            _ => (one.to_vec(), other.to_vec()),
+        };
+        Ok((one != other).then(|| Some(first_difference(&one, &other))))
     }
 
     fn differs(&mut self, path: &str, copy: &str, line: Option<u32>, content: String, message: String) {
@@ -266,6 +298,27 @@ enum Data {
     Values(Vec<Value>),
     Invalid { line: u32, why: String },
     TooLarge,
+}
+
+/// Where the bytes lie that a path stands for; `None` for what has none in its tree.
+fn bytes_at(tree: &dyn Tree, path: &str, node: &Node) -> Result<Option<String>, TreeError> {
+    Ok(match node {
+        Node::File { .. } => Some(path.to_owned()),
+        Node::Link { .. } => match follow(tree, path)? {
+            Led::File(at) => Some(at),
+            _ => None,
+        },
+        Node::Dir { .. } | Node::Submodule { .. } => None,
+    })
+}
+
+/// Whether two nodes are the same without a look at bytes.
+fn same_node(one: &Node, other: &Node) -> bool {
+    match (one, other) {
+        (Node::Link { target: one }, Node::Link { target: other }) => one == other,
+        (Node::Submodule { commit: one }, Node::Submodule { commit: other }) => one == other,
+        _ => false,
+    }
 }
 
 fn mirrored(inside: &str, include: &[String], exclude: &[String]) -> bool {

@@ -6,20 +6,25 @@
 //! about, `absent` each thing that was looked for where it could have been. A check that compared nothing says so by a finding
 //! or by an undecided part, never by silence.
 
+use std::sync::Arc;
+
 use super::finding::{Assumption, Finding, Undecided};
 use super::glob;
 use crate::config::{Check, Gate, Mirrored};
-use crate::tree::{Node, Tree, TreeError, join};
-use std::sync::Arc;
+use crate::tree::{Need, Node, Tree, TreeError, join};
 
 mod absent;
 mod bake;
+mod baked;
 mod css;
 mod extract;
-pub mod identity;
+mod image;
 mod mirror;
 mod pin;
+mod source;
 mod values;
+
+pub(in crate::gate) use source::is_identity;
 
 /// Files of a tree that are looked at; more is no identity.
 const MOST_FILES: usize = 200_000;
@@ -36,8 +41,54 @@ pub struct Outcome {
     pub compared: bool,
 }
 
-/// Judges one check of a consumer tree with a source tree.
-pub fn run(gate: &Gate, check: &Check, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
+impl Outcome {
+    /// Adds what another check found. What both could not read is said once.
+    pub fn take(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        for part in other.undecided {
+            if !self.undecided.contains(&part) {
+                self.undecided.push(part);
+            }
+        }
+        self.assumptions.extend(other.assumptions);
+        self.files_compared += other.files_compared;
+        self.bytes_compared += other.bytes_compared;
+    }
+}
+
+/// Judges a consumer tree with a source tree: the gate's identity, then each check.
+///
+/// # Errors
+/// Only [`TreeError::NotHere`], with all that the checks miss; anything else that cannot be read is an undecided part.
+pub fn all(gate: &Gate, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
+    let mut all = Outcome { compared: !gate.checks.is_empty(), ..Outcome::default() };
+    let identity = std::iter::once_with(|| source::classify(gate, source.as_ref()));
+    let checks = gate.checks.iter().map(|check| one(gate, check, consumer, source));
+    let mut missing: Option<Need> = None;
+    for outcome in identity.chain(checks) {
+        match outcome {
+            Ok(outcome) => {
+                all.compared &= outcome.compared;
+                all.take(outcome);
+            }
+            // The others may miss something too: one request brings it all.
+            Err(TreeError::NotHere(need)) => {
+                missing = Some(match missing {
+                    Some(first) => first.and(&need),
+                    None => need,
+                });
+            }
+            Err(error) => {
+                all.compared = false;
+                let undecided = vec![Undecided::unreadable(&error)];
+                all.take(Outcome { undecided, ..Outcome::default() });
+            }
+        }
+    }
+    missing.map_or(Ok(all), |need| Err(TreeError::NotHere(need)))
+}
+
+fn one(gate: &Gate, check: &Check, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
     match check {
         Check::Bake(bake) => bake::check(gate, bake, consumer, source),
         Check::Mirror(mirror) => mirror::check(gate, mirror, consumer.as_ref(), source.as_ref()),
@@ -47,14 +98,14 @@ pub fn run(gate: &Gate, check: &Check, consumer: &Arc<dyn Tree>, source: &Arc<dy
     }
 }
 
-/// Whether a change of this source file matters to the gate: what it does not ignore, and in a gate without `identity` only
-/// what its checks name.
+/// Whether a change of this source file matters to the gate: identity does, and what it does not ignore; in a gate without
+/// `identity` only what its checks name.
 pub fn concerns(gate: &Gate, path: &str) -> bool {
     let names_files = |check: &Check| matches!(check, Check::Mirror(_) | Check::Values(_));
     let named = !gate.identity.is_empty()
         || !gate.checks.iter().any(names_files)
         || gate.checks.iter().any(|check| reads(check, path));
-    named && !glob::any(&gate.ignore, path)
+    is_identity(gate, path) || (named && !glob::any(&gate.ignore, path))
 }
 
 /// Whether a check compares this file of the source.
@@ -90,8 +141,8 @@ fn files_below(tree: &dyn Tree, folder: &str) -> Result<Vec<(String, Node)>, Tre
                 node => files.push((path, node)),
             }
             if files.len() > MOST_FILES {
-                let what = format!("more than {MOST_FILES} files are in it");
-                return Err(TreeError::Unfit { path: folder.to_owned(), what });
+                let path = if folder.is_empty() { "the repository" } else { folder }.to_owned();
+                return Err(TreeError::Unfit { path, what: format!("it has more than {MOST_FILES} files") });
             }
         }
     }

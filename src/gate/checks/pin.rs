@@ -7,7 +7,7 @@
 use super::{Outcome, concerns, files_below};
 use crate::config::{Gate, Pin};
 use crate::gate::finding::{Finding, Kind};
-use crate::tree::{Node, Tree, TreeError};
+use crate::tree::{Led, Tree, TreeError, follow};
 
 /// Judges one `pin` check on the tree of the pinned commit.
 pub fn check(gate: &Gate, pin: &Pin, source: &dyn Tree) -> Result<Outcome, TreeError> {
@@ -21,18 +21,23 @@ pub fn check(gate: &Gate, pin: &Pin, source: &dyn Tree) -> Result<Outcome, TreeE
         let fix = "pin a commit that has files, or mend the gate's `ignore`";
         out.findings.push(Finding::new(Kind::MissingInSource, "identity", message, fix));
     }
-    source.expect(&pin.requires.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let mut required = Vec::new();
     for name in &pin.requires {
-        match source.node(name)? {
-            Some(Node::File { .. }) if source.size(name)? == 0 => {
+        required.push((name, follow(source, name)?));
+    }
+    let there = required.iter().filter_map(|(_, led)| if let Led::File(at) = led { Some(at.as_str()) } else { None });
+    source.expect(&there.collect::<Vec<_>>())?;
+    for (name, led) in &required {
+        match led {
+            Led::File(at) if source.size(at)? == 0 => {
                 let message = format!("{name} of the pinned commit is empty");
-                out.findings.push(Finding::new(Kind::Empty, name, message, format!("restore the content of {name}")));
+                out.findings.push(Finding::new(Kind::Empty, *name, message, format!("restore the content of {name}")));
             }
-            Some(Node::File { .. }) => out.bytes_compared += source.size(name)?,
+            Led::File(at) => out.bytes_compared += source.size(at)?,
             _ => {
                 let message = format!("the pinned commit has no file {name}");
                 let fix = format!("restore {name} in the source, or pin a commit that has it");
-                out.findings.push(Finding::new(Kind::MissingInSource, name, message, fix));
+                out.findings.push(Finding::new(Kind::MissingInSource, *name, message, fix));
             }
         }
     }

@@ -15,8 +15,6 @@ const MOST_TOLD: usize = 50;
 
 /// Judges one `values` check.
 pub fn check(values: &Values, consumer: &dyn Tree, source: &dyn Tree) -> Result<Outcome, TreeError> {
-    source.expect(&[values.source.file.as_str()])?;
-    consumer.expect(&[values.consumer.file.as_str()])?;
     let mut out = Outcome::default();
     let theirs = extract(source, &values.source, &values.only)?;
     let ours = extract(consumer, &values.consumer, &values.only)?;
@@ -25,7 +23,7 @@ pub fn check(values: &Values, consumer: &dyn Tree, source: &dyn Tree) -> Result<
     let (Some(theirs), Some(ours)) = (theirs, ours) else { return Ok(out) };
     out.compared = true;
     out.files_compared = 1;
-    out.bytes_compared = source.size(&values.source.file)?;
+    out.bytes_compared = theirs.bytes;
     let mut found = differences(values, &theirs, &ours);
     if let Some(rest) = found.get(MOST_TOLD..).filter(|rest| !rest.is_empty()) {
         let content: Vec<&str> = rest.iter().map(|finding| finding.content.as_str()).collect();

@@ -4,7 +4,7 @@ use super::{DEPTH, Invalid, Kind, Value, number};
 
 /// Reads one value and nothing after it.
 pub fn parse(text: &str) -> Result<Value, Invalid> {
-    let mut reader = Reader { rest: text.trim_start_matches('\u{feff}'), line: 1, depth: 0 };
+    let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1, depth: 0 };
     let value = reader.value()?;
     reader.blank();
     match reader.rest.chars().next() {
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         let end =
             self.rest.find(|c: char| !matches!(c, '-' | '+' | '.' | 'e' | 'E' | '0'..='9')).unwrap_or(self.rest.len());
         let (number, rest) = self.rest.split_at(end);
-        if serde_json::from_str::<serde_json::Number>(number).is_err() {
+        if !is_number(number) {
             return Err(self.wrong(&format!("`{number}` is not a number")));
         }
         self.rest = rest;
@@ -145,6 +145,24 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a text is a number as RFC 8259 writes it, of whatever size.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
+        None => (text, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(digits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +178,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_any_size_are_numbers() {
+        for text in ["0", "-0", "1e999", "10.50E-7", &"9".repeat(400), "\u{feff}1"] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_json_is_refused_with_its_line() {
         for (text, line) in [
             ("", 1),
@@ -171,6 +196,12 @@ mod tests {
             ("{a: 1}", 1),
             ("01", 1),
             ("nul", 1),
+            ("[1.]", 1),
+            ("[-]", 1),
+            ("[1e]", 1),
+            ("[+1]", 1),
+            ("[.5]", 1),
+            ("\u{feff}\u{feff}1", 1),
         ] {
             assert_eq!(parse(text).expect_err(text).line, line, "{text}");
         }

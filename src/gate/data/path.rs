@@ -60,6 +60,7 @@ fn take<'a>(step: usize, one: &PinStep, place: Found<'a>, next: &mut Vec<Found<'
                 let what = format!("an entry with `{key}` = `{wanted}`");
                 return Err(Lost::Ambiguous { line: again.line, what });
             }
+            doubled(value, key)?;
             next.push(Found { value, siblings: place.siblings });
         }
         (PinStep::Index(index), Kind::List(items)) => {
@@ -81,4 +82,13 @@ fn take<'a>(step: usize, one: &PinStep, place: Found<'a>, next: &mut Vec<Found<'
 fn has(item: &Value, key: &str, wanted: &str) -> bool {
     let Kind::Object(members) = &item.kind else { return false };
     members.iter().any(|(name, value)| name == key && matches!(&value.kind, Kind::Text(text) if text == wanted))
+}
+
+/// Of two fields of one name some readers take the first, others the last: which entry is meant would be a guess.
+fn doubled(entry: &Value, key: &str) -> Result<(), Lost> {
+    let Kind::Object(members) = &entry.kind else { return Ok(()) };
+    match members.iter().filter(|(name, _)| name == key).nth(1) {
+        Some((_, again)) => Err(Lost::Ambiguous { line: again.line, what: format!("key `{key}` of one entry") }),
+        None => Ok(()),
+    }
 }

@@ -7,7 +7,7 @@ use super::{Invalid, Kind, Value, number};
 
 /// Reads a file.
 pub fn parse(text: &str) -> Result<Value, Invalid> {
-    let text = text.trim_start_matches('\u{feff}');
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = Lines { starts: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect() };
     match DeTable::parse(text) {
         Ok(table) => Ok(Value { line: 1, kind: Kind::Object(members(table.get_ref(), &lines)) }),

@@ -15,7 +15,7 @@ const TEXT: usize = 32;
 
 /// Reads all documents of a file.
 pub fn parse(text: &str) -> Result<Vec<Value>, Invalid> {
-    let parser = Parser::new_from_str(text.trim_start_matches('\u{feff}'));
+    let parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut reader = Reader { documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), values: 0 };
     for next in parser {
         let (event, span) = next.map_err(|error| invalid(error.marker().line(), error.kind().to_string()))?;

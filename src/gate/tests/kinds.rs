@@ -27,20 +27,20 @@ pub(super) fn told(report: &Report) -> Vec<String> {
 /// A pull request of the consumer onto its base, both from the base's tree.
 pub(super) fn consumer_pull(gate: &Gate, source: Memory, base: Memory, head: Memory) -> Report {
     let mut world = Repositories::default();
-    let source = world.add(Side::Source, 'a', None, source);
-    let root = world.add(Side::Consumer, '0', None, base.clone());
-    let base = world.add(Side::Consumer, 'c', Some(&root), base);
-    let head = world.add(Side::Consumer, 'f', Some(&root), head);
+    let source = world.add(Side::Source, 'a', &[], source);
+    let root = world.add(Side::Consumer, '0', &[], base.clone());
+    let base = world.add(Side::Consumer, 'c', &[&root], base);
+    let head = world.add(Side::Consumer, 'f', &[&root], head);
     judge(gate, &Case::ConsumerPull { head, base, source }, &world).expect("everything is here")
 }
 
 /// A pull request of the source onto its base, both from the base's tree.
 pub(super) fn source_pull(gate: &Gate, consumer: Memory, base: Memory, head: Memory) -> Report {
     let mut world = Repositories::default();
-    let root = world.add(Side::Source, '0', None, base.clone());
-    let base = world.add(Side::Source, 'a', Some(&root), base);
-    let head = world.add(Side::Source, 'f', Some(&root), head);
-    let consumer = world.add(Side::Consumer, 'c', None, consumer);
+    let root = world.add(Side::Source, '0', &[], base.clone());
+    let base = world.add(Side::Source, 'a', &[&root], base);
+    let head = world.add(Side::Source, 'f', &[&root], head);
+    let consumer = world.add(Side::Consumer, 'c', &[], consumer);
     judge(gate, &Case::SourcePull { head, base, consumer }, &world).expect("everything is here")
 }
 
@@ -82,10 +82,10 @@ fn a_pinned_mirror_is_compared_with_the_pinned_commit_and_is_stale_in_what_it_co
     let judged = |newer: Memory| {
         let mut world = Repositories::default();
         let old = Memory::new().file("a.json", "{}\n").file("main.go", "old\n");
-        let first = world.add(Side::Source, 'a', None, old);
-        let source = world.add(Side::Source, 'b', Some(&first), newer);
+        let first = world.add(Side::Source, 'a', &[], old);
+        let source = world.add(Side::Source, 'b', &[&first], newer);
         let pinning = Memory::new().file("contracts.sha", format!("{}\n", id('a'))).file("copy.json", "{}\n");
-        let consumer = world.add(Side::Consumer, 'c', None, pinning);
+        let consumer = world.add(Side::Consumer, 'c', &[], pinning);
         judge(&gate, &Case::Branch { consumer, source }, &world).expect("everything is here")
     };
     let report = judged(Memory::new().file("a.json", "{}\n").file("main.go", "new\n"));
@@ -187,8 +187,8 @@ impl World for Fetching {
         Ok(Relation::Same)
     }
 
-    fn merge_base(&self, _: Side, one: &Revision, _: &Revision) -> Result<Option<Revision>, TreeError> {
-        Ok(Some(one.clone()))
+    fn merge_bases(&self, _: Side, one: &Revision, _: &Revision) -> Result<Vec<Revision>, TreeError> {
+        Ok(vec![one.clone()])
     }
 }
 

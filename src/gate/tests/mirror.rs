@@ -158,3 +158,33 @@ fn a_file_that_is_too_large_for_data_is_undecided() {
     assert_eq!(said, ["undecided: contract: it is larger than 8 MiB: it is not compared as data"]);
     assert_eq!(mirrored("bytes", &large, "x"), ["copy is not contract of the source"]);
 }
+
+#[test]
+fn a_link_that_was_copied_as_a_file_is_what_it_leads_to() {
+    let gate = written("[[gate.check]]\nkind = \"mirror\"\nfile = \"latest.json\"\ncopies = [\"copy.json\"]\n");
+    let source = Memory::new().link("latest.json", "v2.json").file("v2.json", "2\n");
+    assert_eq!(branch_of(&gate, Memory::new().file("copy.json", "2\n"), source.clone()).verdict, Verdict::InSync);
+    let linked = Memory::new().link("copy.json", "kept/v2.json").file("kept/v2.json", "2\n");
+    assert_eq!(branch_of(&gate, linked, source.clone()).verdict, Verdict::InSync);
+    let old = branch_of(&gate, Memory::new().file("copy.json", "1\n"), source);
+    assert_eq!(told(&old), ["copy.json is not latest.json of the source: line 1 differs: line 1"]);
+}
+
+#[test]
+fn a_copy_that_both_sides_of_a_merge_changed_is_undecided_and_hides_nothing() {
+    let gate = written("[[gate.check]]\nkind = \"mirror\"\nfolder = \".\"\ncopies = [\"f\"]\n");
+    let mut world = Repositories::default();
+    let source = world.add(Side::Source, 'a', &[], Memory::new().file("one", "1").file("two", "2"));
+    let core = |one: &str, two: &str| Memory::new().file("f/one", one).file("f/two", two);
+    let root = world.add(Side::Consumer, '0', &[], core("1", "2"));
+    let base = world.add(Side::Consumer, 'c', &[&root], core("ours", "2"));
+    let head = world.add(Side::Consumer, 'f', &[&root], core("theirs", "other"));
+    let report = judge(&gate, &Case::ConsumerPull { head, base, source }, &world).expect("everything is here");
+    assert_eq!(
+        told(&report),
+        [
+            "f/two is not two of the source: line 1 differs: line 1",
+            "undecided: f/one: both sides of the merge changed it; merge the base into the branch",
+        ]
+    );
+}

@@ -174,5 +174,5 @@ fn many_differences_are_told_in_few_and_too_many_values_are_undecided() {
     assert_eq!((said.len(), said.last().map(String::as_str)), (51, Some("150 more values of consumer differ")));
     let too_many: String = (0..10_001).map(|n| format!("v{n}\n")).collect();
     let said = compared(&gate, "a", &too_many);
-    assert_eq!(said, ["undecided: consumer: consumer: it gives 10001 values, at most 10000 are compared"]);
+    assert_eq!(said, ["undecided: consumer: it gives 10001 values, at most 10000 are compared"]);
 }

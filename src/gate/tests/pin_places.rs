@@ -156,9 +156,9 @@ fn the_pinned_commit_must_have_what_the_gate_requires() {
 fn a_pinned_consumer_is_stale_in_every_file_that_the_gate_does_not_ignore() {
     let gate = written(&format!("binding = {{ pin = \"sha\", whole = true }}\nignore = [\"README.md\"]\n{CHECK}"));
     let mut world = Repositories::default();
-    let first = world.add(Side::Source, 'a', None, template());
-    let source = world.add(Side::Source, 'b', Some(&first), template().file("README.md", "x\n").file("new.go", "x\n"));
-    let consumer = world.add(Side::Consumer, 'c', None, Memory::new().file("sha", sha()));
+    let first = world.add(Side::Source, 'a', &[], template());
+    let source = world.add(Side::Source, 'b', &[&first], template().file("README.md", "x\n").file("new.go", "x\n"));
+    let consumer = world.add(Side::Consumer, 'c', &[], Memory::new().file("sha", sha()));
     let report = judge(&gate, &Case::Branch { consumer, source }, &world).expect("everything is here");
     assert_eq!(said(&report), ["stale new.go"]);
 }

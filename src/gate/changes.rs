@@ -1,0 +1,48 @@
+//! What differs between two trees of the source, as far as a gate cares.
+//!
+//! Trap handled here: a file that both `identity` and `ignore` match is identity: it must be baked, so it counts when it
+//! changed.
+
+use std::collections::BTreeSet;
+
+use super::checks::concerns;
+use crate::config::Gate;
+use crate::tree::{Node, Tree, TreeError, join};
+
+/// Files that the gate is about and that are not the same in two trees of the source; identity always counts.
+pub fn changed(gate: &Gate, one: &dyn Tree, other: &dyn Tree) -> Result<Vec<String>, TreeError> {
+    let mut found = Vec::new();
+    let mut dirs = vec![String::new()];
+    while let Some(dir) = dirs.pop() {
+        let ids = (one.dir_id(&dir)?, other.dir_id(&dir)?);
+        if ids.0.is_some() && ids.0 == ids.1 {
+            continue;
+        }
+        let (left, right) = (one.list(&dir)?, other.list(&dir)?);
+        let names: BTreeSet<&String> = left.iter().chain(&right).map(|(name, _)| name).collect();
+        for name in names {
+            let path = join(&dir, name);
+            let at = |list: &[(String, Node)]| {
+                let found = list.binary_search_by(|(entry, _)| entry.cmp(name)).ok()?;
+                Some(list[found].1.clone())
+            };
+            let pair = (at(&left), at(&right));
+            let is_dir = |node: &Option<Node>| matches!(node, Some(Node::Dir { .. }));
+            if is_dir(&pair.0) || is_dir(&pair.1) {
+                dirs.push(path.clone());
+            }
+            let same = match pair {
+                (Some(Node::Dir { .. }) | None, Some(Node::Dir { .. }) | None) => true,
+                (Some(Node::Submodule { commit: one }), Some(Node::Submodule { commit: other })) => one == other,
+                (Some(Node::File { .. }), Some(Node::File { .. }))
+                | (Some(Node::Link { .. }), Some(Node::Link { .. })) => one.blob_id(&path)? == other.blob_id(&path)?,
+                _ => false,
+            };
+            if !same && concerns(gate, &path) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,271 @@
+//! The comparison itself: each identity path of the source with what the image has at its destination.
+//!
+//! Traps handled here: a file is what a process that opens it reads, so links are followed on both sides; equal bytes that do
+//! not come from the source are a copy that will differ one day; what is not known is undecided with everything that could
+//! have a say in it, so that a pull request that changes a script which writes there is not excused by its base.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::Outcome;
+use super::bake::digest;
+use super::image::{self, Lookup};
+use super::source::{Source, Truth, is_identity};
+use crate::config::{Bake, Gate};
+use crate::dockerfile::{Baked, BakedKind, Content, Image, Taken, Unknown};
+use crate::gate::finding::{Cause, Finding, Kind, Undecided};
+use crate::tree::{ObjectId, Subtree, Tree, TreeError, blob_id, join};
+
+/// Compares one image with the source.
+pub(super) struct Comparison<'a> {
+    gate: &'a Gate,
+    bake: &'a Bake,
+    source: &'a Source<'a>,
+    image: &'a Image,
+    context: &'a Subtree,
+    /// The Dockerfile's object name.
+    dockerfile: &'a str,
+    /// Where the context has the source's files, with a trailing slash; `None` when it lies outside.
+    source_dir: Option<String>,
+    inputs: OnceCell<String>,
+    places: OnceCell<BTreeMap<ObjectId, String>>,
+}
+
+impl<'a> Comparison<'a> {
+    pub fn new(
+        gate: &'a Gate,
+        bake: &'a Bake,
+        source: &'a Source<'a>,
+        image: &'a Image,
+        context: &'a Subtree,
+        dockerfile: &'a str,
+    ) -> Self {
+        let source_dir = match context.at.as_str() {
+            "" => Some(format!("{}/", bake.source_dir)),
+            at if at == bake.source_dir => Some(String::new()),
+            at => bake.source_dir.strip_prefix(at).and_then(|rest| rest.strip_prefix('/')).map(|dir| format!("{dir}/")),
+        };
+        let (inputs, places) = (OnceCell::new(), OnceCell::new());
+        Self { gate, bake, source, image, context, dockerfile, source_dir, inputs, places }
+    }
+
+    pub fn run(&self, out: &mut Outcome) -> Result<(), TreeError> {
+        for (path, node) in self.source.identity() {
+            match self.source.truth(path, node)? {
+                // Undecided already.
+                Truth::Submodule => {}
+                Truth::File { at, id } => self.file(out, path, &at, &id)?,
+                Truth::Link { target } => self.link(out, path, &target)?,
+            }
+        }
+        self.extras(out)?;
+        out.compared = true;
+        Ok(())
+    }
+
+    fn cause(&self, line: Option<u32>) -> Option<Cause> {
+        Some(Cause { file: self.bake.dockerfile.clone(), line })
+    }
+
+    /// Where the image should have a file of the source, without the leading slash.
+    fn destination(&self, path: &str) -> String {
+        join(self.bake.destination.trim_matches('/'), path)
+    }
+
+    /// A file, or a link that leads to one.
+    fn file(&self, out: &mut Outcome, path: &str, at: &str, wanted: &ObjectId) -> Result<(), TreeError> {
+        let destination = self.destination(path);
+        let baked = match image::follow(self.image, &destination) {
+            Lookup::Found(baked) => baked,
+            Lookup::Unknown(part) => {
+                out.undecided.push(self.unknown(path, wanted.as_str(), part)?);
+                return Ok(());
+            }
+            Lookup::Missing => {
+                out.findings.push(match image::entry(self.image, &destination) {
+                    Lookup::Found(link) => {
+                        let what = format!("the link that is baked in place of {path} leads nowhere");
+                        self.finding(Kind::ContentDiffers, path, link, what).of(format!("{wanted} nothing"))
+                    }
+                    _ => self.not_there(path, &destination, wanted)?,
+                });
+                return Ok(());
+            }
+        };
+        self.source.tree.expect(&[at])?;
+        out.files_compared += 1;
+        out.bytes_compared += self.source.tree.size(at)?;
+        out.findings.extend(self.same(path, wanted, baked)?);
+        Ok(())
+    }
+
+    /// A link that says no more than its target.
+    fn link(&self, out: &mut Outcome, path: &str, wanted: &str) -> Result<(), TreeError> {
+        let destination = self.destination(path);
+        let id = blob_id(wanted.as_bytes());
+        let baked = match image::entry(self.image, &destination) {
+            Lookup::Found(baked) => baked,
+            Lookup::Unknown(part) => {
+                out.undecided.push(self.unknown(path, id.as_str(), part)?);
+                return Ok(());
+            }
+            Lookup::Missing => {
+                out.findings.push(self.not_there(path, &destination, &id)?);
+                return Ok(());
+            }
+        };
+        out.files_compared += 1;
+        out.bytes_compared += wanted.len() as u64;
+        if !matches!(&baked.kind, BakedKind::Link { target } if target == wanted) {
+            let what = format!("{path} is a link to {wanted} in the source, something else is baked");
+            let finding = self.finding(Kind::ContentDiffers, path, baked, what);
+            out.findings.push(finding.of(format!("{id} {}", self.content(&baked.kind)?)));
+        }
+        Ok(())
+    }
+
+    fn finding(&self, kind: Kind, path: &str, baked: &Baked, message: String) -> Finding {
+        let from = format!("{}/{path}", self.bake.source_dir);
+        let fix = format!("let line {} of {} copy {from}", baked.line, self.bake.dockerfile);
+        Finding::new(kind, path, message, fix).at(self.cause(Some(baked.line)))
+    }
+
+    /// What is wrong with the bytes that are baked; `None` when they are the source's.
+    fn same(&self, path: &str, wanted: &ObjectId, baked: &Baked) -> Result<Option<Finding>, TreeError> {
+        let content = match &baked.kind {
+            BakedKind::File { content, .. } => content,
+            BakedKind::Dir { .. } | BakedKind::Link { .. } => {
+                let what = format!("a directory is baked in place of {path}");
+                let finding = self.finding(Kind::ContentDiffers, path, baked, what);
+                return Ok(Some(finding.of(format!("{wanted} {}", self.content(&baked.kind)?))));
+            }
+        };
+        let (id, from) = match content {
+            Content::Context(from) => (self.context.blob_id(from)?, Some(from.as_str())),
+            Content::Bytes(bytes) => (blob_id(bytes), None),
+        };
+        let is_sources = from.is_some_and(|from| self.is_sources(from));
+        let of_consumer = from.filter(|_| !is_sources).map(|from| join(&self.context.at, from));
+        let line = baked.line;
+        let (kind, message) = match (id == *wanted, &of_consumer) {
+            (true, None) if is_sources => return Ok(None),
+            (true, Some(from)) => (
+                Kind::VendoredCopy,
+                format!("{path} is baked from {from}, a copy in the consumer that only happens to be equal"),
+            ),
+            (true, None) => (
+                Kind::VendoredCopy,
+                format!("{path} is written by line {line} itself, a copy that only happens to be equal"),
+            ),
+            (false, Some(from)) => (
+                Kind::ContentDiffers,
+                format!("{path} is baked from {from} of the consumer, which differs from the source"),
+            ),
+            (false, None) => {
+                let destination = self.destination(path);
+                (Kind::ContentDiffers, format!("what is baked at /{destination} is not {path} of the source"))
+            }
+        };
+        let mut finding = self.finding(kind, path, baked, message).of(format!("{wanted} {id}"));
+        finding.baked = of_consumer;
+        Ok(Some(finding))
+    }
+
+    fn is_sources(&self, path: &str) -> bool {
+        self.source_dir.as_deref().is_some_and(|dir| path.starts_with(dir))
+    }
+
+    /// What tells two bakes of one path apart.
+    fn content(&self, kind: &BakedKind) -> Result<String, TreeError> {
+        Ok(match kind {
+            BakedKind::File { content: Content::Context(from), .. } => self.context.blob_id(from)?.to_string(),
+            BakedKind::File { content: Content::Bytes(bytes), .. } => blob_id(bytes).to_string(),
+            BakedKind::Dir { .. } => "directory".to_owned(),
+            BakedKind::Link { target } => format!("link {target}"),
+        })
+    }
+
+    fn not_there(&self, path: &str, destination: &str, wanted: &ObjectId) -> Result<Finding, TreeError> {
+        let cause = self.cause(None);
+        Ok(match self.places()?.get(wanted) {
+            Some(place) => {
+                let message = format!("{path} is baked at /{place}, not at /{destination}");
+                let fix = format!("let its COPY write to /{destination}");
+                let finding = Finding::new(Kind::WrongDestination, path, message, fix);
+                finding.at(cause).of(format!("{wanted} {place}"))
+            }
+            None => {
+                let message = format!("no instruction bakes {path} to /{destination}");
+                let fix =
+                    format!("add to {}: COPY {}/{path} /{destination}", self.bake.dockerfile, self.bake.source_dir);
+                Finding::new(Kind::NotBaked, path, message, fix).at(cause).of(wanted.as_str())
+            }
+        })
+    }
+
+    /// Where the source's contents are baked, by content.
+    fn places(&self) -> Result<&BTreeMap<ObjectId, String>, TreeError> {
+        if let Some(places) = self.places.get() {
+            return Ok(places);
+        }
+        let mut places = BTreeMap::new();
+        for (path, baked) in &self.image.entries {
+            if let BakedKind::File { content: Content::Context(from), .. } = &baked.kind
+                && self.is_sources(from)
+            {
+                places.entry(self.context.blob_id(from)?).or_insert_with(|| path.clone());
+            }
+        }
+        Ok(self.places.get_or_init(|| places))
+    }
+
+    /// A path that nobody can tell, and all that has a say in it.
+    fn unknown(&self, path: &str, wanted: &str, part: &Unknown) -> Result<Undecided, TreeError> {
+        let reason = part.reason.clone();
+        let content = format!("{} {wanted} {} {reason}", self.dockerfile, self.inputs()?);
+        let cause = self.cause(Some(part.line));
+        Ok(Undecided { path: path.to_owned(), cause, reason, inherited: false, content })
+    }
+
+    /// A digest of what commands of the build could read. The source's identity files are not in it: a command that names
+    /// one makes it unknown, and then it stands for itself.
+    fn inputs(&self) -> Result<&str, TreeError> {
+        if let Some(inputs) = self.inputs.get() {
+            return Ok(inputs);
+        }
+        let mut hash = Sha256::new();
+        for taken in &self.image.taken {
+            let text = match taken {
+                Taken::File(path) if self.is_identity_file(path) => continue,
+                Taken::File(path) => format!("{path} {}", digest(self.context, path)?),
+                Taken::Tree(path) => format!("{path} {}", digest(self.context, path.trim_matches('/'))?),
+                Taken::Link { at, target } => format!("{at} -> {target}"),
+            };
+            hash.update(format!("{} {text}\n", text.len()));
+        }
+        Ok(self.inputs.get_or_init(|| hex::encode(hash.finalize())))
+    }
+
+    fn is_identity_file(&self, path: &str) -> bool {
+        let inside = self.source_dir.as_deref().and_then(|dir| path.strip_prefix(dir));
+        inside.is_some_and(|path| is_identity(self.gate, path))
+    }
+
+    /// Files at the destination that the source does not have.
+    fn extras(&self, out: &mut Outcome) -> Result<(), TreeError> {
+        let destination = self.bake.destination.trim_matches('/');
+        for (name, baked) in image::below(self.image, destination) {
+            if matches!(baked.kind, BakedKind::Dir { .. }) || self.source.shows(&name)? {
+                continue;
+            }
+            let message = format!("/{} is baked, the source has no {name}", self.destination(&name));
+            let fix = format!("remove what line {} of {} bakes there", baked.line, self.bake.dockerfile);
+            let finding = Finding::new(Kind::ExtraAtDestination, &name, message, fix);
+            let finding = finding.at(self.cause(Some(baked.line))).of(self.content(&baked.kind)?);
+            out.findings.push(if is_identity(self.gate, &name) { finding } else { finding.notice() });
+        }
+        Ok(())
+    }
+}
