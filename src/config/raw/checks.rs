@@ -17,7 +17,7 @@ use super::{At, Text, text};
 pub(in crate::config) enum Check {
     Bake(Bake),
     Mirror(Mirror),
-    Values(Values),
+    Values(Box<Values>),
     Pin(Pin),
     Absent(Absent),
 }
