@@ -8,7 +8,8 @@
 //! | [`tree`] | how everything reads a tree of files (pure) | nobody |
 //! | [`dockerfile`] | what a Dockerfile would bake (pure) | `tree` |
 //! | [`gate`] | what drift is (pure) | `config`, `dockerfile`, `tree` |
-//! | [`report`] | a verdict for people and machines | `gate` and what it may use |
+//! | [`backtest`] | what the verdict was at every moment of two histories (pure) | `gate`, `config`, `tree` |
+//! | [`report`] | a verdict for people and machines | `backtest`, `gate` and what it may use |
 //! | [`snapshot`] | where trees come from: git objects, directories | `tree` |
 //! | [`git`] | repository caches and the wire | `snapshot`, `tree` |
 //! | [`forge`] | who hosts the repositories | `config` |
@@ -19,9 +20,11 @@
 //!
 //! A test (`tests/architecture.rs`) reads the `use` paths and holds this table.
 
+pub mod backtest;
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod demo;
 pub mod dockerfile;
 pub mod forge;
 pub mod gate;

@@ -15,14 +15,15 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("metrics", BTreeSet::new()),
         ("dockerfile", with(&["tree"], &[])),
         ("gate", with(&["config", "dockerfile", "tree"], &[])),
-        ("report", with(&engine, &[])),
+        ("backtest", with(&["config", "gate", "tree"], &[])),
+        ("report", with(&engine, &["backtest"])),
         ("snapshot", with(&["tree"], &[])),
         ("git", with(&["snapshot", "tree"], &[])),
         ("forge", with(&["config", "tree"], &[])),
         ("controller", with(&service, &[])),
         ("web", with(&service, &["controller"])),
         ("demo", with(&["git", "snapshot", "tree"], &[])),
-        ("cli", with(&service, &["controller", "web", "demo"])),
+        ("cli", with(&service, &["backtest", "controller", "web", "demo"])),
     ])
 }
 

@@ -9,9 +9,9 @@ use super::local::{Local, Pair};
 use super::{DONE, DRIFT, FAILED, Failure, configuration, print};
 use crate::config::{Config, Gate, Place};
 use crate::gate::finding::Kind;
-use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::gate::policy::{self, Decision, Outcome, Role, Say};
 use crate::gate::{Case, Report, judge, repo_name};
-use crate::report;
+use crate::report::{self, Judged};
 
 /// What `check` takes.
 #[derive(clap::Args)]
@@ -49,6 +49,14 @@ pub struct Arguments {
 enum Format {
     Text,
     Json,
+    /// SARIF 2.1.0, a run for each gate
+    Sarif,
+    /// JUnit's XML, a suite for each gate
+    Junit,
+    /// For a comment or a job's summary
+    Markdown,
+    /// Workflow commands of GitHub, Gitea and Forgejo
+    Annotations,
 }
 
 /// What is asked of one gate.
@@ -68,23 +76,42 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let sources = Sources::new(&arguments.source, &gates)?;
     let consumer_rev = arguments.consumer_rev.as_deref().or(arguments.onto.as_ref().map(|_| "HEAD"));
     let consumer = open("--consumer", &arguments.consumer, consumer_rev)?;
-    let questions: Result<Vec<Question<'_>>, Failure> =
-        gates.into_iter().map(|gate| question(arguments, gate, &consumer, &sources)).collect();
-    let mut codes = Vec::new();
-    for (index, question) in questions?.iter().enumerate() {
-        if index > 0 && arguments.format == Format::Text {
-            print("\n")?;
-        }
-        codes.push(match answer(question, &consumer, arguments.format) {
-            Ok(code) => code,
+    let questions = gates.into_iter().map(|gate| question(arguments, gate, &consumer, &sources));
+    let questions = questions.collect::<Result<Vec<Question<'_>>, Failure>>()?;
+    let (mut all, mut codes) = (Vec::new(), Vec::new());
+    for question in &questions {
+        match answer(question, &consumer) {
+            Ok((report, decision)) => {
+                codes.push(code(&decision));
+                all.push((question, report, decision));
+            }
             Err(failure) => {
                 failure.tell();
-                failure.code
+                codes.push(failure.code);
             }
-        });
+        }
     }
+    print(&shown(arguments.format, &all, &consumer))?;
     // Drift that is shown outweighs what could not be decided.
     Ok(if codes.contains(&DRIFT) { DRIFT } else { codes.into_iter().max().unwrap_or(FAILED) })
+}
+
+/// The reports in one piece.
+fn shown(format: Format, all: &[(&Question<'_>, Report, Decision)], consumer: &Local) -> String {
+    let judged: Vec<Judged<'_>> =
+        all.iter().map(|(question, report, decision)| Judged { gate: question.gate, report, decision }).collect();
+    let text = |(question, report, decision): &(&Question<'_>, Report, Decision)| {
+        let world = Pair { consumer, source: &question.source };
+        report::text::report(report, decision, &world.seen(&question.case, report))
+    };
+    match format {
+        Format::Text => all.iter().map(text).collect::<Vec<_>>().join("\n"),
+        Format::Json => all.iter().map(|(_, report, _)| report::json(report) + "\n").collect(),
+        Format::Sarif => report::sarif::document(&judged),
+        Format::Junit => report::junit::document(&judged),
+        Format::Markdown => report::markdown::document(&judged),
+        Format::Annotations => report::annotations::document(&judged),
+    }
 }
 
 /// The gates to judge: all of one consumer's.
@@ -207,8 +234,7 @@ fn question<'a>(
     Ok(Question { gate, place, source, case, role })
 }
 
-/// Judges and prints; the exit code.
-fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<u8, Failure> {
+fn answer(question: &Question<'_>, consumer: &Local) -> Result<(Report, Decision), Failure> {
     let Question { gate, place, source, case, role } = question;
     let world = Pair { consumer, source };
     let mut report = judge(gate, case, &world).map_err(|error| {
@@ -220,15 +246,15 @@ fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<u
     advise(&mut report, place);
     let say = Say { gate, role, outcome: Outcome::Judged(&report), stale_since: None };
     let decision = policy::decide(&[say], 0);
-    match format {
-        Format::Text => print(&report::text::report(&report, &decision, &world.seen(case, &report)))?,
-        Format::Json => print(&format!("{}\n", report::json(&report)))?,
-    }
-    Ok(match decision.state {
+    Ok((report, decision))
+}
+
+fn code(decision: &Decision) -> u8 {
+    match decision.state {
         policy::State::Success => DONE,
         policy::State::Failure => DRIFT,
         policy::State::Error => FAILED,
-    })
+    }
 }
 
 /// What the engine cannot know: a clone may lag behind its forge.

@@ -4,10 +4,13 @@
 //! Exit codes are a contract: [`DONE`], [`DRIFT`], [`USAGE`], [`FAILED`]. Trap handled here: a reader that goes away
 //! (`drift-gate config example | head`) ends the output, not the program.
 
+pub mod backtest;
 pub mod check;
 pub mod config;
+pub mod demo;
 mod local;
 pub mod serve;
+pub mod tree;
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -41,6 +44,12 @@ const EXIT_CODES: &str =
 enum Command {
     /// The verdict on local repositories and folders, here and now
     Check(check::Arguments),
+    /// The file tree that a build would produce
+    Tree(tree::Arguments),
+    /// The verdict at every moment of two histories: when drift began, and when it ended
+    Backtest(backtest::Arguments),
+    /// The whole loop on embedded parts: a forge, two repositories, drift-gate between them
+    Demo(demo::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
     Serve(serve::Arguments),
     /// Checks, explains or prints configurations
@@ -52,6 +61,9 @@ enum Command {
 pub fn run(cli: Cli) -> u8 {
     let done = match cli.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Tree(arguments) => tree::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),
     };

@@ -25,10 +25,10 @@ pub struct Arguments {
     config: PathBuf,
 }
 
-/// Logs to standard error; `RUST_LOG` filters.
-pub fn start_log() {
+/// Logs to standard error; `RUST_LOG` filters, `default` where it is not set.
+pub fn start_log(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish();
     // A second call (the demo's tests) keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -38,7 +38,7 @@ pub fn start_log() {
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let config = Config::load(&arguments.config)?;
     config.check_secrets()?;
-    start_log();
+    start_log("info,sqlx=warn");
     let served = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(serve(&config)));
@@ -57,7 +57,8 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn stop_signal() -> std::io::Result<()> {
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn stop_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -23,6 +23,11 @@ impl Controller {
     /// The store cannot write now: the forge must be told so, because it does not send again by itself.
     pub async fn take(&self, forge: &str, delivery: Delivery) -> Result<Taken, StoreError> {
         let repo = delivery.repository.as_ref().and_then(|named| self.gated_repository(forge, named));
+        if let (Some(repo), Some(named)) = (&repo, &delivery.repository)
+            && (matches!(delivery.hint, Hint::RepositoryChanged | Hint::Unparsed) || self.contradicts(repo, named))
+        {
+            self.doubt_facts(repo);
+        }
         let (taken, effect, outcome) = match (&delivery.hint, repo) {
             (Hint::Nothing(why), _) => (Taken::Ignored, Effect::Nothing, format!("ignored: {why}")),
             (Hint::Ping, _) => (Taken::Ignored, Effect::Nothing, "ping".to_owned()),
@@ -62,6 +67,15 @@ impl Controller {
             self.look_wake.notify_one();
         }
         Ok(taken)
+    }
+
+    /// Whether a payload tells of the repository other than was last read.
+    fn contradicts(&self, repo: &RepoKey, named: &RepositoryRef) -> bool {
+        self.known(repo).is_some_and(|known| {
+            known.id != named.id
+                || known.name != named.full_name
+                || named.private.is_some_and(|private| private != known.private)
+        })
     }
 
     /// The gated repository that a payload names: by its id, which survives a rename, else by its name.

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::plan::{self, RepoKey, Seen, View};
 use super::{Controller, Trouble, backoff, lock};
-use crate::forge::{ForgeError, RepoName};
+use crate::forge::{ForgeError, RepoName, Repository};
 use crate::store::{Due, StoreError, WantedRow};
 
 /// Repositories read at a time.
@@ -86,6 +86,7 @@ impl Controller {
                     Seen::View(view)
                 }
                 Err(trouble) => {
+                    self.doubt_facts(&repo);
                     let since = self.store.unreadable(&repo.forge, &repo.name, &trouble.why, self.now()).await?;
                     if lock(&self.down).insert(repo.clone()) {
                         tracing::warn!(%repo, why = trouble.why, "cannot be read; trying again");
@@ -118,11 +119,15 @@ impl Controller {
         self.store.readable(&repo.forge, &repo.name, id, &view.repository.name.0, view.repository.private).await
     }
 
-    /// Heads and open pull requests, under the repository's present name.
+    /// Heads and open pull requests, under the repository's present name; and what the repository is, unless that is known
+    /// and not in doubt.
     async fn read(&self, repo: &RepoKey) -> Result<View, Trouble> {
         let known = self.known(repo);
         let name = known.as_ref().map_or_else(|| RepoName(repo.name.clone()), |known| known.name.clone());
-        match self.read_as(repo, &name).await {
+        // Taken before anything is read: what is doubted from now on is read at the next look.
+        let in_doubt = lock(&self.in_doubt).remove(repo);
+        let facts = known.clone().filter(|_| !in_doubt);
+        match self.read_as(repo, &name, facts).await {
             Err(ForgeError::Moved { .. } | ForgeError::NotFound { .. }) => {
                 let stored = self.stored_id(repo).await;
                 let Some(id) = known.map(|known| known.id).or(stored) else {
@@ -131,20 +136,25 @@ impl Controller {
                 };
                 let api = self.api(&repo.forge)?;
                 let now = api.repository_by_id(id).await?;
-                Ok(self.read_as(repo, &now.name).await?)
+                Ok(self.read_as(repo, &now.name.clone(), Some(now)).await?)
             }
             other => Ok(other?),
         }
     }
 
-    async fn read_as(&self, repo: &RepoKey, name: &RepoName) -> Result<View, ForgeError> {
+    async fn read_as(&self, repo: &RepoKey, name: &RepoName, facts: Option<Repository>) -> Result<View, ForgeError> {
         let api = self.api(&repo.forge).map_err(|trouble| ForgeError::Refused {
             what: repo.to_string(),
             status: 0,
             message: trouble.why,
         })?;
-        let (repository, pulls, heads) =
-            tokio::join!(api.repository(name), api.open_pulls(name), self.branch_heads(repo, name));
+        let repository = async {
+            match facts {
+                Some(facts) => Ok(facts),
+                None => api.repository(name).await,
+            }
+        };
+        let (repository, pulls, heads) = tokio::join!(repository, api.open_pulls(name), self.branch_heads(repo, name));
         Ok(View { repository: repository?, pulls: pulls?, heads: heads? })
     }
 

@@ -17,6 +17,9 @@
 //!   one after another, so an older view never overwrites a newer one.
 //! - *The process dies anywhere*: what was accepted is a hint on disk, what was decided is wanted on disk, what was sent but
 //!   not noted is read back from the forge before it is sent again.
+//! - *A repository is renamed, hidden or replaced by another of its name*: a look takes what it is from the last look, as long
+//!   as no delivery says otherwise, no call fails and the timer has not ticked. Heads, pull requests and statuses are asked
+//!   for under its name; an answer that it moved leads to its number.
 //! - *A side cannot be read*: what was decided before stands; only heads that never had a verdict, and branch heads after
 //!   `unreadable_after`, get `error`.
 //!
@@ -99,6 +102,8 @@ pub struct Controller {
     metrics: Metrics,
     /// What was last seen of each repository.
     views: Mutex<HashMap<RepoKey, Arc<View>>>,
+    /// Repositories whose number, name, visibility and rights are to be read again at the next look.
+    in_doubt: Mutex<BTreeSet<RepoKey>>,
     /// Repositories that could not be read at the last look.
     down: Mutex<BTreeSet<RepoKey>>,
     /// Verdicts by content.
@@ -140,6 +145,7 @@ impl Controller {
             link_secret,
             metrics,
             views: Mutex::default(),
+            in_doubt: Mutex::default(),
             down: Mutex::default(),
             verdicts: judge::Verdicts::default(),
             broken: Mutex::default(),
@@ -176,6 +182,7 @@ impl Controller {
         let mut timer = tokio::time::interval(self.options.reconcile);
         loop {
             timer.tick().await;
+            lock(&self.in_doubt).extend(self.repositories.iter().cloned());
             match self.store.hint(&pairs(&self.repositories), self.now()).await {
                 Ok(()) => self.look_wake.notify_one(),
                 Err(error) => tracing::error!(%error, "the timer cannot write its hint"),
@@ -262,6 +269,11 @@ impl Controller {
 
     fn forget_name(&self, repo: &RepoKey) {
         lock(&self.views).remove(repo);
+    }
+
+    /// Lets the next look read what a repository is, not only what is in it.
+    fn doubt_facts(&self, repo: &RepoKey) {
+        lock(&self.in_doubt).insert(repo.clone());
     }
 
     fn known(&self, repo: &RepoKey) -> Option<Repository> {

@@ -55,6 +55,9 @@ impl Controller {
                 if matches!(error, ForgeError::Moved { .. }) {
                     self.forget_name(&repo);
                     self.hint(&repo).await?;
+                } else if !passing {
+                    // Its rights may have changed; what they are now is for the next look to say.
+                    self.doubt_facts(&repo);
                 }
                 let wait = match error {
                     ForgeError::RateLimited { after, .. } => i64::try_from(after.as_millis()).unwrap_or(REFUSED),

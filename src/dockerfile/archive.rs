@@ -186,6 +186,8 @@ impl Unpacker<'_, '_> {
                 let mut bytes = Vec::new();
                 // A plain archive that is cut off gives what there is.
                 entry.read_to_end(&mut bytes).map_err(|error| self.fails(format!("the archive is broken: {error}")))?;
+                self.copier.budget.take_bytes(bytes.len());
+                self.copier.budget.check(self.job.line)?;
                 Kind::File(bytes.into())
             }
             tar::EntryType::Directory => Kind::Dir,
@@ -200,10 +202,6 @@ impl Unpacker<'_, '_> {
     fn put(&mut self, packed: Packed) -> Result<(), BuildError> {
         let line = self.job.line;
         let owner = self.job.chown.unwrap_or(packed.owner);
-        *self.copier.made += 1;
-        if *self.copier.made > MAX_PATHS {
-            return Err(undecided(self.job, format!("the build makes more than {MAX_PATHS} paths")));
-        }
         let cleaned = clean(&format!("/{}", packed.name));
         let Some((parent, name)) = cleaned.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
             return match packed.kind {
@@ -220,6 +218,7 @@ impl Unpacker<'_, '_> {
         };
         let mut names = self.parent(parent, owner)?;
         names.push(name.to_owned());
+        self.copier.budget.check(line)?;
         let is_dir = matches!(packed.kind, Kind::Dir);
         if let Found::Entry(entry) = self.copier.files.find(&names)
             && !(is_dir && matches!(entry.node, Node::Dir(_)))
@@ -269,7 +268,7 @@ impl Unpacker<'_, '_> {
                     old.inode = Some(inode);
                 }
                 // All names get the mode that the link's entry has.
-                self.copier.files.each_name(inode, &mut |node| {
+                self.copier.files.each_name(&[inode].into(), &mut |node| {
                     if let Node::File(file) = node {
                         file.mode = mode;
                     }

@@ -8,12 +8,13 @@
 //! there at all; a submodule has files that this tree cannot know.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::budget::Budget;
 use super::files::{File, Files, Found, Mystery, Node as StageNode, names_of};
 use super::pattern::{ParentMatch, Patterns, clean, has_wildcards, matches};
-use super::{BuildError, Content};
+use super::{BuildError, Content, MAX_DEPTH};
 use crate::tree::{Node, Tree, join, split};
 
 /// What a source has at a path.
@@ -43,6 +44,7 @@ pub(super) trait Source {
 pub(super) struct Context<'a> {
     tree: &'a dyn Tree,
     ignore: Patterns,
+    budget: &'a Budget,
     /// What the client sends; `None` for everything.
     sent: Option<Patterns>,
     dirs: RefCell<HashMap<String, (bool, ParentMatch)>>,
@@ -51,8 +53,8 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub fn new(tree: &'a dyn Tree, ignore: Patterns) -> Self {
-        Self { tree, ignore, sent: None, dirs: RefCell::default(), line: 0 }
+    pub fn new(tree: &'a dyn Tree, ignore: Patterns, budget: &'a Budget) -> Self {
+        Self { tree, ignore, budget, sent: None, dirs: RefCell::default(), line: 0 }
     }
 
     /// Notes the sources of all instructions of the build: the client sends what they name.
@@ -68,11 +70,10 @@ impl<'a> Context<'a> {
         if names.is_empty() {
             return Ok(());
         }
-        let mut sent = Vec::new();
+        let mut sent = BTreeSet::new();
         for name in &names {
             self.follow(name, &mut sent, 0)?;
         }
-        sent.sort();
         let patterns = Patterns::new(sent.iter().map(String::as_str));
         let failed = |message| BuildError::Fails { line: self.line, message };
         self.sent = Some(patterns.map_err(|why| failed(format!("invalid includepatterns: {why}")))?);
@@ -80,7 +81,7 @@ impl<'a> Context<'a> {
     }
 
     /// The path, and where it leads when it goes through symlinks; links are followed in the whole tree, ignored or not.
-    fn follow(&self, path: &str, sent: &mut Vec<String>, depth: u32) -> Result<(), BuildError> {
+    fn follow(&self, path: &str, sent: &mut BTreeSet<String>, depth: u32) -> Result<(), BuildError> {
         let mut current = String::new();
         let mut rest = path;
         while !rest.is_empty() {
@@ -94,7 +95,7 @@ impl<'a> Context<'a> {
             if sent.contains(&current) || depth > 255 {
                 return Ok(());
             }
-            sent.push(current);
+            sent.insert(current);
             for target in targets {
                 let target = clean(&format!("/{target}/{rest}"));
                 if target == "/" {
@@ -104,9 +105,7 @@ impl<'a> Context<'a> {
             }
             return Ok(());
         }
-        if !sent.contains(&current) {
-            sent.push(current);
-        }
+        sent.insert(current);
         Ok(())
     }
 
@@ -133,6 +132,16 @@ impl<'a> Context<'a> {
             }
         }
         Ok(targets)
+    }
+
+    /// Paths at or in `path` are held against the ignore file.
+    fn look(&self, path: &str, paths: usize) -> Result<(), BuildError> {
+        if path.matches('/').count() > MAX_DEPTH {
+            let message = format!("the build context has files in more than {MAX_DEPTH} directories");
+            return Err(BuildError::Undecided { line: self.line, message });
+        }
+        self.budget.take_steps(paths.saturating_mul(1 + self.ignore.count()));
+        self.budget.check(self.line)
     }
 
     /// Whether the linter would say that the ignore file hides a source.
@@ -176,7 +185,9 @@ impl<'a> Context<'a> {
         if !self.ignore.has_exceptions() || !self.ignore.reaches_below(dir, true) {
             return Ok(false);
         }
-        for (name, node) in self.tree.list(dir)? {
+        let nodes = self.tree.list(dir)?;
+        self.look(dir, nodes.len())?;
+        for (name, node) in nodes {
             let path = join(dir, &name);
             let is_dir = matches!(node, Node::Dir { .. });
             if !self.ignored(&path, is_dir)? || (is_dir && self.shows_below(&path)?) {
@@ -244,6 +255,7 @@ impl Source for Context<'_> {
         if path.is_empty() {
             return Ok(Some(Item::Dir(0o755, Some(0), None)));
         }
+        self.look(path, 1)?;
         match self.tree.node(path)? {
             Some(node) => self.visible(path, node),
             None => Ok(None),
@@ -252,7 +264,9 @@ impl Source for Context<'_> {
 
     fn list(&self, path: &str) -> Result<Vec<(String, Item)>, BuildError> {
         let mut items = Vec::new();
-        for (name, node) in self.tree.list(path)? {
+        let nodes = self.tree.list(path)?;
+        self.look(path, nodes.len())?;
+        for (name, node) in nodes {
             if let Some(item) = self.visible(&join(path, &name), node)? {
                 items.push((name, item));
             }
@@ -272,6 +286,7 @@ impl Source for Context<'_> {
             return Ok(false);
         }
         let Some(sent) = &self.sent else { return Ok(true) };
+        self.budget.take_steps(sent.count());
         let named = sent.matches(path, None).map_err(|message| BuildError::Fails { line: self.line, message })?;
         Ok(named || self.sends_below(path, sent)?)
     }

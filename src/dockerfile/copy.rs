@@ -10,11 +10,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::budget::Budget;
 use super::chmod::Change;
 use super::context::{Followed, Item, Source, follow};
 use super::files::{Dir, Entry, File, Files, Found, Mystery, Node, Owner, Resolved, Stuck, names_of};
 use super::pattern::{ParentMatch, Patterns, clean, has_wildcards, matches};
-use super::{BuildError, Content, MAX_PATHS, Taken, Trap};
+use super::{BuildError, Content, Taken, Trap};
 use crate::tree::{join, split};
 
 /// An instruction's copying, after substitution.
@@ -46,8 +47,8 @@ pub(super) struct Notes {
 pub(super) struct Copier<'a> {
     pub files: &'a mut Files,
     pub notes: &'a mut Notes,
-    /// Paths made so far in the whole build.
-    pub made: &'a mut usize,
+    /// What the whole build may use up.
+    pub budget: &'a Budget,
     /// The next number for hard links.
     pub next_inode: &'a mut u64,
 }
@@ -140,6 +141,7 @@ impl Copier<'_> {
             target.push(path[1..].to_owned());
         }
         self.make_dirs(job, &target[..target.len().saturating_sub(1)])?;
+        self.budget.take_bytes(bytes.len());
         let file = File { content: Content::Bytes(bytes), mode: 0o644, owner: Some(0), inode: None };
         self.put_file(job, &target, file)
     }
@@ -191,15 +193,6 @@ impl Copier<'_> {
             .map_err(|stuck| fails(job.line, format!("mkdir /{}: {}", names.join("/"), stuck.message())))
     }
 
-    fn count(&mut self, line: u32) -> Result<(), BuildError> {
-        *self.made += 1;
-        if *self.made > MAX_PATHS {
-            let message = format!("the build makes more than {MAX_PATHS} paths");
-            return Err(BuildError::Undecided { line, message });
-        }
-        Ok(())
-    }
-
     fn copy_item(
         &mut self,
         walk: &mut Walk<'_, '_>,
@@ -218,7 +211,7 @@ impl Copier<'_> {
             _ if !state.wanted() => return Ok(()),
             _ => self.make_pending(walk)?,
         }
-        self.count(job.line)?;
+        self.budget.check(job.line)?;
         match item {
             Item::File(file) => {
                 let mut file = file.clone();
@@ -279,7 +272,6 @@ impl Copier<'_> {
         let job = walk.job;
         for pending in walk.pending.iter_mut().filter(|pending| !pending.made) {
             pending.made = true;
-            self.count(job.line)?;
             let mode = job.chmod.as_ref().map_or(pending.mode, |change| change.apply(pending.mode, true));
             let owner = job.chown.unwrap_or(pending.owner);
             match self.files.find(&pending.target) {

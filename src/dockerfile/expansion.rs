@@ -4,9 +4,13 @@
 //! the escape character of the Dockerfile; everything else between braces is an error that fails the build. Patterns
 //! have only `*` and `?`.
 //!
-//! Trap handled here: a hostile word nests braces without end; the depth is bounded.
+//! Traps handled here: a hostile word nests braces without end, grows by what it puts in, or makes a pattern try for ever;
+//! depth, length and steps are bounded.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::budget::{Budget, Failure};
 
 /// How deep `${a:-${b:-...}}` may nest.
 const MAX_DEPTH: u32 = 64;
@@ -15,7 +19,7 @@ const MAX_WORD: usize = 4 << 20;
 
 /// The variables that a word is read with.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Environment(BTreeMap<String, String>);
+pub(super) struct Environment(Arc<BTreeMap<String, String>>);
 
 impl Environment {
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -23,7 +27,12 @@ impl Environment {
     }
 
     pub fn set(&mut self, name: &str, value: &str) {
-        self.0.insert(name.to_owned(), value.to_owned());
+        Arc::make_mut(&mut self.0).insert(name.to_owned(), value.to_owned());
+    }
+
+    /// How many there are, and their bytes.
+    pub fn weight(&self) -> (usize, usize) {
+        (self.0.len(), self.0.iter().map(|(name, value)| name.len() + value.len()).sum())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -44,7 +53,8 @@ pub(super) enum Quotes {
 
 /// A reader of words.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lexer {
+pub(super) struct Lexer<'b> {
+    budget: &'b Budget,
     escape: char,
     quotes: Quotes,
     raw_escapes: bool,
@@ -59,35 +69,42 @@ pub(super) struct Expanded {
     pub unset: Vec<String>,
 }
 
-impl Lexer {
+impl<'b> Lexer<'b> {
     /// The reader of arguments.
-    pub fn new(escape: char) -> Self {
-        Self { escape, quotes: Quotes::Removed, raw_escapes: false, keep_unset: false }
+    pub fn new(escape: char, budget: &'b Budget) -> Self {
+        Self { budget, escape, quotes: Quotes::Removed, raw_escapes: false, keep_unset: false }
     }
 
     /// The reader of heredoc bodies.
-    pub fn raw() -> Self {
-        Self { escape: '\\', quotes: Quotes::Plain, raw_escapes: false, keep_unset: false }
+    pub fn raw(budget: &'b Budget) -> Self {
+        Self { budget, escape: '\\', quotes: Quotes::Plain, raw_escapes: false, keep_unset: false }
     }
 
     /// A reader that substitutes nothing, for splitting a line.
-    pub fn keeping(escape: char, quotes: Quotes, raw_escapes: bool) -> Self {
-        Self { escape, quotes, raw_escapes, keep_unset: true }
+    pub fn keeping(escape: char, quotes: Quotes, raw_escapes: bool, budget: &'b Budget) -> Self {
+        Self { budget, escape, quotes, raw_escapes, keep_unset: true }
     }
 
     /// Substitutes in one word; spaces do not split it.
-    pub fn word(&self, word: &str, environment: &Environment) -> Result<Expanded, String> {
+    pub fn word(&self, word: &str, environment: &Environment) -> Result<Expanded, Failure> {
         if !word.contains(['$', '\'', '"', self.escape]) {
             // Most words have nothing to substitute. A `<` stands for itself as well.
             return Ok(Expanded { text: word.to_owned(), unset: Vec::new() });
         }
         let mut run = Run::new(self, word, environment);
-        let text = run.until(None, self.raw_escapes).map_err(|why| format!("failed to process {word:?}: {why}"))?;
+        let text = run.until(None, self.raw_escapes).map_err(|why| match why {
+            Failure::Wrong(why) => Failure::Wrong(format!("failed to process {word:?}: {why}")),
+            beyond => beyond,
+        })?;
+        self.budget.take_bytes(text.len());
+        if let Some(why) = self.budget.exceeded() {
+            return Err(Failure::Beyond(why));
+        }
         Ok(Expanded { text, unset: run.unset })
     }
 
     /// Substitutes and splits at spaces outside of quotes.
-    pub fn words(&self, line: &str, environment: &Environment) -> Result<Vec<String>, String> {
+    pub fn words(&self, line: &str, environment: &Environment) -> Result<Vec<String>, Failure> {
         let mut run = Run::new(self, line, environment);
         run.words = Some(Words::default());
         run.until(None, self.raw_escapes)?;
@@ -119,7 +136,7 @@ impl Words {
 }
 
 struct Run<'a> {
-    lexer: &'a Lexer,
+    lexer: &'a Lexer<'a>,
     chars: std::iter::Peekable<std::str::Chars<'a>>,
     environment: &'a Environment,
     unset: Vec<String>,
@@ -129,16 +146,16 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(lexer: &'a Lexer, text: &'a str, environment: &'a Environment) -> Self {
+    fn new(lexer: &'a Lexer<'a>, text: &'a str, environment: &'a Environment) -> Self {
         let chars = text.chars().peekable();
         Self { lexer, chars, environment, unset: Vec::new(), words: None, raw_escapes: false, depth: 0 }
     }
 
     /// Reads to `stop` (which is taken), or to the end.
-    fn until(&mut self, stop: Option<char>, raw_escapes: bool) -> Result<String, String> {
+    fn until(&mut self, stop: Option<char>, raw_escapes: bool) -> Result<String, Failure> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(format!("substitutions nest more than {MAX_DEPTH} deep"));
+            return Err(Failure::Beyond(format!("substitutions nest more than {MAX_DEPTH} deep")));
         }
         let outer = std::mem::replace(&mut self.raw_escapes, raw_escapes);
         // Only the outermost text is split; BuildKit resets its words in nested ones.
@@ -152,16 +169,14 @@ impl<'a> Run<'a> {
         result
     }
 
-    fn read(&mut self, stop: Option<char>) -> Result<String, String> {
+    fn read(&mut self, stop: Option<char>) -> Result<String, Failure> {
         let mut out = String::new();
         while let Some(&c) = self.chars.peek() {
             if stop == Some(c) {
                 self.chars.next();
                 return Ok(out);
             }
-            if out.len() > MAX_WORD {
-                return Err("the word grows beyond 4 MiB".to_owned());
-            }
+            fits(&out)?;
             let special = match c {
                 '$' => Some(self.dollar()?),
                 '<' => Some(self.angle()),
@@ -179,7 +194,7 @@ impl<'a> Run<'a> {
         }
         match stop {
             None => Ok(out),
-            Some(stop) => Err(format!("unexpected end of statement while looking for matching {stop}")),
+            Some(stop) => Err(Failure::Wrong(format!("unexpected end of statement while looking for matching {stop}"))),
         }
     }
 
@@ -221,13 +236,13 @@ impl<'a> Run<'a> {
         out
     }
 
-    fn single_quoted(&mut self) -> Result<String, String> {
+    fn single_quoted(&mut self) -> Result<String, Failure> {
         let mut out = String::new();
         let keep = self.lexer.quotes == Quotes::Kept;
         out.extend(self.chars.next().filter(|_| keep));
         loop {
             match self.chars.next() {
-                None => return Err("unexpected end of statement while looking for matching single-quote".to_owned()),
+                None => return Err(open("single-quote")),
                 Some('\'') => {
                     out.extend(keep.then_some('\''));
                     return Ok(out);
@@ -237,13 +252,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn double_quoted(&mut self) -> Result<String, String> {
+    fn double_quoted(&mut self) -> Result<String, Failure> {
         let mut out = String::new();
         let keep = self.lexer.quotes == Quotes::Kept;
         out.extend(self.chars.next().filter(|_| keep));
         loop {
+            fits(&out)?;
             match self.chars.peek().copied() {
-                None => return Err("unexpected end of statement while looking for matching double-quote".to_owned()),
+                None => return Err(open("double-quote")),
                 Some('"') => {
                     self.chars.next();
                     out.extend(keep.then_some('"'));
@@ -275,7 +291,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn dollar(&mut self) -> Result<String, String> {
+    fn dollar(&mut self) -> Result<String, Failure> {
         self.chars.next();
         if self.chars.peek() != Some(&'{') {
             let name = self.name();
@@ -289,8 +305,8 @@ impl<'a> Run<'a> {
         }
         self.chars.next();
         match self.chars.peek() {
-            None => return Err("syntax error: missing '}'".to_owned()),
-            Some('{' | '}' | ':') => return Err("syntax error: bad substitution".to_owned()),
+            None => return Err("syntax error: missing '}'".to_owned().into()),
+            Some('{' | '}' | ':') => return Err("syntax error: bad substitution".to_owned().into()),
             Some(_) => {}
         }
         let name = self.name();
@@ -313,7 +329,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn conditional(&mut self, name: &str, operator: char, null_is_unset: bool) -> Result<String, String> {
+    fn conditional(&mut self, name: &str, operator: char, null_is_unset: bool) -> Result<String, Failure> {
         let word = self.braced('}', false)?;
         let value = self.lookup(name);
         if self.lexer.keep_unset && value.is_none() {
@@ -327,13 +343,13 @@ impl<'a> Run<'a> {
             '?' if missing => {
                 let state = if value.is_none() { "unset" } else { "empty" };
                 let why = if word.is_empty() { format!("is not allowed to be {state}") } else { word };
-                Err(format!("{name}: {why}"))
+                Err(Failure::Wrong(format!("{name}: {why}")))
             }
             _ => Ok(value.unwrap_or_default()),
         }
     }
 
-    fn trimmed(&mut self, name: &str, operator: char) -> Result<String, String> {
+    fn trimmed(&mut self, name: &str, operator: char) -> Result<String, Failure> {
         let word = self.braced('}', true)?;
         let value = self.lookup(name);
         if self.lexer.keep_unset && value.is_none() {
@@ -343,19 +359,19 @@ impl<'a> Run<'a> {
             Some(pattern) => (pattern, true),
             None => (word.as_str(), false),
         };
-        let pattern = Pattern::read(pattern)?;
+        let pattern = Pattern::read(pattern, self.lexer.budget)?;
         let value: Vec<char> = value.unwrap_or_default().chars().collect();
         let kept = if operator == '#' {
-            let cut = pattern.prefix(&value, greedy).unwrap_or(0);
+            let cut = pattern.prefix(&value, greedy)?.unwrap_or(0);
             &value[cut..]
         } else {
-            let cut = pattern.suffix(&value, greedy).unwrap_or(value.len());
+            let cut = pattern.suffix(&value, greedy)?.unwrap_or(value.len());
             &value[..cut]
         };
         Ok(kept.iter().collect())
     }
 
-    fn replaced(&mut self, name: &str) -> Result<String, String> {
+    fn replaced(&mut self, name: &str) -> Result<String, Failure> {
         let all = self.chars.next_if_eq(&'/').is_some();
         let pattern = self.braced('/', true)?;
         let replacement = self.braced('}', true)?;
@@ -363,14 +379,18 @@ impl<'a> Run<'a> {
         if self.lexer.keep_unset && value.is_none() {
             return Ok(format!("${{{name}/{pattern}/{replacement}}}"));
         }
-        let pattern = Pattern::read(&pattern)?;
+        let pattern = Pattern::read(&pattern, self.lexer.budget)?;
         let value: Vec<char> = value.unwrap_or_default().chars().collect();
-        Ok(pattern.replace(&value, &replacement, all))
+        pattern.replace(&value, &replacement, all)
     }
 
-    fn braced(&mut self, stop: char, raw_escapes: bool) -> Result<String, String> {
-        self.until(Some(stop), raw_escapes)
-            .map_err(|why| if self.chars.peek().is_none() { format!("syntax error: missing '{stop}'") } else { why })
+    fn braced(&mut self, stop: char, raw_escapes: bool) -> Result<String, Failure> {
+        self.until(Some(stop), raw_escapes).map_err(|why| match why {
+            Failure::Wrong(_) if self.chars.peek().is_none() => {
+                Failure::Wrong(format!("syntax error: missing '{stop}'"))
+            }
+            why => why,
+        })
     }
 
     fn name(&mut self) -> String {
@@ -403,12 +423,26 @@ impl<'a> Run<'a> {
     }
 }
 
-fn unsupported(modifier: &str) -> String {
-    format!("unsupported modifier ({modifier}) in substitution")
+fn unsupported(modifier: &str) -> Failure {
+    Failure::Wrong(format!("unsupported modifier ({modifier}) in substitution"))
+}
+
+fn open(quote: &str) -> Failure {
+    Failure::Wrong(format!("unexpected end of statement while looking for matching {quote}"))
+}
+
+fn fits(word: &str) -> Result<(), Failure> {
+    if word.len() > MAX_WORD {
+        return Err(Failure::Beyond(format!("a word grows beyond {} MiB", MAX_WORD >> 20)));
+    }
+    Ok(())
 }
 
 /// A pattern of `${v#...}`: `*`, `?` and characters.
-struct Pattern(Vec<Token>);
+struct Pattern<'b> {
+    tokens: Vec<Token>,
+    budget: &'b Budget,
+}
 
 #[derive(Clone, Copy)]
 enum Token {
@@ -417,8 +451,8 @@ enum Token {
     Char(char),
 }
 
-impl Pattern {
-    fn read(text: &str) -> Result<Self, String> {
+impl<'b> Pattern<'b> {
+    fn read(text: &str, budget: &'b Budget) -> Result<Self, Failure> {
         let mut tokens = Vec::new();
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
@@ -430,19 +464,24 @@ impl Pattern {
                     Some(c @ ('*' | '?' | '\\')) => Token::Char(c),
                     other => {
                         let other = other.map(String::from).unwrap_or_default();
-                        return Err(format!("invalid pattern ({text}) in substitution: invalid escape '\\{other}'"));
+                        let why = format!("invalid pattern ({text}) in substitution: invalid escape '\\{other}'");
+                        return Err(Failure::Wrong(why));
                     }
                 },
                 c => Token::Char(c),
             });
         }
-        Ok(Self(tokens))
+        Ok(Self { tokens, budget })
     }
 
     /// The lengths of the beginnings of `value` that match.
-    fn prefixes(&self, value: &[char]) -> Vec<usize> {
+    fn prefixes(&self, value: &[char]) -> Result<Vec<usize>, Failure> {
         let mut ends = vec![0];
-        for token in &self.0 {
+        for token in &self.tokens {
+            self.budget.take_steps(if matches!(token, Token::Any) { value.len() } else { ends.len() });
+            if let Some(why) = self.budget.exceeded() {
+                return Err(Failure::Beyond(why));
+            }
             ends = match token {
                 Token::Any => {
                     let first = ends.first().copied().unwrap_or(value.len() + 1);
@@ -467,27 +506,28 @@ impl Pattern {
                 break;
             }
         }
-        ends
+        Ok(ends)
     }
 
-    fn prefix(&self, value: &[char], greedy: bool) -> Option<usize> {
-        let ends = self.prefixes(value);
-        if greedy { ends.last().copied() } else { ends.first().copied() }
+    fn prefix(&self, value: &[char], greedy: bool) -> Result<Option<usize>, Failure> {
+        let ends = self.prefixes(value)?;
+        Ok(if greedy { ends.last().copied() } else { ends.first().copied() })
     }
 
     /// Where the matching end of `value` begins.
-    fn suffix(&self, value: &[char], greedy: bool) -> Option<usize> {
-        let reversed = Self(self.0.iter().rev().copied().collect());
+    fn suffix(&self, value: &[char], greedy: bool) -> Result<Option<usize>, Failure> {
+        let reversed = Self { tokens: self.tokens.iter().rev().copied().collect(), budget: self.budget };
         let value: Vec<char> = value.iter().rev().copied().collect();
-        reversed.prefix(&value, greedy).map(|length| value.len() - length)
+        Ok(reversed.prefix(&value, greedy)?.map(|length| value.len() - length))
     }
 
-    fn replace(&self, value: &[char], replacement: &str, all: bool) -> String {
+    fn replace(&self, value: &[char], replacement: &str, all: bool) -> Result<String, Failure> {
         let mut out = String::new();
         let mut at = 0;
         let mut previous_end = None;
         while at <= value.len() {
-            let found = self.prefix(&value[at..], true);
+            fits(&out)?;
+            let found = self.prefix(&value[at..], true)?;
             // An empty match right after a match is none, as in Go's regexp.
             let found = found.filter(|length| *length > 0 || previous_end != Some(at));
             if let Some(length) = found {
@@ -505,6 +545,6 @@ impl Pattern {
             at += 1;
         }
         out.extend(value.get(at..).unwrap_or_default());
-        out
+        Ok(out)
     }
 }

@@ -7,10 +7,12 @@
 //! Traps handled here: destinations are followed through symlinks, clamped to the root, and a chain of links has an
 //! end; a path through something unknown is unknown, never absent; hard links share their bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Baked, BakedKind, Content, Unknown};
+use super::budget::{Budget, length};
+use super::{Baked, BakedKind, Content, MAX_DEPTH, MAX_PATH, Unknown};
 
 /// How many symlinks a path may go through, as in containerd's `fs.RootPath`.
 const MAX_LINKS: u32 = 255;
@@ -117,11 +119,21 @@ impl Stuck {
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     root: Arc<Dir>,
+    /// What is copied because another stage shares it counts as made.
+    budget: Rc<Budget>,
+}
+
+/// A directory that can be changed: a copy, where it is shared.
+pub(super) fn own<'d>(dir: &'d mut Arc<Dir>, budget: &Budget) -> &'d mut Dir {
+    if Arc::strong_count(dir) > 1 {
+        budget.take_paths(dir.children.len(), dir.children.keys().map(String::len).sum());
+    }
+    Arc::make_mut(dir)
 }
 
 impl Files {
-    pub fn new() -> Self {
-        Self { root: Arc::new(Dir::new(0o755, Some(0))) }
+    pub fn new(budget: &Rc<Budget>) -> Self {
+        Self { root: Arc::new(Dir::new(0o755, Some(0))), budget: Rc::clone(budget) }
     }
 
     pub fn root(&self) -> &Dir {
@@ -196,10 +208,10 @@ impl Files {
 
     /// Changes the directory at the names, which must be one.
     pub fn dir_mut<S: AsRef<str>>(&mut self, names: &[S]) -> Option<&mut Dir> {
-        let mut dir = Arc::make_mut(&mut self.root);
+        let mut dir = own(&mut self.root, &self.budget);
         for name in names {
             match dir.children.get_mut(name.as_ref()) {
-                Some(Entry { node: Node::Dir(child), .. }) => dir = Arc::make_mut(child),
+                Some(Entry { node: Node::Dir(child), .. }) => dir = own(child, &self.budget),
                 _ => return None,
             }
         }
@@ -215,9 +227,13 @@ impl Files {
     /// Puts an entry into a directory that is there. Below something unknown, nothing can be put: `false`.
     pub fn put<S: AsRef<str>>(&mut self, names: &[S], entry: Entry) -> bool {
         let Some((last, parents)) = names.split_last() else { return false };
+        if !self.budget.allows(names) {
+            return false;
+        }
         match self.dir_mut(parents) {
             Some(dir) => {
                 dir.children.insert(last.as_ref().to_owned(), entry);
+                self.budget.take_paths(1, last.as_ref().len());
                 true
             }
             None => false,
@@ -233,19 +249,23 @@ impl Files {
     /// Makes the directory and its parents, as `mkdir -p` does; the names are resolved already. What is there keeps its
     /// mode.
     pub fn make_dirs<S: AsRef<str>>(&mut self, names: &[S], mode: u32, owner: Owner, line: u32) -> Result<(), Stuck> {
-        let mut dir = Arc::make_mut(&mut self.root);
+        if !self.budget.allows(names) {
+            return Ok(());
+        }
+        let mut dir = own(&mut self.root, &self.budget);
         let mut path = String::new();
         for name in names {
             let name = name.as_ref();
             path = crate::tree::join(&path, name);
             let open = dir.open.clone();
             let entry = dir.children.entry(name.to_owned()).or_insert_with(|| {
+                self.budget.take_paths(1, name.len());
                 // In an open directory it may have been there before, with more in it.
                 let made = Dir { vague: open.is_some(), open, ..Dir::new(mode, owner) };
                 Entry { node: Node::Dir(Arc::new(made)), line }
             });
             match &mut entry.node {
-                Node::Dir(child) => dir = Arc::make_mut(child),
+                Node::Dir(child) => dir = own(child, &self.budget),
                 Node::Unknown(_) => return Ok(()),
                 _ => return Err(Stuck::NotDir(path)),
             }
@@ -256,21 +276,24 @@ impl Files {
     /// From here on nothing is known about the path and what is below it. Other names of files that it had are unknown
     /// too.
     pub fn forget<S: AsRef<str>>(&mut self, names: &[S], mystery: &Mystery) {
-        let mut inodes = Vec::new();
+        // There is no path that long; one that lies too deep is forgotten with what it lies in.
+        if length(names) > MAX_PATH {
+            return;
+        }
+        let names = &names[..names.len().min(MAX_DEPTH)];
+        let mut inodes = BTreeSet::new();
         match self.find(names) {
             Found::Root(dir) => collect_inodes(dir, &mut inodes),
             Found::Entry(entry) => collect_entry_inodes(entry, &mut inodes),
             _ => {}
         }
         let Some((last, parents)) = names.split_last() else {
-            let root = Arc::make_mut(&mut self.root);
+            let root = own(&mut self.root, &self.budget);
             root.children.clear();
             root.open = Some(mystery.clone());
             return;
         };
-        for inode in inodes {
-            self.each_name(inode, &mut |node| *node = Node::Unknown(mystery.clone()));
-        }
+        self.each_name(&inodes, &mut |node| *node = Node::Unknown(mystery.clone()));
         let entry = Entry { node: Node::Unknown(mystery.clone()), line: mystery.line };
         if self.make_dirs(parents, 0o755, None, mystery.line).is_ok()
             && let Some(dir) = self.dir_mut(parents)
@@ -283,22 +306,23 @@ impl Files {
     pub fn forget_contents<S: AsRef<str>>(&mut self, names: &[S], mystery: &Mystery) {
         match self.dir_mut(names) {
             Some(dir) => {
-                let mut inodes = Vec::new();
+                let mut inodes = BTreeSet::new();
                 collect_inodes(dir, &mut inodes);
                 dir.children.clear();
                 dir.open = Some(mystery.clone());
                 dir.vague = true;
-                for inode in inodes {
-                    self.each_name(inode, &mut |node| *node = Node::Unknown(mystery.clone()));
-                }
+                self.each_name(&inodes, &mut |node| *node = Node::Unknown(mystery.clone()));
             }
             None => self.forget(names, mystery),
         }
     }
 
-    /// Changes every name of a file.
-    pub fn each_name(&mut self, inode: u64, change: &mut dyn FnMut(&mut Node)) {
-        each_name(Arc::make_mut(&mut self.root), inode, change);
+    /// Changes every name of some files.
+    pub fn each_name(&mut self, inodes: &BTreeSet<u64>, change: &mut dyn FnMut(&mut Node)) {
+        if !inodes.is_empty() {
+            self.budget.take_steps(self.budget.paths());
+            each_name(&mut self.root, inodes, change, &self.budget);
+        }
     }
 
     /// What an image of these files holds.
@@ -315,11 +339,11 @@ pub(super) fn names_of(path: &str) -> impl DoubleEndedIterator<Item = &str> {
     path.split('/').filter(|name| !matches!(*name, "" | "."))
 }
 
-fn collect_inodes(dir: &Dir, inodes: &mut Vec<u64>) {
+fn collect_inodes(dir: &Dir, inodes: &mut BTreeSet<u64>) {
     dir.children.values().for_each(|entry| collect_entry_inodes(entry, inodes));
 }
 
-fn collect_entry_inodes(entry: &Entry, inodes: &mut Vec<u64>) {
+fn collect_entry_inodes(entry: &Entry, inodes: &mut BTreeSet<u64>) {
     match &entry.node {
         Node::File(file) => inodes.extend(file.inode),
         Node::Dir(dir) => collect_inodes(dir, inodes),
@@ -327,11 +351,11 @@ fn collect_entry_inodes(entry: &Entry, inodes: &mut Vec<u64>) {
     }
 }
 
-fn each_name(dir: &mut Dir, inode: u64, change: &mut dyn FnMut(&mut Node)) {
-    for entry in dir.children.values_mut() {
+fn each_name(dir: &mut Arc<Dir>, inodes: &BTreeSet<u64>, change: &mut dyn FnMut(&mut Node), budget: &Budget) {
+    for entry in own(dir, budget).children.values_mut() {
         match &mut entry.node {
-            Node::File(file) if file.inode == Some(inode) => change(&mut entry.node),
-            Node::Dir(child) => each_name(Arc::make_mut(child), inode, change),
+            Node::File(file) if file.inode.is_some_and(|inode| inodes.contains(&inode)) => change(&mut entry.node),
+            Node::Dir(child) => each_name(child, inodes, change, budget),
             _ => {}
         }
     }

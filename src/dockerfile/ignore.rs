@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use super::BuildError;
 use super::pattern::{Patterns, clean};
+use super::{BuildError, MAX_IGNORE_FILE};
 use crate::tree::{Led, Tree, TreeError, follow, join, split};
 
 /// The ignore file of a build, its bytes and its path in `consumer`: `<Dockerfile>.dockerignore` beside the Dockerfile,
@@ -38,6 +38,10 @@ pub fn ignore_file(
 
 /// Reads the patterns of an ignore file. An error names the file, not a line of the Dockerfile.
 pub(super) fn read(bytes: &[u8], name: &str) -> Result<Patterns, BuildError> {
+    if bytes.len() > MAX_IGNORE_FILE {
+        let message = format!("{name} is larger than {MAX_IGNORE_FILE} bytes, which is all that is read");
+        return Err(BuildError::Undecided { line: 1, message });
+    }
     let text = std::str::from_utf8(bytes)
         .map_err(|_| BuildError::Undecided { line: 1, message: format!("{name} is not UTF-8") })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -7,6 +7,9 @@
 //! vanish; a comment after an argument is an argument; directives end at the first line that is none; the body of a
 //! heredoc keeps its line ends while its terminator is compared without them.
 
+use std::sync::Arc;
+
+use super::budget::{Budget, Failure};
 use super::expansion::{Environment, Lexer, Quotes};
 use super::{BuildError, MAX_DOCKERFILE, MAX_STATEMENTS};
 
@@ -50,14 +53,14 @@ pub(super) struct Heredoc {
     pub expand: bool,
     /// `<<-`: leading tabs go.
     pub chomp: bool,
-    pub body: String,
+    pub body: Arc<str>,
 }
 
 impl Heredoc {
     /// The body as it is used: `<<-` takes the leading tabs of each line.
     pub fn content(&self) -> String {
         if !self.chomp {
-            return self.body.clone();
+            return self.body.to_string();
         }
         self.body.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect()
     }
@@ -68,7 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Script, BuildError> {
     if bytes.len() > MAX_DOCKERFILE {
         return Err(undecided(
             1,
-            format!("the Dockerfile has {} bytes; at most {MAX_DOCKERFILE} are read", bytes.len()),
+            format!("the Dockerfile is larger than {MAX_DOCKERFILE} bytes, which is all that is read"),
         ));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -150,8 +153,8 @@ fn read_statement<'t>(
     let mut statement = split(&text, number, script.escape);
     statement.comments = comments;
     if statement.may_have_heredocs(script.escape) && text.contains("<<") {
-        for mut heredoc in heredocs_of(&text).map_err(|message| fails(number, message))? {
-            heredoc.body = reader.heredoc_body(&heredoc, number)?;
+        for mut heredoc in heredocs_of(&text).map_err(|why| why.at(number))? {
+            heredoc.body = reader.heredoc_body(&heredoc, number)?.into();
             statement.heredocs.push(heredoc);
         }
     }
@@ -213,7 +216,7 @@ pub(super) fn json_strings(text: &str) -> Option<Result<Vec<String>, &'static st
 }
 
 /// Reads a word as a heredoc (`<<EOF`, `3<<-"EOF"`), without its body.
-pub(super) fn heredoc_word(word: &str) -> Result<Option<Heredoc>, String> {
+pub(super) fn heredoc_word(word: &str) -> Result<Option<Heredoc>, Failure> {
     let Some((descriptor, rest)) = word.split_once("<<") else { return Ok(None) };
     if !descriptor.bytes().all(|b| b.is_ascii_digit()) || rest.contains('<') {
         return Ok(None);
@@ -223,19 +226,23 @@ pub(super) fn heredoc_word(word: &str) -> Result<Option<Heredoc>, String> {
     if rest.is_empty() {
         return Ok(None);
     }
-    let environment = Environment::default();
-    let words = Lexer::keeping('\\', Quotes::Removed, false).words(rest, &environment)?;
+    let (environment, budget) = (Environment::default(), Budget::default());
+    let words = Lexer::keeping('\\', Quotes::Removed, false, &budget).words(rest, &environment)?;
     let [name] = words.as_slice() else { return Ok(None) };
-    let raw = Lexer::keeping('\\', Quotes::Kept, false).words(rest, &environment)?;
+    let raw = Lexer::keeping('\\', Quotes::Kept, false, &budget).words(rest, &environment)?;
     let quotes = |text: &str| text.bytes().filter(|b| matches!(b, b'"' | b'\'')).count();
     let expand = raw.first().is_some_and(|raw| quotes(raw) == quotes(name));
-    Ok(Some(Heredoc { name: name.clone(), expand, chomp, body: String::new() }))
+    Ok(Some(Heredoc { name: name.clone(), expand, chomp, body: Arc::default() }))
 }
 
-fn heredocs_of(text: &str) -> Result<Vec<Heredoc>, String> {
-    let lexer = Lexer::keeping('\\', Quotes::Kept, true);
-    // A line whose quotes do not close has no heredocs; what uses the line says what is wrong with it.
-    let words = lexer.words(text, &Environment::default()).unwrap_or_default();
+fn heredocs_of(text: &str) -> Result<Vec<Heredoc>, Failure> {
+    let budget = Budget::default();
+    let lexer = Lexer::keeping('\\', Quotes::Kept, true, &budget);
+    let words = match lexer.words(text, &Environment::default()) {
+        // A line whose quotes do not close has no heredocs; what uses the line says what is wrong with it.
+        Err(Failure::Wrong(_)) => Vec::new(),
+        words => words?,
+    };
     let mut found = Vec::new();
     for word in words {
         found.extend(heredoc_word(&word)?);

@@ -64,7 +64,7 @@ impl Lint {
         &mut self,
         script: &Script,
         program: &Program,
-        lexer: &Lexer,
+        lexer: &Lexer<'_>,
         arguments: &Environment,
         defaults: &Environment,
     ) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::tree::{Tree, TreeError};
 
 mod archive;
+mod budget;
 mod chmod;
 mod context;
 mod copy;
@@ -32,10 +33,20 @@ pub use ignore::ignore_file;
 
 /// The largest Dockerfile that is read, in bytes.
 pub const MAX_DOCKERFILE: usize = 1 << 20;
-/// The most instructions that are read.
+/// The most instructions that are read, and the most that run, with the triggers of `ONBUILD`.
 pub const MAX_STATEMENTS: usize = 10_000;
+/// The largest ignore file that is read, in bytes.
+pub const MAX_IGNORE_FILE: usize = 1 << 20;
 /// The most paths that one build may make, over all stages.
 pub const MAX_PATHS: usize = 2_000_000;
+/// The most directories that a path may lie in.
+pub const MAX_DEPTH: usize = 256;
+/// The longest path, in bytes: no system has longer ones.
+pub const MAX_PATH: usize = 4096;
+/// The most bytes that one build may make of its own (heredocs, archives, outputs, names, variables), over all stages.
+pub const MAX_BYTES: usize = 1 << 30;
+/// The most steps that one build may take: a path that is looked at, a pattern that is tried, a command that runs.
+pub const MAX_STEPS: usize = 2_000_000_000;
 
 /// One build: what `docker build` would be given.
 pub struct Build<'a> {
@@ -105,14 +116,14 @@ pub enum Content {
 }
 
 /// A part of the image that cannot be known: `path` and everything below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Unknown {
     pub path: String,
     pub line: u32,
     pub reason: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Assumption {
     pub line: u32,
     pub text: String,

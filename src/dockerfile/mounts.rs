@@ -3,6 +3,7 @@
 //! Traps handled here: a mount is read twice, once to find the stages that it needs and once with its variables; `from=`
 //! takes no variable; a bind mount hides what is below it and takes what is written there away.
 
+use super::budget::Failure;
 use super::instructions::Run;
 
 /// One `--mount`.
@@ -18,7 +19,7 @@ pub(super) struct Mount {
 
 impl Mount {
     /// Reads a mount; `expand` substitutes in values.
-    pub fn read(text: &str, expand: &dyn Fn(&str) -> Result<String, String>) -> Result<Self, String> {
+    pub fn read(text: &str, expand: &dyn Fn(&str) -> Result<String, Failure>) -> Result<Self, Failure> {
         let mut mount = Self { kind: "bind".to_owned(), ..Self::default() };
         let mut read_only = None;
         for field in fields(text)? {
@@ -27,7 +28,7 @@ impl Mount {
                     "readonly" | "ro" => read_only = Some(true),
                     "readwrite" | "rw" => read_only = Some(false),
                     "required" if matches!(mount.kind.as_str(), "secret" | "ssh") => {}
-                    _ => return Err(format!("invalid field '{field}' must be a key=value pair")),
+                    _ => return Err(format!("invalid field '{field}' must be a key=value pair").into()),
                 }
                 continue;
             };
@@ -50,7 +51,7 @@ impl Mount {
                     u32::from_str_radix(&value, radix).map_err(|_| format!("invalid value {value} for {key}"))?;
                 }
                 "env" => {}
-                _ => return Err(format!("unexpected key '{key}' in '{field}' of a {} mount", mount.kind)),
+                _ => return Err(format!("unexpected key '{key}' in '{field}' of a {} mount", mount.kind).into()),
             }
         }
         mount.read_only = read_only.unwrap_or(!matches!(mount.kind.as_str(), "cache" | "tmpfs"));

@@ -189,6 +189,11 @@ impl Patterns {
         self.list.is_empty()
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// Whether there are `!` patterns.
     pub fn has_exceptions(&self) -> bool {
         self.exceptions

@@ -5,14 +5,16 @@
 //! relative destination is relative to the working directory, and made absolute without looking at links.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::archive;
+use super::budget::{Budget, Failure};
 use super::chmod::{self, Change};
 use super::context::{Context, Source, StageFiles};
 use super::copy::{Copier, Job, Notes};
 use super::expansion::{Environment, Lexer};
-use super::files::{Dir, Files, Mystery, Node, Owner};
+use super::files::{Dir, Files, Mystery, Node, Owner, own};
 use super::instructions::{Copy, Instruction, What};
 use super::lint::Lint;
 use super::pattern::{Patterns, has_wildcards};
@@ -27,29 +29,32 @@ pub(super) struct Globals {
 /// What all stages of a build have in common.
 pub(super) struct Shared<'a> {
     pub build: &'a Build<'a>,
-    pub lexer: Lexer,
+    pub budget: &'a Rc<Budget>,
+    pub lexer: Lexer<'a>,
     pub globals: Globals,
     pub context: Context<'a>,
     pub lint: Lint,
     pub notes: Notes,
-    assumptions: Vec<Assumption>,
-    /// Paths made so far.
-    pub made: usize,
+    assumptions: BTreeSet<(u32, String)>,
     pub next_inode: u64,
 }
 
 impl<'a> Shared<'a> {
-    pub fn new(build: &'a Build<'a>, lexer: Lexer, globals: Globals, context: Context<'a>, lint: Lint) -> Self {
-        let (notes, assumptions) = (Notes::default(), Vec::new());
-        Self { build, lexer, globals, context, lint, notes, assumptions, made: 0, next_inode: 0 }
+    pub fn new(
+        build: &'a Build<'a>,
+        budget: &'a Rc<Budget>,
+        lexer: Lexer<'a>,
+        globals: Globals,
+        context: Context<'a>,
+        lint: Lint,
+    ) -> Self {
+        let (notes, assumptions) = (Notes::default(), BTreeSet::new());
+        Self { build, budget, lexer, globals, context, lint, notes, assumptions, next_inode: 0 }
     }
 
     /// Takes something for granted, once.
     pub fn assume(&mut self, line: u32, text: String) {
-        let assumption = Assumption { line, text };
-        if !self.assumptions.contains(&assumption) {
-            self.assumptions.push(assumption);
-        }
+        self.assumptions.insert((line, text));
     }
 
     pub fn trap(&mut self, line: u32, message: String) {
@@ -62,7 +67,7 @@ impl<'a> Shared<'a> {
         for (path, line) in unlisted {
             self.assume(line, format!("nothing that is left here stands in the way of /{path}, which is copied later"));
         }
-        image.assumptions.append(&mut self.assumptions);
+        image.assumptions.extend(self.assumptions.into_iter().map(|(line, text)| Assumption { line, text }));
         image.assumptions.sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
         image.taken = self.notes.taken;
         image.traps = self.notes.traps;
@@ -90,10 +95,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn scratch() -> Self {
+    pub fn scratch(budget: &Rc<Budget>) -> Self {
         let (variables, image_variables) = first_variables();
         Self {
-            files: Files::new(),
+            files: Files::new(budget),
             variables,
             image_variables,
             workdir: "/".to_owned(),
@@ -105,13 +110,17 @@ impl State {
         }
     }
 
-    pub fn foreign(image: &str, line: u32) -> Self {
+    pub fn foreign(image: &str, line: u32, budget: &Rc<Budget>) -> Self {
         let reason: Arc<str> = format!("it comes from the image {image}, which is not looked into").into();
-        Self { foreign: Some(Mystery { line, reason }), blank: false, ..Self::scratch() }
+        Self { foreign: Some(Mystery { line, reason }), blank: false, ..Self::scratch(budget) }
     }
 
-    pub fn child(&self) -> Self {
+    pub fn child(&self, budget: &Budget) -> Self {
         let mut child = self.clone();
+        let names = self.declared.iter().map(String::len).sum::<usize>();
+        for (count, bytes) in [self.variables.weight(), self.image_variables.weight(), (self.declared.len(), names)] {
+            budget.take_variables(count, bytes);
+        }
         begin_variables(&mut child.variables, &child.image_variables);
         child
     }
@@ -136,10 +145,10 @@ pub(super) fn change_variables(
     what: &What,
     variables: &mut Environment,
     image: &mut Environment,
-    lexer: &Lexer,
+    lexer: &Lexer<'_>,
     build: &Build<'_>,
     globals: &Globals,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Failure> {
     let mut unset = Vec::new();
     match what {
         What::Arg(pairs) => {
@@ -159,12 +168,16 @@ pub(super) fn change_variables(
             }
         }
         What::Env(pairs) => {
-            let before = variables.clone();
+            // All of them see the variables as they were before.
+            let mut after = Vec::new();
             for (name, value) in pairs {
-                let (name, value) = (lexer.word(name, &before)?, lexer.word(value, &before)?);
+                let (name, value) = (lexer.word(name, variables)?, lexer.word(value, variables)?);
                 unset.extend(name.unset.into_iter().chain(value.unset));
-                variables.set(&name.text, &value.text);
-                image.set(&name.text, &value.text);
+                after.push((name.text, value.text));
+            }
+            for (name, value) in after {
+                variables.set(&name, &value);
+                image.set(&name, &value);
             }
         }
         _ => {}
@@ -200,8 +213,10 @@ impl Running<'_, '_> {
         let plan = self.plan;
         self.shared.lint.begin_stage();
         for planned in &plan.instructions {
-            self.shared.context.line = planned.instruction.line;
+            let line = planned.instruction.line;
+            self.shared.context.line = line;
             self.instruction(planned)?;
+            self.shared.budget.check(line)?;
         }
         Ok(self.state)
     }
@@ -231,8 +246,8 @@ impl Running<'_, '_> {
     fn variables(&mut self, line: u32, what: &What) -> Result<(), BuildError> {
         let State { variables, image_variables, .. } = &mut self.state;
         let Shared { lexer, build, globals, .. } = &*self.shared;
-        let unset = change_variables(what, variables, image_variables, lexer, build, globals)
-            .map_err(|message| fails(line, message))?;
+        let unset =
+            change_variables(what, variables, image_variables, lexer, build, globals).map_err(|why| why.at(line))?;
         self.note_unset(line, &unset);
         if let What::Arg(pairs) = what {
             for (name, _) in pairs {
@@ -255,8 +270,8 @@ impl Running<'_, '_> {
         self.expand(line, lexer, text)
     }
 
-    fn expand(&mut self, line: u32, lexer: Lexer, text: &str) -> Result<String, BuildError> {
-        let expanded = lexer.word(text, &self.state.variables).map_err(|message| fails(line, message))?;
+    fn expand(&mut self, line: u32, lexer: Lexer<'_>, text: &str) -> Result<String, BuildError> {
+        let expanded = lexer.word(text, &self.state.variables).map_err(|why| why.at(line))?;
         self.note_unset(line, &expanded.unset);
         Ok(expanded.text)
     }
@@ -314,7 +329,9 @@ impl Running<'_, '_> {
         let mut bodies = Vec::new();
         for heredoc in &copy.heredocs {
             let body = heredoc.content();
-            let body = if heredoc.expand { self.expand(line, Lexer::raw(), &body)? } else { body };
+            self.shared.budget.take_bytes(body.len());
+            self.shared.budget.check(line)?;
+            let body = if heredoc.expand { self.expand(line, Lexer::raw(self.shared.budget), &body)? } else { body };
             bodies.push((heredoc.name.clone(), body));
         }
         let chmod =
@@ -340,7 +357,7 @@ impl Running<'_, '_> {
         let destination = absolute(&self.state.workdir, &destination, true);
         let plan = CopyPlan { line, copy, chmod, chown, sources, bodies, destination, from };
         if merges {
-            let beneath = std::mem::replace(&mut self.state.files, Files::new());
+            let beneath = std::mem::replace(&mut self.state.files, Files::new(self.shared.budget));
             let result = self.copy_files(&plan);
             let above = std::mem::replace(&mut self.state.files, beneath);
             result?;
@@ -368,7 +385,7 @@ impl Running<'_, '_> {
     fn merge(&mut self, line: u32, above: &Files) {
         let mut replaced = Vec::new();
         if let Some(root) = self.state.files.dir_mut::<&str>(&[]) {
-            merge_dirs(root, above.root(), "", &mut replaced);
+            merge_dirs(root, above.root(), "", &mut replaced, self.shared.budget);
         }
         for path in replaced {
             let text = format!(
@@ -410,7 +427,7 @@ impl Running<'_, '_> {
         let mut copier = Copier {
             files: &mut self.state.files,
             notes: &mut self.shared.notes,
-            made: &mut self.shared.made,
+            budget: self.shared.budget,
             next_inode: &mut self.shared.next_inode,
         };
         for word in &plan.sources {
@@ -521,16 +538,16 @@ pub(super) fn absolute(workdir: &str, path: &str, keep_slash: bool) -> String {
     joined
 }
 
-fn merge_dirs(below: &mut Dir, above: &Dir, path: &str, replaced: &mut Vec<String>) {
+fn merge_dirs(below: &mut Dir, above: &Dir, path: &str, replaced: &mut Vec<String>, budget: &Budget) {
     for (name, entry) in &above.children {
         let path = crate::tree::join(path, name);
         match (below.children.get_mut(name).map(|old| (&mut old.node, old.line)), &entry.node) {
             (Some((Node::Dir(old), _)), Node::Dir(new)) => {
-                let old = Arc::make_mut(old);
+                let old = own(old, budget);
                 old.mode = new.mode;
                 old.vague = new.vague;
                 old.owner = new.owner;
-                merge_dirs(old, new, &path, replaced);
+                merge_dirs(old, new, &path, replaced, budget);
             }
             (old, _) => {
                 let differs = matches!(

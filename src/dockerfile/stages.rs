@@ -8,12 +8,14 @@
 //! nothing needs may be broken, as long as it can be read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
+use super::budget::Budget;
 use super::context::Context;
 use super::expansion::{Environment, Lexer};
 use super::instructions::{Copy, Instruction, Program, Run, Stage, What, instruction};
 use super::stage::{Globals, Running, Shared, State};
-use super::{Assumption, Build, BuildError, Image, ignore, lexer, lint, mounts};
+use super::{Assumption, Build, BuildError, Image, MAX_STATEMENTS, ignore, lexer, lint, mounts};
 
 /// The default value of `PATH`, set in every stage.
 pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,6 +43,8 @@ pub(super) struct Planned {
 
 struct Graph {
     plans: Vec<Plan>,
+    /// Instructions of the file and of triggers.
+    count: usize,
     names: BTreeMap<String, usize>,
 }
 
@@ -50,11 +54,12 @@ pub(super) fn evaluate(build: &Build<'_>) -> Result<Image, BuildError> {
     let mut image = Image::default();
     note_frontend(&script, &mut image)?;
     let program = Program::read(&script)?;
-    let lexer = Lexer::new(script.escape);
+    let budget = Rc::new(Budget::default());
+    let lexer = Lexer::new(script.escape, &budget);
     let target_name = build.target.map(str::to_owned).or_else(|| program.stages.last()?.name.clone());
     let globals = global_arguments(build, &program, &lexer, target_name.as_deref())?;
 
-    let mut graph = Graph { plans: Vec::new(), names: BTreeMap::new() };
+    let mut graph = Graph { plans: Vec::new(), count: script.statements.len(), names: BTreeMap::new() };
     for stage in &program.stages {
         graph.add(stage, &lexer, &globals.arguments)?;
     }
@@ -79,9 +84,9 @@ pub(super) fn evaluate(build: &Build<'_>) -> Result<Image, BuildError> {
         let defaults = defaults.map(|globals| globals.arguments).unwrap_or_default();
         lint.script(&script, &program, &lexer, &globals.arguments, &defaults);
     }
-    let mut context = Context::new(build.context, patterns);
-    context.will_need(&graph.context_sources(&reachable, &lexer, build, &globals)?)?;
-    let mut shared = Shared::new(build, lexer, globals, context, lint);
+    let mut context = Context::new(build.context, patterns, &budget);
+    context.will_need(&graph.context_sources(&reachable, &lexer, build, &globals, &budget)?)?;
+    let mut shared = Shared::new(build, &budget, lexer, globals, context, lint);
     let mut states: Vec<Option<State>> = graph.plans.iter().map(|_| None).collect();
     // Images first: they are there before any stage runs.
     let (images, stages): (Vec<usize>, Vec<usize>) =
@@ -89,6 +94,7 @@ pub(super) fn evaluate(build: &Build<'_>) -> Result<Image, BuildError> {
     for index in images.into_iter().chain(stages) {
         if reachable.contains(&index) {
             let state = graph.begin(index, &states, &mut shared)?;
+            budget.check(graph.plans[index].line)?;
             let state = Running { shared: &mut shared, plan: &graph.plans[index], earlier: &states, state }.run()?;
             states[index] = Some(state);
         }
@@ -120,7 +126,7 @@ fn note_frontend(script: &lexer::Script, image: &mut Image) -> Result<(), BuildE
 fn global_arguments(
     build: &Build<'_>,
     program: &Program,
-    lexer: &Lexer,
+    lexer: &Lexer<'_>,
     target: Option<&str>,
 ) -> Result<Globals, BuildError> {
     let mut arguments = Environment::default();
@@ -145,7 +151,7 @@ fn global_arguments(
             if let Some(value) = build.build_args.get(name) {
                 arguments.set(name, value);
             } else if let Some(default) = default {
-                let value = lexer.word(default, &arguments).map_err(|message| fails(*line, message))?;
+                let value = lexer.word(default, &arguments).map_err(|why| why.at(*line))?;
                 arguments.set(name, &value.text);
             }
         }
@@ -154,13 +160,13 @@ fn global_arguments(
 }
 
 impl Graph {
-    fn add(&mut self, stage: &Stage, lexer: &Lexer, arguments: &Environment) -> Result<(), BuildError> {
-        let base = lexer.word(&stage.base, arguments).map_err(|message| fails(stage.line, message))?.text;
+    fn add(&mut self, stage: &Stage, lexer: &Lexer<'_>, arguments: &Environment) -> Result<(), BuildError> {
+        let base = lexer.word(&stage.base, arguments).map_err(|why| why.at(stage.line))?.text;
         if base.is_empty() {
             return Err(fails(stage.line, format!("base name ({}) should not be blank", stage.base)));
         }
         if let Some(platform) = &stage.platform {
-            let value = lexer.word(platform, arguments).map_err(|message| fails(stage.line, message))?.text;
+            let value = lexer.word(platform, arguments).map_err(|why| why.at(stage.line))?.text;
             check_platform(&value).map_err(|message| fails(stage.line, message))?;
         }
         let instructions = stage
@@ -206,7 +212,8 @@ impl Graph {
     }
 
     fn copy_source(&mut self, _copy: &Copy, from: &str, line: u32) -> Result<usize, BuildError> {
-        let word = Lexer::new('\\').word(from, &Environment::default()).map_err(|message| fails(line, message))?;
+        let budget = Budget::default();
+        let word = Lexer::new('\\', &budget).word(from, &Environment::default()).map_err(|why| why.at(line))?;
         if word.text != from {
             return Err(fails(
                 line,
@@ -324,6 +331,11 @@ impl Graph {
                 _ => None,
             })
             .collect();
+        self.count += triggers.len();
+        if self.count > MAX_STATEMENTS {
+            let message = format!("more than {MAX_STATEMENTS} instructions, with the triggers of its base");
+            return Err(BuildError::Undecided { line, message });
+        }
         let mut first = Vec::new();
         for trigger in &triggers {
             let script = lexer::read_text(trigger).map_err(|error| at_line(error, line))?;
@@ -360,9 +372,10 @@ impl Graph {
     fn context_sources(
         &self,
         reachable: &BTreeSet<usize>,
-        lexer: &Lexer,
+        lexer: &Lexer<'_>,
         build: &Build<'_>,
         globals: &Globals,
+        budget: &Budget,
     ) -> Result<Vec<String>, BuildError> {
         let mut sources = Vec::new();
         let mut environments: Vec<(Environment, Environment)> = vec![Default::default(); self.plans.len()];
@@ -395,6 +408,10 @@ impl Graph {
                     }
                 }
             }
+            for (count, bytes) in [variables.weight(), image.weight()] {
+                budget.take_variables(count, bytes);
+            }
+            budget.check(plan.line)?;
             environments[index] = (variables, image);
         }
         Ok(sources)
@@ -404,17 +421,17 @@ impl Graph {
         let plan = &self.plans[index];
         if let Some(parent) = plan.parent {
             return match states.get(parent).and_then(Option::as_ref) {
-                Some(state) => Ok(state.child()),
+                Some(state) => Ok(state.child(shared.budget)),
                 None => Err(fails(plan.line, format!("stage {} is needed before it is built", self.title(parent)))),
             };
         }
         if plan.base == SCRATCH {
-            return Ok(State::scratch());
+            return Ok(State::scratch(shared.budget));
         }
         if !plan.image {
             shared.assume(plan.line, foreign_assumption(&plan.base));
         }
-        Ok(State::foreign(&plan.base, plan.line))
+        Ok(State::foreign(&plan.base, plan.line, shared.budget))
     }
 }
 

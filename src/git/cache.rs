@@ -25,6 +25,11 @@ const CAPABILITIES: Duration = Duration::from_secs(600);
 const MARKS: usize = 256;
 const HAVES: usize = 32;
 
+/// How many commits are offered as `have`s when a commit's directories are asked for, and how many generations of its history
+/// may come with them. A push is rarely longer, and what a longer one would bring costs more than its last commit alone.
+const NEAR_HAVES: usize = 8;
+const NEAR: u32 = 32;
+
 /// How many files one request asks for.
 const BLOBS: usize = 8_192;
 
@@ -168,10 +173,7 @@ impl Repo {
         }
         let filter = self.capabilities(remote).await?.filter;
         let size = match objects {
-            Objects::Commit(_) => {
-                let wants = Wants { wants: &missing, alone: true, filter: Some("blob:none"), ..Wants::default() };
-                self.receive(remote, &wants, filter).await?
-            }
+            Objects::Commit(id) => self.receive_commit(remote, id, filter).await?,
             Objects::Blobs(_) => {
                 let mut size = 0;
                 for wants in missing.chunks(BLOBS) {
@@ -199,6 +201,43 @@ impl Repo {
         }
         self.fold_when_due();
         Ok(())
+    }
+
+    /// A commit with its directories. Where commits are known whose history and directories are here, only what is new since
+    /// them is asked for, history and directories in one request.
+    async fn receive_commit(&self, remote: &Remote, commit: &ObjectId, filter: bool) -> Result<u64, GitError> {
+        let wants = std::slice::from_ref(commit);
+        let directories = Wants { wants, depth: Some(1), filter: Some("blob:none"), ..Wants::default() };
+        let haves = self.near().await?;
+        if haves.is_empty() {
+            return self.receive(remote, &directories, filter).await;
+        }
+        let near = Wants { haves: &haves, depth: Some(NEAR), ..directories };
+        let size = self.receive(remote, &near, filter).await?;
+        self.0.objects.refresh()?;
+        if self.has_history(commit).await? {
+            self.mark(wants)?;
+        }
+        if self.missing(&Objects::Commit(commit.clone())).await?.is_empty() {
+            return Ok(size);
+        }
+        // A directory that an older commit had, which the server takes to be here, and which was never fetched.
+        Ok(size + self.receive(remote, &directories, filter).await?)
+    }
+
+    /// The latest commits whose history and root directory are here.
+    async fn near(&self) -> Result<Vec<ObjectId>, GitError> {
+        let (repo, marks) = (self.clone(), self.marks());
+        let with_directories = move || -> Vec<ObjectId> {
+            marks.into_iter().rev().filter(|mark| repo.tree(mark).is_ok()).take(NEAR_HAVES).collect()
+        };
+        tokio::task::spawn_blocking(with_directories).await.map_err(|error| storage(&self.0.folder, error))
+    }
+
+    async fn has_history(&self, commit: &ObjectId) -> Result<bool, GitError> {
+        let (db, marks, commit) = (self.0.objects.clone(), self.marks(), commit.clone());
+        let look = move || db.has_history(&commit, &marks);
+        Ok(tokio::task::spawn_blocking(look).await.map_err(|error| storage(&self.0.folder, error))??)
     }
 
     /// What of `objects` is not here.

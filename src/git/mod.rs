@@ -11,7 +11,8 @@
 //! - **A commit fetched alone is not a root.** Its parents are missing, not absent: the graph says
 //!   [`crate::tree::TreeError::NotHere`]. No `shallow` file is ever written.
 //! - **What may be offered as `have`.** A server leaves out everything reachable from it. Only commits whose whole history
-//!   is here are offered, and only for history (their directories may be missing).
+//!   is here are offered: that is true of commits. Of directories it may not be (those of older commits were never fetched),
+//!   so what came is looked through, and a commit that lacks one is fetched again, alone.
 //! - **The hook is faster than the forge.** "not our ref" is asked again once before it is believed.
 //! - **Ten workers want the same thing**: one request, shared. Not so for [`Repo::ls_refs`]: an answer that was on its way
 //!   before the question was asked may be older than the push that made somebody ask.
@@ -28,7 +29,7 @@ use crate::tree::{ObjectId, TreeError};
 mod cache;
 mod flight;
 mod fold;
-mod pkt;
+pub(crate) mod pkt;
 #[cfg(test)]
 mod tests;
 mod wire;

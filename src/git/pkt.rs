@@ -34,17 +34,26 @@ pub enum Bad {
     Cut,
 }
 
-/// A line of a request.
+/// The most bytes that one packet carries.
+pub const MOST: usize = 65_516;
+
+/// A line of a message.
 pub fn line(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{:04x}{text}\n", text.len() + 5).as_bytes());
 }
 
-/// The mark between the capabilities of a request and its arguments.
+/// A packet of these bytes as they are, at most [`MOST`].
+pub fn data(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{:04x}", bytes.len() + 4).as_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// The mark between the sections of a message.
 pub fn delim(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0001");
 }
 
-/// The end of a request.
+/// The end of a message.
 pub fn flush(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0000");
 }
@@ -66,29 +75,30 @@ impl Packets {
 
     /// The next packet; `None` until more bytes come.
     pub fn next(&mut self) -> Result<Option<Packet>, Bad> {
-        let rest = &self.buffer[self.start..];
-        let Some(digits) = rest.first_chunk::<4>() else { return Ok(None) };
-        let length = std::str::from_utf8(digits)
-            .ok()
-            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|digits| usize::from_str_radix(digits, 16).ok())
-            .ok_or_else(|| Bad::Malformed(format!("a packet begins with {:?}", digits.escape_ascii().to_string())))?;
-        let (packet, taken) = match length {
-            0 => (Packet::Flush, 4),
-            1 => (Packet::Delim, 4),
-            2 => (Packet::End, 4),
-            3 => return Err(Bad::Malformed("a packet of length 3".to_owned())),
-            length => match rest.get(4..length) {
-                Some(bytes) => (Packet::Data(bytes.to_vec()), length),
-                None => return Ok(None),
-            },
-        };
+        let Some((packet, taken)) = cut(&self.buffer[self.start..])? else { return Ok(None) };
         self.start += taken;
         match packet {
             Packet::Data(bytes) if bytes.starts_with(b"ERR ") => Err(refusal(&text(&bytes[4..]))),
             packet => Ok(Some(packet)),
         }
     }
+}
+
+/// The packet at the front of `bytes` and how many bytes it takes; `None` where more bytes are needed.
+pub fn cut(bytes: &[u8]) -> Result<Option<(Packet, usize)>, Bad> {
+    let Some(digits) = bytes.first_chunk::<4>() else { return Ok(None) };
+    let length = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        .and_then(|digits| usize::from_str_radix(digits, 16).ok())
+        .ok_or_else(|| Bad::Malformed(format!("a packet begins with {:?}", digits.escape_ascii().to_string())))?;
+    Ok(match length {
+        0 => Some((Packet::Flush, 4)),
+        1 => Some((Packet::Delim, 4)),
+        2 => Some((Packet::End, 4)),
+        3 => return Err(Bad::Malformed("a packet of length 3".to_owned())),
+        length => bytes.get(4..length).map(|bytes| (Packet::Data(bytes.to_vec()), length)),
+    })
 }
 
 fn refusal(message: &str) -> Bad {

@@ -171,6 +171,63 @@ async fn the_commit_graph_comes_by_itself_and_later_only_what_is_new() {
     assert!(matches!(repo.tree(&bound), Err(TreeError::NotHere(_))));
 }
 
+/// A repository whose head was judged: its directories and its history are here.
+async fn judged(upstream: &Upstream, repo: &Repo, commit: &ObjectId) {
+    repo.fetch_commit(&upstream.remote(), commit).await.unwrap();
+    repo.fetch_history(&upstream.remote(), std::slice::from_ref(commit)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_push_costs_one_request_for_its_directories_and_its_history() {
+    let (upstream, repo, dir) = start().await;
+    let root = upstream.commit("main", &[("a", "0"), ("d/b", "B")], &[]);
+    let bound = upstream.commit("main", &[("a", "1"), ("d/b", "B")], &[&root]);
+    judged(&upstream, &repo, &bound).await;
+    let before = upstream.fetches().len();
+
+    let middle = upstream.commit("main", &[("a", "2"), ("d/b", "B")], &[&bound]);
+    let head = upstream.commit("main", &[("a", "3"), ("d/b", "B")], &[&middle]);
+    let tree = read(&upstream, &repo, || repo.tree(&head)).await;
+    assert_eq!(tree.list("d").unwrap().len(), 1);
+    assert_eq!(read(&upstream, &repo, || repo.objects().standing(&bound, &head)).await, Standing::Behind(2));
+    let fetches = upstream.fetches().split_off(before);
+    assert_eq!(fetches.len(), 1, "{fetches:?}");
+    assert!(fetches[0].contains(&format!("have {bound}")) && fetches[0].contains("filter blob:none"), "{fetches:?}");
+
+    // And the next one starts from there, after a restart too.
+    let next = upstream.commit("main", &[("a", "4"), ("d/b", "B")], &[&head]);
+    let restarted = cache_with(dir.path(), limits()).repo("main", 42).unwrap();
+    read(&upstream, &restarted, || restarted.tree(&next)).await;
+    let last = upstream.fetches().pop().unwrap();
+    assert!(last.contains(&format!("have {head}")), "{last}");
+}
+
+#[tokio::test]
+async fn a_directory_that_comes_back_from_an_older_commit_is_asked_for_by_itself() {
+    let (upstream, repo, _dir) = start().await;
+    let old = upstream.commit("main", &[("a", "0"), ("d/b", "old")], &[]);
+    let bound = upstream.commit("main", &[("a", "1"), ("d/b", "new")], &[&old]);
+    judged(&upstream, &repo, &bound).await;
+    let revert = upstream.commit("main", &[("a", "2"), ("d/b", "old")], &[&bound]);
+    let tree = read(&upstream, &repo, || repo.tree(&revert)).await;
+    assert_eq!(tree.blob_id("d/b").unwrap(), blob_id(b"old"));
+    assert!(upstream.fetches().pop().unwrap().contains("deepen 1\n"));
+}
+
+#[tokio::test]
+async fn of_a_long_push_the_near_history_comes_first_and_the_rest_when_it_is_read() {
+    let (upstream, repo, _dir) = start().await;
+    let bound = upstream.commit("main", &[("a", "0")], &[]);
+    judged(&upstream, &repo, &bound).await;
+    let mut head = bound.clone();
+    for number in 1..=40 {
+        head = upstream.commit("main", &[("a", &number.to_string())], &[&head]);
+    }
+    read(&upstream, &repo, || repo.tree(&head)).await;
+    assert!(matches!(repo.objects().standing(&bound, &head), Err(TreeError::NotHere(_))));
+    assert_eq!(read(&upstream, &repo, || repo.objects().standing(&bound, &head)).await, Standing::Behind(40));
+}
+
 #[tokio::test]
 async fn a_hook_that_is_faster_than_the_forge_finds_the_commit_at_the_second_try() {
     let (upstream, repo, _dir) = start().await;

@@ -30,8 +30,8 @@ pub struct Wants<'a> {
     pub wants: &'a [ObjectId],
     /// Commits of which everything that this kind of fetch brings is here.
     pub haves: &'a [ObjectId],
-    /// The commits alone, without their parents.
-    pub alone: bool,
+    /// The commits with so many generations of their history, themselves included; all of it without.
+    pub depth: Option<u32>,
     /// A filter, where the server can.
     pub filter: Option<&'static str>,
 }
@@ -238,8 +238,8 @@ impl Wants<'_> {
         for id in self.haves {
             pkt::line(&format!("have {id}"), &mut body);
         }
-        if self.alone {
-            pkt::line("deepen 1", &mut body);
+        if let Some(depth) = self.depth {
+            pkt::line(&format!("deepen {depth}"), &mut body);
         }
         if let Some(filter) = self.filter.filter(|_| filter) {
             pkt::line(&format!("filter {filter}"), &mut body);
@@ -332,7 +332,7 @@ mod tests {
     fn a_request_says_what_is_wanted_and_filters_only_where_the_server_can() {
         let id = |digit: &str| ObjectId::parse(&digit.repeat(40)).unwrap();
         let (want, have) = ([id("1")], [id("2")]);
-        let wants = Wants { wants: &want, haves: &have, alone: true, filter: Some("blob:none") };
+        let wants = Wants { wants: &want, haves: &have, depth: Some(1), filter: Some("blob:none") };
         let text = |filter| String::from_utf8(wants.body(filter)).unwrap();
         let one = "1".repeat(40);
         let two = "2".repeat(40);

@@ -1,10 +1,35 @@
-//! A report for people and machines. It may use `gate` and what that may use; it decides nothing.
+//! A verdict for people and machines. It may use `gate` and what that may use; it decides nothing.
+//!
+//! [`text`] and [`json`] print one report at a time; SARIF, JUnit, Markdown and annotations are one document over all gates
+//! that were judged. What those say about a finding is what the *status* makes of it ([`Weight`]), so that a document is as
+//! green or red as the exit code beside it.
+//!
+//! The trap handled here: every path and every sentence may quote a stranger. Each format escapes what would act in it,
+//! and all of them show what would be invisible ([`safe`]).
 
+pub mod annotations;
+pub mod backtest;
+mod judged;
+pub mod junit;
+pub mod markdown;
+pub mod safe;
+pub mod sarif;
+#[cfg(test)]
+mod tests;
 pub mod text;
+pub mod timeline;
+pub mod tree;
+pub mod words;
+
+pub use judged::{Item, Judged, Weight};
 
 use crate::gate::Report;
 
-/// One report as one line of JSON: the contract of `check --format json` in `docs/design.md`.
+/// One report as one line of JSON, without a line break: the contract of `check --format json` in `docs/design.md`, and no
+/// field more.
 pub fn json(report: &Report) -> String {
-    serde_json::to_string(report).unwrap_or_default()
+    let mut public = report.clone();
+    // Only a report page needs it, to make a diff.
+    public.findings.iter_mut().for_each(|finding| finding.baked = None);
+    serde_json::to_string(&public).unwrap_or_default()
 }

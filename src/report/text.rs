@@ -1,8 +1,7 @@
 //! A report in a terminal, in the manner of rustc: what, where with the line itself, and what to do. Colours are escape
 //! sequences that the writer drops where there is no terminal.
 //!
-//! The trap handled here: names and lines come from repositories, and a terminal obeys control characters. They are shown
-//! as pictures ([`shown`]).
+//! The trap handled here: names and lines come from repositories, and a terminal obeys control characters ([`super::safe`]).
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -10,16 +9,17 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use similar::TextDiff;
 
+use super::safe::one_line as shown;
 use crate::gate::finding::{Cause, Finding, Kind, Severity};
 use crate::gate::verdict::{Report, Verdict};
 use crate::gate::{Revision, policy};
 
-const RED: Style = AnsiColor::Red.on_default().bold();
+pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
 const GREEN: Style = AnsiColor::Green.on_default().bold();
-const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
-const BLUE: Style = AnsiColor::Blue.on_default().bold();
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
+pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const BLUE: Style = AnsiColor::Blue.on_default().bold();
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
 
 /// Lines of a diff that are shown.
 const DIFF_LINES: usize = 40;
@@ -93,9 +93,16 @@ fn cause(out: &mut String, cause: Option<&Cause>, texts: &dyn Texts, style: Styl
     let number = line.to_string();
     let gutter = " ".repeat(number.len());
     let _ = writeln!(out, "{gutter}{BLUE}-->{BLUE:#} {}:{line}", shown(file));
-    let text = texts.consumer(file);
-    let index = usize::try_from(*line).unwrap_or(usize::MAX).saturating_sub(1);
-    let Some(text) = text.as_ref().and_then(|text| text.lines().nth(index)) else { return gutter };
+    quote(out, texts.consumer(file).as_deref(), *line, style, mark);
+    gutter
+}
+
+/// A line of a text, underlined as a whole or where it says `mark`; nothing when the text has no such line.
+pub(super) fn quote(out: &mut String, text: Option<&str>, line: u32, style: Style, mark: Option<&str>) {
+    let index = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
+    let Some(text) = text.and_then(|text| text.lines().nth(index)) else { return };
+    let number = line.to_string();
+    let gutter = " ".repeat(number.len());
     let code = cut(text.trim_end());
     let marked = mark.and_then(|mark| Some(code.find(mark)?..code.find(mark)? + mark.len()));
     let marked = marked.unwrap_or(code.len() - code.trim_start().len()..code.len());
@@ -105,7 +112,6 @@ fn cause(out: &mut String, cause: Option<&Cause>, texts: &dyn Texts, style: Styl
     let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#}");
     let _ = writeln!(out, "{BLUE}{number} |{BLUE:#} {code}");
     let _ = writeln!(out, "{gutter} {BLUE}|{BLUE:#} {indent}{style}{carets}{style:#}");
-    gutter
 }
 
 fn diff(out: &mut String, gutter: &str, names: (&str, &str), is: &str, should_be: &str) {
@@ -189,28 +195,12 @@ fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A line that does not fill the screen.
+/// A line that does not fill the screen; tabs stay.
 fn cut(line: &str) -> String {
-    let mut cut: String = shown(line).chars().take(LINE).collect();
-    if line.chars().count() > LINE {
-        cut.push('…');
+    let parts: Vec<Cow<'_, str>> = line.split('\t').map(shown).collect();
+    let whole = parts.join("\t");
+    match whole.char_indices().nth(LINE) {
+        Some((end, _)) => format!("{}…", &whole[..end]),
+        None => whole,
     }
-    cut
-}
-
-/// Text with every character that a terminal would obey replaced by its picture; tabs stay.
-fn shown(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        turns || (c.is_control() && c != '\t')
-    };
-    if !text.contains(obeyed) {
-        return Cow::Borrowed(text);
-    }
-    let picture = |c: char| match u32::from(c) {
-        code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
-        0x7f => '\u{2421}',
-        _ => char::REPLACEMENT_CHARACTER,
-    };
-    Cow::Owned(text.chars().map(|c| if obeyed(c) { picture(c) } else { c }).collect())
 }

@@ -11,11 +11,12 @@ use crate::tree::{BlobHasher, Node, ObjectId, Tree, TreeError, blob_id};
 
 /// A folder as it is on disk: a work tree with what is not committed, with the permission bits that the files really have.
 ///
-/// `.git` is left out wherever it stands, and so is what is neither file, directory nor link. Links are not followed, also
-/// not on the way to a file, so nothing outside the folder is ever read. Files are hashed when asked for, once: make a new
-/// `Folder` to see later changes.
+/// `.git` is left out wherever it stands ([`Folder::whole`] has it), and so is what is neither file, directory nor link.
+/// Links are not followed, also not on the way to a file, so nothing outside the folder is ever read. Files are hashed when
+/// asked for, once: make a new `Folder` to see later changes.
 pub struct Folder {
     root: PathBuf,
+    git: bool,
     ids: Mutex<HashMap<String, ObjectId>>,
 }
 
@@ -34,7 +35,12 @@ impl Folder {
         if !real.is_dir() {
             return Err(TreeError::Unfit { path, what: "not a folder".to_owned() });
         }
-        Ok(Self { root: real, ids: Mutex::default() })
+        Ok(Self { root: real, git: false, ids: Mutex::default() })
+    }
+
+    /// The folder with everything in it, `.git` too: what `docker build` takes from a local context.
+    pub fn whole(root: &Path) -> Result<Self, TreeError> {
+        Ok(Self { git: true, ..Self::new(root)? })
     }
 
     /// Its place on disk, without links.
@@ -47,7 +53,8 @@ impl Folder {
         let mut place = self.root.clone();
         let mut found = self.metadata(&place, "")?;
         for name in path.split('/').filter(|_| !path.is_empty()) {
-            if matches!(name, "" | "." | ".." | ".git") || !found.as_ref().is_some_and(Metadata::is_dir) {
+            let hidden = matches!(name, "" | "." | "..") || self.hides(name);
+            if hidden || !found.as_ref().is_some_and(Metadata::is_dir) {
                 return Ok(None);
             }
             place.push(name);
@@ -60,6 +67,10 @@ impl Folder {
             }
         }
         Ok(found.map(|metadata| (place, metadata)))
+    }
+
+    fn hides(&self, name: &str) -> bool {
+        name == ".git" && !self.git
     }
 
     /// The name on disk that is shown as `name`, because it is not UTF-8.
@@ -125,7 +136,7 @@ impl Tree for Folder {
         for entry in fs::read_dir(&dir).map_err(|error| io_error(&dir, &error))? {
             let entry = entry.map_err(|error| io_error(&dir, &error))?;
             let name = entry.file_name();
-            if name == ".git" {
+            if name.to_str().is_some_and(|name| self.hides(name)) {
                 continue;
             }
             let place = entry.path();

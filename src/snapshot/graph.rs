@@ -95,6 +95,34 @@ impl ObjectDb {
         }
     }
 
+    /// The first-parent line that ends at `head`, oldest first: each commit with its committer's time, Unix seconds.
+    ///
+    /// [`TreeError::NotHere`] where a commit of it is missing, [`TreeError::Unfit`] in a shallow clone.
+    pub fn first_parents(&self, head: &ObjectId) -> Result<Vec<(ObjectId, i64)>, TreeError> {
+        if self.is_shallow() {
+            let what = "the clone is shallow, so a part of the history is missing: run `git fetch --unshallow` in it";
+            return Err(TreeError::Unfit { path: self.path().display().to_string(), what: what.to_owned() });
+        }
+        let repository = self.repository();
+        let mut line = Vec::new();
+        let mut next = Some(self.oid(head)?);
+        while let Some(id) = next {
+            let commit = repository.find_commit(id).map_err(|error| self.absent(&error, &[head]))?;
+            line.push((object_id(id), commit.time().seconds()));
+            next = commit.parent_id(0).ok();
+        }
+        line.reverse();
+        Ok(line)
+    }
+
+    /// The first line of a commit's message and its committer's time, Unix seconds; bytes that are not UTF-8 are replaced.
+    pub fn subject(&self, commit: &ObjectId) -> Result<(String, i64), TreeError> {
+        let repository = self.repository();
+        let found = repository.find_commit(self.oid(commit)?).map_err(|error| self.absent(&error, &[commit]))?;
+        let subject = found.summary_bytes().map(String::from_utf8_lossy).unwrap_or_default();
+        Ok((subject.into_owned(), found.time().seconds()))
+    }
+
     fn absent(&self, error: &Error, commits: &[&ObjectId]) -> TreeError {
         if is_absent(error) {
             self.need(Objects::History(commits.iter().map(|commit| (*commit).clone()).collect()))

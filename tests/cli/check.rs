@@ -256,6 +256,18 @@ fn one_report_a_line_for_machines() {
 }
 
 #[test]
+fn a_finding_has_these_fields_and_no_others() {
+    let world = World::in_sync();
+    world.core.write("Dockerfile", DOCKERFILE.replace("${DIR}/config.yaml", "old.yaml"));
+    world.core.write("old.yaml", "name: Janitor\n");
+    let reports = world.check(&["--format", "json"]).reports(1);
+    let finding = reports[0]["findings"][0].as_object().expect("a finding");
+    assert_eq!(finding["kind"], "content-differs");
+    let keys: Vec<&String> = finding.keys().collect();
+    assert_eq!(keys, ["cause", "fix", "inherited", "kind", "message", "path", "severity"]);
+}
+
+#[test]
 fn undecided_parts_have_their_fields_too() {
     let world = World::in_sync();
     world.core.write("Dockerfile", "FROM scratch\nFROBNICATE\n");

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
+use drift_gate::demo::StandIn;
+use drift_gate::demo::page::Page;
 use serde_json::{Value, json};
 
 use crate::relay::free_port;
@@ -159,47 +161,65 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, S
 
 /// The forge of one story.
 pub enum Host {
+    StandIn(BuiltIn),
     Gitea(Gitea),
 }
 
 pub const ADMIN: &str = "maintainer";
 pub const BOT: &str = "drift-gate-bot";
 pub const CONTRIBUTOR: &str = "contributor";
+const ORGANIZATION: &str = "molecule";
 
 impl Host {
     /// The stand-in, or the executable that `DRIFT_GATE_FORGE_BIN` names.
     pub async fn start(folder: &Path) -> Self {
         match std::env::var_os("DRIFT_GATE_FORGE_BIN") {
             Some(executable) => Self::Gitea(Gitea::start(&PathBuf::from(executable), folder).await),
-            None => panic!(),
+            None => Self::StandIn(BuiltIn::start(folder).await),
         }
     }
 
     pub fn base(&self) -> String {
         match self {
+            Self::StandIn(built_in) => built_in.forge.base().to_owned(),
             Self::Gitea(gitea) => gitea.base.clone(),
         }
     }
 
     /// The forge as one of its users.
     pub fn api(&self, user: &str) -> Api {
-        let token = match self {
-            Self::Gitea(gitea) => gitea.tokens.iter().find(|(name, _)| name == user).expect("a user").1.clone(),
+        let tokens = match self {
+            Self::StandIn(built_in) => &built_in.tokens,
+            Self::Gitea(gitea) => &gitea.tokens,
         };
-        Api::new(&self.base(), &token)
+        Api::new(&self.base(), &tokens.iter().find(|(name, _)| name == user).expect("a user").1)
     }
 
     /// Makes `molecule/<name>` with a README on `main`; the bot administers it, the contributor may read it.
     pub async fn make_repository(&self, name: &str, private: bool) {
-        match self {
-            Self::Gitea(_) => {
-                let admin = self.api(ADMIN);
-                let body = json!({ "name": name, "private": private, "auto_init": true, "default_branch": "main" });
-                admin.call("POST", "/orgs/molecule/repos", body).await;
-                let path = format!("/repos/molecule/{name}/collaborators/{BOT}");
-                admin.call("PUT", &path, json!({ "permission": "admin" })).await;
-            }
-        }
+        let admin = self.api(ADMIN);
+        let body = json!({ "name": name, "private": private, "auto_init": true, "default_branch": "main" });
+        admin.call("POST", &format!("/orgs/{ORGANIZATION}/repos"), body).await;
+        let path = format!("/repos/{ORGANIZATION}/{name}/collaborators/{BOT}");
+        admin.call("PUT", &path, json!({ "permission": "admin" })).await;
+    }
+}
+
+/// The stand-in with its users.
+pub struct BuiltIn {
+    forge: StandIn,
+    tokens: Vec<(String, String)>,
+}
+
+impl BuiltIn {
+    async fn start(folder: &Path) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let page = Page::default();
+        let forge = StandIn::start(listener, &folder.join("forge"), page, axum::Router::new()).expect("a stand-in");
+        let user = |name: &str| (name.to_owned(), forge.user(name, name == ADMIN).expect("a user"));
+        let tokens = [ADMIN, BOT, CONTRIBUTOR].map(user).to_vec();
+        forge.organization(ORGANIZATION, ADMIN).expect("an organization");
+        Self { forge, tokens }
     }
 }
 
@@ -220,18 +240,10 @@ impl Drop for Gitea {
 
 impl Gitea {
     async fn start(executable: &Path, folder: &Path) -> Self {
-        let port = free_port();
-        let base = format!("http://127.0.0.1:{port}");
-        let settings = folder.join("app.ini");
-        std::fs::write(&settings, Self::settings(folder, port)).expect("app.ini");
+        std::fs::write(folder.join("app.ini"), Self::settings(folder, 0)).expect("app.ini");
         let run = |arguments: &[&str]| {
-            let output = Command::new(executable)
-                .arg("--config")
-                .arg(&settings)
-                .args(arguments)
-                .env("USER", "root")
-                .output()
-                .expect("the forge's executable runs");
+            let output =
+                Self::command(executable, folder).args(arguments).output().expect("the forge's executable runs");
             assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
             String::from_utf8_lossy(&output.stdout).into_owned()
         };
@@ -246,43 +258,60 @@ impl Gitea {
                 create.push("--admin");
             }
             run(&create);
-            let token = run(&[
-                "admin",
-                "user",
-                "generate-access-token",
-                "--username",
-                user,
-                "--token-name",
-                "t",
-                "--scopes",
-                "all",
-                "--raw",
-            ]);
-            let token = token.lines().last().unwrap_or_default().trim().to_owned();
-            tokens.push((user.to_owned(), token));
+            let mut token = vec!["admin", "user", "generate-access-token", "--username", user];
+            token.extend(["--token-name", "t", "--scopes", "all", "--raw"]);
+            let token = run(&token);
+            tokens.push((user.to_owned(), token.lines().last().unwrap_or_default().trim().to_owned()));
         }
-        let log = std::fs::File::create(folder.join("forge.log")).expect("a log");
-        let process = Command::new(executable)
-            .arg("--config")
-            .arg(&settings)
-            .arg("web")
-            .env("USER", "root")
-            .stdout(Stdio::from(log.try_clone().expect("a log")))
-            .stderr(Stdio::from(log))
-            .spawn()
-            .expect("the forge starts");
-        let gitea = Self { base, tokens, process };
-        let http = reqwest::Client::new();
-        let version = format!("{}/api/v1/version", gitea.base);
-        eventually("the forge answers", async || match http.get(&version).send().await {
-            Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => Err(answer.status().to_string()),
-            Err(error) => Err(error.to_string()),
-        })
-        .await;
+        let gitea = Self::serve(executable, folder, tokens).await;
         let admin = Api::new(&gitea.base, &gitea.tokens[0].1);
-        admin.call("POST", "/orgs", json!({ "username": "molecule" })).await;
+        admin.call("POST", "/orgs", json!({ "username": ORGANIZATION })).await;
         gitea
+    }
+
+    fn command(executable: &Path, folder: &Path) -> Command {
+        let mut command = Command::new(executable);
+        command.arg("--config").arg(folder.join("app.ini")).env("USER", "root");
+        command
+    }
+
+    /// Serves on a port that was free a moment ago. Another story's forge may have taken it meanwhile: then ours ends, and
+    /// what answers there does not know our tokens. Either way another port is tried.
+    async fn serve(executable: &Path, folder: &Path, tokens: Vec<(String, String)>) -> Self {
+        for _ in 0..5 {
+            let port = free_port();
+            std::fs::write(folder.join("app.ini"), Self::settings(folder, port)).expect("app.ini");
+            let log = std::fs::File::create(folder.join("forge.log")).expect("a log");
+            let process = Self::command(executable, folder)
+                .arg("web")
+                .stdout(Stdio::from(log.try_clone().expect("a log")))
+                .stderr(Stdio::from(log))
+                .spawn()
+                .expect("the forge starts");
+            let mut gitea = Self { base: format!("http://127.0.0.1:{port}"), tokens: tokens.clone(), process };
+            if gitea.answers_us().await {
+                return gitea;
+            }
+        }
+        panic!("no port stayed free: {}", std::fs::read_to_string(folder.join("forge.log")).unwrap_or_default());
+    }
+
+    /// Waits until something answers at our address, and says whether that is us.
+    async fn answers_us(&mut self) -> bool {
+        let api = Api::new(&self.base, &self.tokens[0].1);
+        let user = format!("{}/api/v1/user", self.base);
+        eventually("the forge answers", async || {
+            if self.process.try_wait().expect("the forge's state").is_some() {
+                return Ok(false);
+            }
+            let request = api.http.get(&user).header("authorization", format!("token {}", api.token));
+            match request.send().await.map(|answer| answer.status().as_u16()) {
+                Ok(200) => Ok(true),
+                Ok(401) => Ok(false),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
     }
 
     fn settings(folder: &Path, port: u16) -> String {

@@ -45,7 +45,8 @@ pub fn manifest(pin: &str) -> String {
 }
 
 pub struct World {
-    pub host: Host,
+    /// Ends when the story does.
+    _host: Host,
     pub proxy: Proxy,
     pub relay: Relay,
     /// The forge as its administrator, past the proxy.
@@ -130,7 +131,7 @@ impl World {
         }
         let (bot, contributor) = (host.api(BOT), host.api(CONTRIBUTOR));
         Self {
-            host,
+            _host: host,
             proxy,
             relay,
             admin,

@@ -47,6 +47,37 @@ fn every_key_that_there_is_stands_in_the_example() {
     assert!(missing.is_empty(), "the example says nothing of {missing:?}");
 }
 
+#[test]
+fn the_page_about_the_configuration_has_a_row_for_every_key_with_its_default() {
+    let page = include_str!("../../../docs/configuration.md");
+    let mut tables = Vec::new();
+    tables_of(&published(), &mut tables);
+    assert!(tables.len() > 7, "{tables:?}");
+    for (key, schema) in tables {
+        let row = |line: &&str| line.starts_with(&format!("| `{key}` |"));
+        let mut rows = page.lines().filter(row).peekable();
+        assert!(rows.peek().is_some(), "docs/configuration.md has no row for `{key}`");
+        if let Some(default) = schema.get("default") {
+            let default = format!("| `{}` |", toml_text(default));
+            assert!(rows.any(|row| row.contains(&default)), "docs/configuration.md: `{key}` has the default {default}");
+        }
+    }
+}
+
+/// Every key of a table that is not itself written as one (`[server]`, `[[gate]]`).
+fn tables_of(schema: &Json, keys: &mut Vec<(String, Json)>) {
+    for (key, schema) in schema["properties"].as_object().into_iter().flatten() {
+        if !["server", "store", "forge", "gate"].contains(&key.as_str()) {
+            keys.push((key.clone(), schema.clone()));
+        }
+        tables_of(schema, keys);
+    }
+    [&schema["items"], &schema["additionalProperties"]]
+        .into_iter()
+        .filter(|one| one.is_object())
+        .for_each(|one| tables_of(one, keys));
+}
+
 /// The tables of a schema that has one for each `kind`.
 fn kinds(schema: &Json) -> impl Iterator<Item = (&str, &Json)> {
     let tables = schema["oneOf"].as_array().into_iter().flatten();

@@ -1,11 +1,13 @@
 //! The commands that are followed: each does what busybox and the GNU tools agree on, or answers `None`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::exec::{Machine, Output, Status};
+use super::exec::{MAX_TEXT, Machine, Output, Status};
 use super::paths::Stands;
+use crate::dockerfile::budget::Budget;
 use crate::dockerfile::chmod::{self, Change};
-use crate::dockerfile::files::{Dir, Entry, Node};
+use crate::dockerfile::files::{Dir, Entry, Node, own};
 use crate::dockerfile::{BuildError, Content};
 
 /// Commands that read and print, and change nothing.
@@ -137,7 +139,9 @@ impl Machine<'_, '_, '_> {
         for word in words {
             match self.place(word, true) {
                 Some(place) if place.names != target.names => match &place.stands {
-                    Stands::File(file) => bytes.extend_from_slice(&self.bytes_of(&file.content)?),
+                    Stands::File(file) if bytes.len() <= MAX_TEXT => {
+                        bytes.extend_from_slice(&self.bytes_of(&file.content)?);
+                    }
                     _ => return self.write(output, None).map(Some),
                 },
                 _ => return self.write(output, None).map(Some),
@@ -299,18 +303,19 @@ impl Machine<'_, '_, '_> {
     }
 
     fn chmod_at(&mut self, names: &[String], change: &Change, recursive: bool) -> Option<()> {
-        let mut inodes = Vec::new();
+        let mut modes = BTreeMap::new();
         if names.is_empty() {
             return None;
         }
-        chmod_entry(self.stage.state.files.entry_mut(names)?, change, recursive, &mut inodes)?;
-        for (inode, mode) in inodes {
-            self.stage.state.files.each_name(inode, &mut |node| {
-                if let Node::File(file) = node {
-                    file.mode = mode;
-                }
-            });
-        }
+        let budget = self.stage.shared.budget;
+        chmod_entry(self.stage.state.files.entry_mut(names)?, change, recursive, &mut modes, budget)?;
+        self.stage.state.files.each_name(&modes.keys().copied().collect(), &mut |node| {
+            if let Node::File(file) = node
+                && let Some(mode) = file.inode.and_then(|inode| modes.get(&inode))
+            {
+                file.mode = *mode;
+            }
+        });
         Some(())
     }
 
@@ -342,7 +347,8 @@ impl Machine<'_, '_, '_> {
             }
             let entry = self.stage.state.files.entry_mut(&place.names)?;
             // Changing the owner takes setuid bits away, in ways that differ.
-            chown_entry(entry, if program == "chgrp" { None } else { Some(uid) }, options.has("R"))?;
+            let uid = if program == "chgrp" { None } else { Some(uid) };
+            chown_entry(entry, uid, options.has("R"), self.stage.shared.budget)?;
         }
         Some(status)
     }
@@ -383,14 +389,21 @@ impl Machine<'_, '_, '_> {
     }
 }
 
-fn chmod_entry(entry: &mut Entry, change: &Change, recursive: bool, inodes: &mut Vec<(u64, u32)>) -> Option<()> {
+/// `modes`: of the files that have other names too.
+fn chmod_entry(
+    entry: &mut Entry,
+    change: &Change,
+    recursive: bool,
+    modes: &mut BTreeMap<u64, u32>,
+    budget: &Budget,
+) -> Option<()> {
     match &mut entry.node {
         Node::File(file) => {
             file.mode = change.apply(file.mode, false);
-            inodes.extend(file.inode.map(|inode| (inode, file.mode)));
+            modes.extend(file.inode.map(|inode| (inode, file.mode)));
         }
         Node::Dir(dir) => {
-            let dir = Arc::make_mut(dir);
+            let dir = own(dir, budget);
             // An octal mode leaves setuid and setgid of directories in some tools.
             if dir.mode & 0o6000 != 0 {
                 return None;
@@ -401,7 +414,7 @@ fn chmod_entry(entry: &mut Entry, change: &Change, recursive: bool, inodes: &mut
                     return None;
                 }
                 for child in dir.children.values_mut() {
-                    chmod_entry(child, change, true, inodes)?;
+                    chmod_entry(child, change, true, modes, budget)?;
                 }
             }
         }
@@ -411,15 +424,15 @@ fn chmod_entry(entry: &mut Entry, change: &Change, recursive: bool, inodes: &mut
     Some(())
 }
 
-fn chown_entry(entry: &mut Entry, uid: Option<Option<u32>>, recursive: bool) -> Option<()> {
+fn chown_entry(entry: &mut Entry, uid: Option<Option<u32>>, recursive: bool, budget: &Budget) -> Option<()> {
     match &mut entry.node {
         Node::File(file) if file.mode & 0o6000 != 0 => return None,
         Node::File(file) => file.owner = uid.unwrap_or(file.owner),
         Node::Dir(dir) => {
-            let dir = Arc::make_mut(dir);
+            let dir = own(dir, budget);
             dir.owner = uid.unwrap_or(dir.owner);
             if recursive {
-                dir.children.values_mut().try_for_each(|child| chown_entry(child, uid, true))?;
+                dir.children.values_mut().try_for_each(|child| chown_entry(child, uid, true, budget))?;
             }
         }
         Node::Link(_) | Node::Unknown(_) => {}
@@ -435,6 +448,9 @@ fn printf(format: &str, arguments: &[String]) -> Option<Vec<u8>> {
     let mut out = String::new();
     let mut arguments = arguments.iter();
     loop {
+        if out.len() > MAX_TEXT {
+            return None;
+        }
         let before = arguments.len();
         let mut chars = format.chars();
         while let Some(c) = chars.next() {

@@ -16,6 +16,10 @@ use crate::dockerfile::stage::Running;
 
 /// How many commands one RUN may execute, loops included.
 const MAX_COMMANDS: u32 = 10_000;
+/// What a command costs, at the least.
+const COMMAND_STEPS: usize = 1_000;
+/// What one command may be given or may print, in bytes; a system allows less.
+pub(super) const MAX_TEXT: usize = 4 << 20;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +102,7 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
     pub fn new(stage: &'m mut Running<'s, 'a>, line: u32, mounts: &'m [Vec<String>]) -> Self {
         let cwd = stage.state.files.resolve(&stage.state.workdir, true).map(|at| at.names).unwrap_or_default();
         let variables = stage.state.variables.clone();
+        stage.shared.budget.take_steps(variables.weight().1);
         Self {
             stage,
             line,
@@ -202,6 +207,8 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
             let message = format!("this RUN runs more than {MAX_COMMANDS} commands");
             return Err(BuildError::Undecided { line: self.line, message });
         }
+        self.stage.shared.budget.take_steps(COMMAND_STEPS);
+        self.stage.shared.budget.check(self.line)?;
         let fatal = fatal && !step.negated;
         self.testing += u32::from(step.negated);
         let status = self.command(step, fatal);
@@ -433,13 +440,26 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
 
     fn expand_all(&mut self, words: &[Word]) -> Result<Option<Vec<String>>, BuildError> {
         let mut all = Vec::new();
+        let mut bytes = 0;
         for word in words {
             match self.expand(word)? {
-                Some(words) => all.extend(words),
+                Some(words) => {
+                    bytes += words.iter().map(String::len).sum::<usize>();
+                    all.extend(words);
+                }
                 None => return Ok(None),
             }
+            self.fits(bytes)?;
         }
         Ok(Some(all))
+    }
+
+    fn fits(&self, bytes: usize) -> Result<(), BuildError> {
+        if bytes > MAX_TEXT {
+            let message = format!("a command is given more than {} MiB", MAX_TEXT >> 20);
+            return Err(BuildError::Undecided { line: self.line, message });
+        }
+        Ok(())
     }
 
     /// The words that a word becomes; `None` when that is not known.
@@ -474,6 +494,7 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
                 }
             };
             text.push_str(value);
+            self.fits(text.len())?;
             if plain {
                 is_pattern |= value.contains(['*', '?', '[']);
                 pattern.push_str(&value.replace("[!", "[^"));
@@ -484,6 +505,7 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
                 }
             }
         }
+        self.stage.shared.budget.take_bytes(text.len());
         if is_pattern {
             return self.glob(&pattern, text);
         }
@@ -553,6 +575,7 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
                 if dir.open.is_some() || self.is_foreign() {
                     return Ok(None);
                 }
+                self.stage.shared.budget.take_steps(dir.children.len());
                 for name in dir.children.keys() {
                     let hidden = name.starts_with('.') && !part.starts_with('.');
                     match matches(part, name) {

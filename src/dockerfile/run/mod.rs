@@ -43,7 +43,7 @@ pub(super) fn run(stage: &mut Running<'_, '_>, line: u32, run: &Run, from: &[Opt
         let variables = stage.state.variables.clone();
         let lexer = stage.shared.lexer;
         let expand = |value: &str| lexer.word(value, &variables).map(|word| word.text);
-        mounts.push(Mount::read(text, &expand).map_err(fails)?);
+        mounts.push(Mount::read(text, &expand).map_err(|why| why.at(line))?);
     }
     check_mounts(stage, line, &mounts, from)?;
     let targets = mount_targets(stage, line, &mounts)?;

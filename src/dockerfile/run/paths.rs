@@ -85,6 +85,10 @@ impl Machine<'_, '_, '_> {
             }
         }
         match self.stage.state.files.find(names) {
+            Found::Entry(Entry { node: node @ Node::Dir(_), .. }) => {
+                self.stage.shared.budget.take_steps(self.stage.shared.budget.paths());
+                known(node)
+            }
             Found::Entry(entry) => known(&entry.node),
             Found::Root(dir) => dir.open.is_none() && dir.children.values().all(|entry| known(&entry.node)),
             _ => true,
@@ -94,6 +98,7 @@ impl Machine<'_, '_, '_> {
     /// Writes a command's output; `None` for output that is not known.
     pub fn write(&mut self, output: &Output, bytes: Option<Vec<u8>>) -> Result<Status, BuildError> {
         let Output::File { path, append } = output else { return Ok(Status::Success) };
+        self.stage.shared.budget.take_bytes(bytes.as_ref().map_or(0, Vec::len));
         let full = if path.starts_with('/') { path.clone() } else { format!("{}/{path}", self.cwd.join("/")) };
         if let Ok(at) = self.stage.state.files.resolve(&full, true)
             && (self.in_mount(&at.names) || is_runtime(&at.names))
@@ -114,6 +119,7 @@ impl Machine<'_, '_, '_> {
             (Stands::File(file), Some(mut bytes)) => {
                 if *append {
                     let mut all = self.bytes_of(&file.content)?.to_vec();
+                    self.stage.shared.budget.take_bytes(all.len());
                     all.append(&mut bytes);
                     bytes = all;
                 }
@@ -149,7 +155,11 @@ impl Machine<'_, '_, '_> {
     pub fn bytes_of(&self, content: &Content) -> Result<Arc<[u8]>, BuildError> {
         match content {
             Content::Bytes(bytes) => Ok(bytes.clone()),
-            Content::Context(path) => Ok(self.stage.shared.build.context.read(path)?),
+            Content::Context(path) => {
+                let bytes = self.stage.shared.build.context.read(path)?;
+                self.stage.shared.budget.take_steps(bytes.len());
+                Ok(bytes)
+            }
         }
     }
 
@@ -161,7 +171,7 @@ impl Machine<'_, '_, '_> {
     pub fn set_content(&mut self, names: &[String], file: &File, content: Content) {
         let line = self.line;
         if let Some(inode) = file.inode {
-            self.stage.state.files.each_name(inode, &mut |node| {
+            self.stage.state.files.each_name(&[inode].into(), &mut |node| {
                 if let Node::File(file) = node {
                     file.content = content.clone();
                 }

@@ -43,6 +43,9 @@ impl Machine<'_, '_, '_> {
     }
 
     fn look(&mut self, text: &str, mystery: &Mystery, replaces: bool, depth: u32) -> Result<(), BuildError> {
+        // A script that names itself on every line is looked through again and again.
+        self.stage.shared.budget.take_steps(text.len().saturating_mul(8));
+        self.stage.shared.budget.check(self.line)?;
         let mut runs_next = true;
         let mut fragments: Vec<String> = Vec::new();
         let mut scripts: Vec<String> = Vec::new();
@@ -64,6 +67,7 @@ impl Machine<'_, '_, '_> {
         }
         for fragment in fragments {
             self.forget_named(&fragment, mystery, replaces);
+            self.stage.shared.budget.check(self.line)?;
         }
         if depth < MAX_DEPTH {
             for script in scripts {

@@ -9,7 +9,14 @@ use std::sync::Arc;
 use super::commands::Options;
 use super::exec::{Machine, Status};
 use super::paths::{Place, Stands};
+use crate::dockerfile::MAX_DEPTH;
 use crate::dockerfile::files::{Dir, Entry, Found, Node};
+
+/// How many names the longest path below has.
+fn height(node: &Node) -> usize {
+    let Node::Dir(dir) = node else { return 0 };
+    dir.children.values().map(|entry| 1 + height(&entry.node)).max().unwrap_or(0)
+}
 
 impl Machine<'_, '_, '_> {
     pub(super) fn cp(&mut self, words: &[String]) -> Option<Status> {
@@ -189,6 +196,11 @@ impl Machine<'_, '_, '_> {
             }
             Stands::File(_) | Stands::Link if from_dir => return Some(Status::Failure),
             _ => {}
+        }
+        if let Found::Entry(entry) = self.stage.state.files.find(&from.names)
+            && to.names.len() + height(&entry.node) > MAX_DEPTH
+        {
+            return None;
         }
         let mut entry = self.stage.state.files.remove(&from.names)?;
         entry.line = self.line;

@@ -28,6 +28,8 @@ pub struct RepositoryRef {
     /// Stays through renames, of which Gitea and Forgejo send no delivery.
     pub id: u64,
     pub full_name: RepoName,
+    /// `None` where the payload does not say.
+    pub private: Option<bool>,
 }
 
 /// What could have changed. None of it is believed; it says where to look.
@@ -98,8 +100,9 @@ pub fn parse(kind: ForgeKind, headers: &HeaderMap, body: &[u8]) -> Result<Delive
     };
     let event = header("event").filter(plain).unwrap_or_default().to_owned();
     let repository = read::<AnyPayload>(body).and_then(|payload| payload.repository);
-    let repository =
-        repository.and_then(|repo| Some(RepositoryRef { id: repo.id, full_name: RepoName::parse(&repo.full_name)? }));
+    let repository = repository.and_then(|repo| {
+        Some(RepositoryRef { id: repo.id, full_name: RepoName::parse(&repo.full_name)?, private: repo.private })
+    });
     let hint = match hint(&event, body) {
         // Every other hint needs a place to look.
         Some(hint @ (Hint::Ping | Hint::Nothing(_) | Hint::Unknown)) => hint,
@@ -213,6 +216,7 @@ struct AnyPayload {
 struct PayloadRepository {
     id: u64,
     full_name: String,
+    private: Option<bool>,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! A forge's git side in one process: enough of protocol version 2 to be fetched from, and able to misbehave.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
@@ -141,7 +141,7 @@ impl Upstream {
         }
         let filter = words("filter").pop();
         assert!(self.0.filter || filter.is_none(), "a filter was sent to a server that has none");
-        let alone = !words("deepen").is_empty();
+        let depth: Option<usize> = words("deepen").pop().map(|depth| depth.parse().unwrap());
         let mut pack = repository.packbuilder().unwrap();
         let mut commits = Vec::new();
         for want in words("want") {
@@ -156,16 +156,30 @@ impl Upstream {
         for id in &commits {
             walk.push(*id).unwrap();
         }
+        let mut client_has = HashSet::new();
         for have in words("have") {
-            walk.hide(Oid::from_str(&have).unwrap()).unwrap();
+            let have = Oid::from_str(&have).unwrap();
+            walk.hide(have).unwrap();
+            let mut ancestors = repository.revwalk().unwrap();
+            ancestors.push(have).unwrap();
+            for commit in ancestors {
+                trees(&repository, &repository.find_commit(commit.unwrap()).unwrap().tree().unwrap(), &mut client_has);
+            }
         }
-        let all: Vec<Oid> = if alone { commits } else { walk.map(Result::unwrap).collect() };
+        // Histories here are lines, so a generation is one commit.
+        let all: Vec<Oid> = walk.map(Result::unwrap).take(depth.unwrap_or(usize::MAX)).collect();
         for id in all {
             pack.insert_object(id, None).unwrap();
             let tree = repository.find_commit(id).unwrap().tree().unwrap();
             match filter.as_deref() {
                 Some("tree:0") => {}
-                Some("blob:none") => insert_trees(&repository, &mut pack, &tree),
+                Some("blob:none") => {
+                    let mut all = HashSet::new();
+                    trees(&repository, &tree, &mut all);
+                    for tree in all.difference(&client_has) {
+                        pack.insert_object(*tree, None).unwrap();
+                    }
+                }
                 None => pack.insert_tree(tree.id()).unwrap(),
                 Some(other) => panic!("filter {other}"),
             }
@@ -173,7 +187,7 @@ impl Upstream {
         let mut bytes = git2::Buf::new();
         pack.write_buf(&mut bytes).unwrap();
         let mut out = Vec::new();
-        if alone {
+        if depth.is_some() {
             line("shallow-info", &mut out);
             out.extend(b"0001");
         }
@@ -188,10 +202,11 @@ impl Upstream {
     }
 }
 
-fn insert_trees(repository: &Repository, pack: &mut git2::PackBuilder<'_>, tree: &git2::Tree<'_>) {
-    pack.insert_object(tree.id(), None).unwrap();
+/// The directories of a tree, itself included.
+fn trees(repository: &Repository, tree: &git2::Tree<'_>, found: &mut HashSet<Oid>) {
+    found.insert(tree.id());
     for entry in tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree)) {
-        insert_trees(repository, pack, &repository.find_tree(entry.id()).unwrap());
+        trees(repository, &repository.find_tree(entry.id()).unwrap(), found);
     }
 }
 

@@ -10,7 +10,6 @@ mod render;
 #[cfg(test)]
 pub(super) mod tests;
 mod visible;
-mod words;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -8,11 +8,11 @@
 use chrono::{DateTime, Utc};
 
 use super::data::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Side, Told};
-use super::words;
 use crate::forge::State;
 use crate::gate::finding::{Cause, Finding, Severity, Undecided};
 use crate::gate::verdict::Verdict;
 use crate::gate::{Report, Revision};
+use crate::report::words;
 use crate::tree::ObjectId;
 
 /// Who reads a page.

@@ -42,7 +42,7 @@ fn a_delivery_says_its_id_event_and_repository() {
     let delivery = parse(ForgeKind::GitHub, &headers("x-github", "ping"), body.as_bytes()).unwrap();
     assert_eq!(delivery.id.as_deref(), Some("5f0c7a30-1111-2222-3333-444455556666"));
     assert_eq!(delivery.event, "ping");
-    let repository = RepositoryRef { id: 7, full_name: RepoName("molecule/core".to_owned()) };
+    let repository = RepositoryRef { id: 7, full_name: RepoName("molecule/core".to_owned()), private: None };
     assert_eq!(delivery.repository, Some(repository));
     assert_eq!(delivery.hint, Hint::Ping);
 }

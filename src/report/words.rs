@@ -4,7 +4,7 @@ use crate::gate::Side;
 use crate::gate::finding::Kind;
 
 /// A finding's kind as a person would say it.
-pub(super) fn title(kind: Kind) -> &'static str {
+pub fn title(kind: Kind) -> &'static str {
     match kind {
         Kind::BuildFails => "the build fails",
         Kind::NotBaked => "not baked",
@@ -36,13 +36,13 @@ pub(super) fn title(kind: Kind) -> &'static str {
 }
 
 /// The stable name of a kind, as reports and the documentation have it.
-pub(super) fn name(kind: Kind) -> String {
+pub fn name(kind: Kind) -> String {
     // A unit variant serializes to its name.
     serde_json::to_value(kind).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// What a finding says where its own words may name what the reader must not see.
-pub(super) fn in_general(kind: Kind) -> &'static str {
+pub fn in_general(kind: Kind) -> &'static str {
     match kind {
         Kind::BuildFails => "The Dockerfile would not build.",
         Kind::NotBaked => "A file of the source does not get into the image.",
@@ -74,7 +74,7 @@ pub(super) fn in_general(kind: Kind) -> &'static str {
 }
 
 /// What to do about a finding where its own words may name what the reader must not see.
-pub(super) fn to_do(kind: Kind) -> &'static str {
+pub fn to_do(kind: Kind) -> &'static str {
     match kind {
         Kind::BuildFails | Kind::CopiesNothing => "Mend the instruction at the line below.",
         Kind::NotBaked => "Add a COPY for it, or take it out of the gate's identity.",
@@ -105,7 +105,7 @@ pub(super) fn to_do(kind: Kind) -> &'static str {
 
 /// Whose names a finding's path is made of; `None` where both sides may have named it (a path of the image is the
 /// consumer's destination and the source's file name).
-pub(super) fn path_side(kind: Kind) -> Option<Side> {
+pub fn path_side(kind: Kind) -> Option<Side> {
     match kind {
         Kind::NotBaked
         | Kind::ContentDiffers

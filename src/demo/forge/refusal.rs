@@ -1,0 +1,67 @@
+//! What a forge answers when it does not do as it is asked.
+
+/// A refusal, with the status that HTTP says for it.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// 401.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// 403.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 404; also for what the caller may not know of.
+    #[error("{0}")]
+    NotFound(String),
+    /// 405: the state of things forbids it.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// 409.
+    #[error("{0}")]
+    Conflict(String),
+    /// 412.
+    #[error("{0}")]
+    Precondition(&'static str),
+    /// 422.
+    #[error("{0}")]
+    Invalid(String),
+    /// 500. Gitea tells only administrators why; the log knows.
+    #[error("{0}")]
+    Broken(String),
+    /// 301 to a repository's new name.
+    #[error("moved to {0}")]
+    Moved(String),
+}
+
+impl Refusal {
+    /// The usual 404.
+    pub fn not_found() -> Self {
+        Self::NotFound("not found".to_owned())
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Unauthorized(_) => 401,
+            Self::Forbidden(_) => 403,
+            Self::NotFound(_) => 404,
+            Self::NotAllowed(_) => 405,
+            Self::Conflict(_) => 409,
+            Self::Precondition(_) => 412,
+            Self::Invalid(_) => 422,
+            Self::Broken(_) => 500,
+            Self::Moved(_) => 301,
+        }
+    }
+}
+
+impl From<git2::Error> for Refusal {
+    fn from(error: git2::Error) -> Self {
+        Self::Broken(error.message().to_owned())
+    }
+}
+
+impl From<std::io::Error> for Refusal {
+    fn from(error: std::io::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}

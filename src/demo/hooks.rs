@@ -1,0 +1,163 @@
+//! Deliveries: signed like Gitea's, sent one after the other for each repository, each once.
+//!
+//! A repository's letters wait in a queue of their own, so their order is that of the events, and one slow receiver does not
+//! hold up another repository. What cannot be delivered within the time-out is lost, as on a real forge.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::forge::model::{Hook, RepoId};
+
+/// Gitea's time-out, reading the answer included.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What happened, in the words of two headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub name: &'static str,
+    /// The same in detail; what hooks subscribe to.
+    pub detail: &'static str,
+}
+
+impl Event {
+    pub const PUSH: Self = Self::plain("push");
+    pub const CREATE: Self = Self::plain("create");
+    pub const DELETE: Self = Self::plain("delete");
+    pub const FORK: Self = Self::plain("fork");
+    pub const REPOSITORY: Self = Self::plain("repository");
+    pub const STATUS: Self = Self::plain("status");
+    pub const ISSUE_COMMENT: Self = Self::plain("issue_comment");
+    pub const PULL_REQUEST: Self = Self::plain("pull_request");
+    pub const PULL_REQUEST_SYNC: Self = Self { name: "pull_request", detail: "pull_request_sync" };
+    pub const PULL_REQUEST_COMMENT: Self = Self { name: "issue_comment", detail: "pull_request_comment" };
+
+    const fn plain(name: &'static str) -> Self {
+        Self { name, detail: name }
+    }
+}
+
+/// One delivery to be.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    url: String,
+    secret: String,
+    event: Event,
+    body: Vec<u8>,
+}
+
+impl Letter {
+    /// What a hook is told.
+    pub fn new(hook: &Hook, event: Event, payload: &Value) -> Self {
+        let body = format!("{payload:#}").into_bytes();
+        Self { url: hook.url.clone(), secret: hook.secret.clone(), event, body }
+    }
+
+    /// Gitea's headers, GitHub's and Gogs's among them; without a secret the signatures are there and empty.
+    fn headers(&self, id: &str) -> Vec<(&'static str, String)> {
+        let (sha256, sha1) = if self.secret.is_empty() {
+            (String::new(), String::new())
+        } else {
+            (sign::<Hmac<sha2::Sha256>>(&self.secret, &self.body), sign::<Hmac<sha1::Sha1>>(&self.secret, &self.body))
+        };
+        let (name, detail, target) = (self.event.name, self.event.detail, "repository");
+        vec![
+            ("Content-Type", "application/json".to_owned()),
+            ("X-GitHub-Delivery", id.to_owned()),
+            ("X-GitHub-Event", name.to_owned()),
+            ("X-GitHub-Event-Type", detail.to_owned()),
+            ("X-GitHub-Hook-Installation-Target-Type", target.to_owned()),
+            ("X-Gitea-Delivery", id.to_owned()),
+            ("X-Gitea-Event", name.to_owned()),
+            ("X-Gitea-Event-Type", detail.to_owned()),
+            ("X-Gitea-Hook-Installation-Target-Type", target.to_owned()),
+            ("X-Gitea-Signature", sha256.clone()),
+            ("X-Gogs-Delivery", id.to_owned()),
+            ("X-Gogs-Event", name.to_owned()),
+            ("X-Gogs-Event-Type", detail.to_owned()),
+            ("X-Gogs-Signature", sha256.clone()),
+            ("X-Hub-Signature", format!("sha1={sha1}")),
+            ("X-Hub-Signature-256", format!("sha256={sha256}")),
+        ]
+    }
+
+    async fn deliver(self, client: &reqwest::Client) {
+        let id = match delivery_id() {
+            Ok(id) => id,
+            Err(error) => return tracing::warn!(%error, "no id for a delivery"),
+        };
+        let mut request = client.post(&self.url).timeout(TIMEOUT);
+        for (name, value) in self.headers(&id) {
+            request = request.header(name, value);
+        }
+        let sent = async { request.body(self.body).send().await?.bytes().await };
+        if let Err(error) = sent.await {
+            tracing::warn!(error = %error.without_url(), event = self.event.detail, "a delivery got lost");
+        }
+    }
+}
+
+/// A random UUID (version 4).
+fn delivery_id() -> Result<String, getrandom::Error> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes)?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let text = hex::encode(bytes);
+    Ok([&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-"))
+}
+
+fn sign<M: Mac + KeyInit>(secret: &str, body: &[u8]) -> String {
+    match <M as KeyInit>::new_from_slice(secret.as_bytes()) {
+        Ok(mut mac) => {
+            Mac::update(&mut mac, body);
+            hex::encode(mac.finalize().into_bytes())
+        }
+        // An HMAC takes a key of any length.
+        Err(_) => String::new(),
+    }
+}
+
+/// Everybody's letters on their way.
+pub struct Post {
+    runtime: Handle,
+    client: reqwest::Client,
+    shutdown: CancellationToken,
+    queues: HashMap<RepoId, mpsc::UnboundedSender<Letter>>,
+}
+
+impl Post {
+    /// Letters are sent on `runtime` until `shutdown`; those that still wait then are lost.
+    pub fn new(runtime: Handle, client: reqwest::Client, shutdown: CancellationToken) -> Self {
+        Self { runtime, client, shutdown, queues: HashMap::new() }
+    }
+
+    /// Puts a letter into a repository's queue.
+    pub fn send(&mut self, repo: RepoId, letter: Letter) {
+        let queue = self.queues.entry(repo).or_insert_with(|| {
+            let (queue, letters) = mpsc::unbounded_channel();
+            self.runtime.spawn(postman(letters, self.client.clone(), self.shutdown.clone()));
+            queue
+        });
+        if queue.send(letter).is_err() {
+            tracing::debug!("a delivery after the end");
+        }
+    }
+}
+
+async fn postman(mut letters: mpsc::UnboundedReceiver<Letter>, client: reqwest::Client, shutdown: CancellationToken) {
+    let all = async {
+        while let Some(letter) = letters.recv().await {
+            letter.deliver(&client).await;
+        }
+    };
+    tokio::select! {
+        () = all => {}
+        () = shutdown.cancelled() => {}
+    }
+}

@@ -1,0 +1,89 @@
+//! Issues, comments and reactions.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::visit::Visit;
+use crate::demo::forge::Refusal;
+use crate::demo::forge::model::Access;
+use crate::demo::wire;
+
+#[derive(Deserialize)]
+struct Open {
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    body: String,
+}
+
+pub fn open(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Open>()?);
+    let number = visit.state.open_issue(repo, form.title, form.body, doer)?;
+    Ok(Answer::created(wire::issue(visit.state, visit.state.repo(repo)?, number, visit.viewer)?))
+}
+
+pub fn get(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, number) = (visit.repo(Access::Read)?, visit.number("number")?);
+    Ok(Answer::ok(wire::issue(visit.state, repo, number, visit.viewer)?))
+}
+
+/// All of them: Gitea does not page these.
+pub fn comments(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, number) = (visit.repo(Access::Read)?, visit.number("number")?);
+    let issue = visit.state.issue(repo.id, number)?;
+    let all = issue.comments.iter().map(|comment| wire::comment(visit.state, repo, issue, comment));
+    Ok(Answer::ok(all.collect::<Result<Vec<_>, _>>()?.into()))
+}
+
+#[derive(Deserialize)]
+struct Text {
+    #[serde(default)]
+    body: String,
+}
+
+pub fn comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Text>()?);
+    let id = visit.state.comment(repo, visit.number("number")?, form.body, doer)?;
+    told(visit, repo, id).map(Answer::created)
+}
+
+pub fn get_comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, id) = (visit.repo_id(Access::Read)?, visit.number("id")?);
+    told(visit, repo, id).map(Answer::ok)
+}
+
+pub fn edit_comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Text>()?);
+    let id = visit.number("id")?;
+    visit.state.edit_comment(repo, id, form.body, doer)?;
+    told(visit, repo, id).map(Answer::ok)
+}
+
+fn told(visit: &Visit<'_>, repo: u64, id: u64) -> Result<Value, Refusal> {
+    let (issue, comment) = visit.state.comment_of(repo, id)?;
+    wire::comment(visit.state, visit.state.repo(repo)?, issue, comment)
+}
+
+#[derive(Deserialize)]
+struct Reaction {
+    #[serde(default)]
+    content: String,
+}
+
+/// 200 where it is there already.
+pub fn react(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Reaction>()?);
+    let (reaction, is_new) = visit.state.react(repo, visit.number("id")?, &form.content, doer)?;
+    let told = wire::reaction(visit.state, &reaction, visit.viewer)?;
+    Ok(if is_new { Answer::created(told) } else { Answer::ok(told) })
+}
+
+/// Null where there is none, as on Gitea.
+pub fn reactions(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, id) = (visit.repo_id(Access::Read)?, visit.number("id")?);
+    let (_, comment) = visit.state.comment_of(repo, id)?;
+    let all = comment.reactions.iter().map(|reaction| wire::reaction(visit.state, reaction, visit.viewer));
+    let all = all.collect::<Result<Vec<_>, _>>()?;
+    Ok(Answer::ok(if all.is_empty() { Value::Null } else { all.into() }))
+}

@@ -1,0 +1,103 @@
+//! Pull requests.
+
+use serde::Deserialize;
+
+use super::answer::Answer;
+use super::visit::Visit;
+use crate::demo::forge::Refusal;
+use crate::demo::forge::model::Access;
+use crate::demo::forge::pulls::{Edit, MergeWish, NewPull};
+use crate::demo::wire::{self, Detail};
+
+/// The newest first. Of all filters only `state` and `base_branch` do anything; the others are not seen, as on Gitea.
+pub fn list(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let repo = visit.repo(Access::Read)?;
+    let (state, base) = (visit.query("state").unwrap_or("open"), visit.query("base_branch"));
+    let wanted = |open: bool| match state {
+        "all" => true,
+        "closed" => !open,
+        _ => open,
+    };
+    let pulls = repo.issues.values().rev().filter(|issue| {
+        issue.pull.as_ref().is_some_and(|pull| base.is_none_or(|base| base == pull.base)) && wanted(issue.is_open())
+    });
+    let numbers = pulls.map(|issue| issue.number).collect();
+    visit.page(numbers, |number| wire::pull(visit.state, repo, number, Detail::Listed, visit.viewer))
+}
+
+pub fn get(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, number) = (visit.repo_id(Access::Read)?, visit.number("number")?);
+    told(visit, repo, number).map(Answer::ok)
+}
+
+fn told(visit: &Visit<'_>, repo: u64, number: u64) -> Result<serde_json::Value, Refusal> {
+    wire::pull(visit.state, visit.state.repo(repo)?, number, Detail::Whole, visit.viewer)
+}
+
+#[derive(Deserialize)]
+struct Open {
+    #[serde(default)]
+    head: String,
+    #[serde(default)]
+    base: String,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    body: String,
+}
+
+pub fn open(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Open>()?);
+    let new = NewPull { head: form.head, base: form.base, title: form.title, body: form.body };
+    let number = visit.state.open_pull(repo, new, doer)?;
+    told(visit, repo, number).map(Answer::created)
+}
+
+#[derive(Deserialize)]
+struct Change {
+    title: Option<String>,
+    body: Option<String>,
+    base: Option<String>,
+    state: Option<String>,
+}
+
+/// Answers 201, as Gitea does.
+pub fn edit(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Change>()?);
+    let number = visit.number("number")?;
+    let open = form.state.map(|state| state == "open");
+    let edit = Edit { title: form.title, body: form.body, base: form.base, open };
+    visit.state.edit_pull(repo, number, edit, doer)?;
+    told(visit, repo, number).map(Answer::created)
+}
+
+#[derive(Deserialize)]
+struct Merge {
+    #[serde(rename = "Do", default)]
+    style: String,
+    #[serde(rename = "MergeTitleField", default)]
+    title: Option<String>,
+    #[serde(default)]
+    head_commit_id: Option<String>,
+    #[serde(default)]
+    delete_branch_after_merge: bool,
+}
+
+pub fn merge(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Merge>()?);
+    let number = visit.number("number")?;
+    if form.style != "merge" {
+        return Err(Refusal::NotAllowed(format!(
+            "{} is not allowed an allowed merge style for this repository",
+            form.style
+        )));
+    }
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let wish = MergeWish {
+        title: given(form.title),
+        head: given(form.head_commit_id),
+        delete_branch: form.delete_branch_after_merge,
+    };
+    visit.state.merge_pull(repo, number, &wish, doer)?;
+    Ok(Answer::empty())
+}

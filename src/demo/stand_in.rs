@@ -1,0 +1,99 @@
+//! The stand-in as a whole, started and stopped.
+
+use std::path::Path;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::forge::model::Scopes;
+use super::forge::repos::NewRepo;
+use super::forge::{Forge, Refusal, State};
+use super::hooks::Post;
+use super::{git_http, page, rest};
+
+/// A running stand-in; it ends when this is dropped.
+pub struct StandIn {
+    base: String,
+    forge: Forge,
+    _running: DropGuard,
+}
+
+impl StandIn {
+    /// Serves an empty forge on `listener`, its repositories below `folder`; `page` says what the overview offers, and
+    /// `more` is served beside it (the actions' addresses). Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or the HTTP client for deliveries.
+    pub fn start(listener: TcpListener, folder: &Path, page: page::Page, more: Router) -> anyhow::Result<Self> {
+        crate::snapshot::prepare();
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let base = format!("http://{}", listener.local_addr().context("the listener has no address")?);
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("drift-gate-stand-in/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        let shutdown = CancellationToken::new();
+        let post = Post::new(Handle::current(), client, shutdown.clone());
+        let forge = Forge::new(State::new(base.clone(), folder, post));
+        let router =
+            rest::router().merge(git_http::router()).merge(page.router()).with_state(forge.clone()).merge(more);
+        let stopped = shutdown.clone().cancelled_owned();
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                tracing::warn!(%error, "the stand-in does not serve any more");
+            }
+        });
+        Ok(Self { base, forge, _running: shutdown.drop_guard() })
+    }
+
+    /// The address of the forge, without a slash at its end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Makes a user; returns a token for everything. A site administrator may do everything everywhere.
+    ///
+    /// # Errors
+    /// The name is taken, or is none.
+    pub fn user(&self, login: &str, site_admin: bool) -> Result<String, Refusal> {
+        let mut state = self.forge.lock();
+        let id = state.add_user(login, site_admin)?;
+        state.add_token(id, Scopes::All)
+    }
+
+    /// A further token of a user, for only these scopes (such as `read:repository`).
+    ///
+    /// # Errors
+    /// There is no such user.
+    pub fn token(&self, login: &str, scopes: &[&str]) -> Result<String, Refusal> {
+        let mut state = self.forge.lock();
+        let id = state.account_named(login).ok_or_else(Refusal::not_found)?.id;
+        state.add_token(id, Scopes::Only(scopes.iter().map(|&scope| scope.to_owned()).collect()))
+    }
+
+    /// Makes an organization that a user owns.
+    ///
+    /// # Errors
+    /// The name is taken, or there is no such user.
+    pub fn organization(&self, login: &str, owner: &str) -> Result<(), Refusal> {
+        let mut state = self.forge.lock();
+        let owner = state.account_named(owner).ok_or_else(Refusal::not_found)?.id;
+        state.add_organization(login, owner).map(drop)
+    }
+
+    /// Makes `owner/name` with a README on `main`.
+    ///
+    /// # Errors
+    /// The name is taken, or is none, or there is no such owner.
+    pub fn repository(&self, owner: &str, name: &str, private: bool) -> Result<(), Refusal> {
+        let mut state = self.forge.lock();
+        let account = state.account_named(owner).ok_or_else(Refusal::not_found)?;
+        let id = account.id;
+        let doer = account.first_owner();
+        state.add_repo(&NewRepo { owner: id, name, private, default_branch: "main", readme: true }, doer).map(drop)
+    }
+}

@@ -1,0 +1,13 @@
+//! The stand-in forge, asked by real clients.
+
+mod answers;
+mod deliveries;
+mod forge;
+mod git_client;
+mod hostile;
+mod likeness;
+mod own_client;
+mod pages;
+mod recorded;
+mod refusals;
+mod smart;
