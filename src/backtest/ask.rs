@@ -131,8 +131,8 @@ impl World for Recorder<'_> {
         relation
     }
 
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
-        self.world.merge_base(side, one, other)
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
+        self.world.merge_bases(side, one, other)
     }
 }
 

@@ -205,8 +205,8 @@ impl World for Pair {
         })
     }
 
-    fn merge_base(&self, side: Side, one: &Revision, other: &Revision) -> Result<Option<Revision>, TreeError> {
-        let (Revision::Commit(one), Revision::Commit(other)) = (one, other) else { return Ok(None) };
-        Ok(self.side(side).objects().merge_base(one, other)?.map(Revision::Commit))
+    fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
+        let (Revision::Commit(one), Revision::Commit(other)) = (one, other) else { return Ok(Vec::new()) };
+        Ok(self.side(side).objects().merge_bases(one, other)?.into_iter().map(Revision::Commit).collect())
     }
 }

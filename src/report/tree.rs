@@ -43,7 +43,7 @@ impl Listing {
     /// The part of `image` at and below `under` (without leading slash; empty for all of it). Files of the build context
     /// are read from `context`.
     pub fn new(image: Image, context: &dyn Tree, under: &str) -> Self {
-        let Image { entries, unknown, assumptions, traps } = image;
+        let Image { entries, unknown, assumptions, traps, taken: _ } = image;
         let touches = |part: &Unknown| covers(under, &part.path) || covers(&part.path, under);
         let unknown = unknown.into_iter().filter(touches).collect();
         let mut listing = Self { tree: BTreeMap::new(), unknown, assumptions, traps };

@@ -12,13 +12,13 @@ use crate::demo::page::{Action, Page};
 use crate::demo::person::{Person, PersonError};
 use crate::demo::scene::{self, CORE, DOCKERFILE, TEMPLATE};
 
-/// What can be pressed: the last part of its address, and what stands on it.
-const BUTTONS: [(&str, &str); 5] = [
-    ("change", "Change config.yaml in the template"),
-    ("add", "Add a skill to the template"),
-    ("bump", "Pin the template's head in core"),
-    ("bake", "Bake everything, and pin the head"),
-    ("break", "Open a pull request that drops the prompts"),
+/// What can be pressed: the last part of its address, what stands on it, and what it does.
+const BUTTONS: [(&str, &str, &str); 5] = [
+    ("change", "Change the template", "Pushes another model in config.yaml: core still bakes the old one."),
+    ("add", "Add a skill", "Pushes a new file to the template that no COPY of core takes."),
+    ("bump", "Move the pin", "Pushes to core: manifest.json pins the template's head."),
+    ("bake", "Bake everything", "Pushes to core: the Dockerfile takes the skills too, and the pin moves."),
+    ("break", "Break the bake", "Opens a pull request of core that drops the COPY of the prompts."),
 ];
 
 /// Whoever presses them is known once the forge runs.
@@ -28,14 +28,21 @@ pub(super) struct Buttons {
 }
 
 impl Buttons {
-    /// The page that shows them.
-    pub(super) fn page(&self) -> Page {
-        let action = |(name, label): (&str, &str)| Action {
+    /// The page that shows them; `service` is where drift-gate is.
+    pub(super) fn page(&self, service: &str) -> Page {
+        let action = |(name, label, words): (&str, &str, &str)| Action {
             label: label.to_owned(),
-            words: String::new(),
+            words: words.to_owned(),
             address: format!("/demo/{name}"),
         };
-        Page { actions: BUTTONS.map(action).into(), ..Page::default() }
+        Page {
+            intro: "core bakes the files of platform-agent-template into an image. Press a button and watch what drift-gate \
+                    says of both. The crosses and ticks lead to its reports."
+                .to_owned(),
+            links: vec![("drift-gate's dashboard".to_owned(), service.to_owned())],
+            actions: BUTTONS.map(action).into(),
+            refresh: Some(2),
+        }
     }
 
     /// What they lead to.
@@ -64,7 +71,11 @@ async fn press(State(buttons): State<Buttons>, Path(name): Path<String>) -> Resp
     };
     match done {
         Ok(()) => Redirect::to("/").into_response(),
-        Err(error) => (StatusCode::CONFLICT, error.to_string()).into_response(),
+        Err(error) => {
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("said", &error.to_string()).finish();
+            Redirect::to(&format!("/?{query}")).into_response()
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Demo {
         let of_service = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
         let service_url = format!("http://{}", of_service.local_addr()?);
         let buttons = buttons::Buttons::default();
-        let forge = StandIn::start(of_forge, &folder.join("forge"), buttons.page(), buttons.router())?;
+        let forge = StandIn::start(of_forge, &folder.join("forge"), buttons.page(&service_url), buttons.router())?;
         let (person, bot_token) = people(&forge)?;
         buttons.press_as(person.clone());
         for name in ["core", "platform-agent-template"] {

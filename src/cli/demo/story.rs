@@ -143,7 +143,7 @@ impl Story<'_> {
         let name = expected.repo.rsplit('/').next().unwrap_or(expected.repo);
         let place = format!("{name} {}", expected.place);
         anstream::println!(
-            "   {style}{sign} drift-gate{style:#}  {place:<34} {DIM}{}{DIM:#}\n     {}",
+            "   {style}{sign} drift-gate{style:#}  {place:<40} {DIM}{}{DIM:#}\n     {}",
             &expected.sha[..8],
             said.words
         );

@@ -9,7 +9,7 @@
 
 use crate::config::{Check, Gate, Level};
 use crate::gate::attributes::Attributes;
-use crate::gate::finding::{Finding, Kind, Undecided};
+use crate::gate::finding::{Finding, Kind, Severity, Undecided};
 use crate::gate::glob;
 use crate::tree::{Led, Node, ObjectId, Tree, TreeError, follow};
 
@@ -147,7 +147,8 @@ impl<'a> Source<'a> {
         }))
     }
 
-    /// Each part of the identity is there, unless it is optional, and a name that is spelled out says something.
+    /// Each name that the identity spells out is there, unless it is optional, and says something. A glob may match nothing
+    /// today: that is told, and no difference.
     fn required(&self, out: &mut Outcome) -> Result<(), TreeError> {
         let gate = self.gate;
         let before = out.findings.len();
@@ -158,15 +159,18 @@ impl<'a> Source<'a> {
                 true => self.has(pattern),
                 false => self.files.iter().any(|(path, _)| glob::matches(pattern, path)),
             };
-            if !there && !is_optional {
+            if !there && !is_optional && is_name {
                 out.findings.push(self.missing(pattern)?);
+            } else if !there && !is_optional {
+                out.findings.push(no_match(pattern));
             } else if there && is_name && self.is_empty(pattern)? {
                 let message = format!("{pattern} of the source is empty");
                 let fix = format!("restore the content of {pattern}");
                 out.findings.push(Finding::new(Kind::Empty, pattern, message, fix));
             }
         }
-        if out.findings.len() == before && self.identity().next().is_none() {
+        let is_error = |finding: &Finding| finding.severity == Severity::Error;
+        if !out.findings[before..].iter().any(is_error) && self.identity().next().is_none() {
             let message = "no file of the source matches `identity`: there is nothing to compare";
             let fix = "list the source's identity files in the gate's `identity`, or restore them in the source";
             out.findings.push(Finding::new(Kind::MissingInSource, "identity", message, fix));
@@ -199,6 +203,12 @@ impl<'a> Source<'a> {
             _ => false,
         })
     }
+}
+
+fn no_match(pattern: &str) -> Finding {
+    let message = format!("no file of the source matches {pattern} of the gate's `identity`");
+    let fix = "is it spelled right? Files that match it later are compared from then on";
+    Finding::new(Kind::MissingInSource, pattern, message, fix).notice()
 }
 
 /// Whether the gate is about a path of the source.

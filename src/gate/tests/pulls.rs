@@ -118,10 +118,7 @@ fn where_nothing_was_compared_nothing_is_inherited() {
     }
     let gone = Memory::new().file("README.md", "only\n");
     let report = source_pull(core('a'), gone.clone(), gone.file("README.md", "more\n"));
-    assert_eq!(
-        said(&report),
-        ["missing-in-source config.yaml", "missing-in-source mcp_servers.yaml", "missing-in-source prompts/**"]
-    );
+    assert_eq!(said(&report), ["missing-in-source config.yaml", "missing-in-source mcp_servers.yaml"]);
 }
 
 #[test]
