@@ -72,6 +72,7 @@ fn tables_of(schema: &Json, keys: &mut Vec<(String, Json)>) {
         }
         tables_of(schema, keys);
     }
+    kinds(schema).for_each(|(_, table)| tables_of(table, keys));
     [&schema["items"], &schema["additionalProperties"]]
         .into_iter()
         .filter(|one| one.is_object())
