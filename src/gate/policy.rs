@@ -220,6 +220,12 @@ pub fn short(finding: &Finding) -> String {
         Kind::SourceDirTracked => format!("{path} is tracked where the build puts the source"),
         Kind::Stale => format!("{path} is stale: the pin lags behind the source"),
         Kind::CheckoutDiffers => format!("{path} of the source's folder is not the pinned one"),
+        Kind::CopyDiffers => format!("a copy of {path} differs"),
+        Kind::CopyMissing => format!("a copy of {path} is missing"),
+        Kind::CopyExtra => format!("{path} has no original in the source"),
+        Kind::ValuesDiffer => format!("the values in {path} are not the source's"),
+        Kind::ValuesTooFew => format!("{path} gives too few values"),
+        Kind::NotAbsent => format!("{path} is back: it must stay absent"),
         Kind::PinBackwards => format!("{path}: the pin moves back to an older commit"),
         Kind::CopiesNothing
         | Kind::PinMissing

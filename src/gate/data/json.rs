@@ -1,38 +1,6 @@
-//! JSON with line numbers and without forgiveness: what a pin is read from.
-//!
-//! A reader of its own because a pin needs three things together that a value tree does not keep: the line of a value,
-//! doubled keys (an error here: two readers may take different ones), and nothing after the end. It reads RFC 8259 and no
-//! more, under a budget of depth.
+//! JSON as data: RFC 8259 and no more, with nothing after the end.
 
-/// A value and the line (1-based) where it begins.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Value {
-    pub line: u32,
-    pub kind: Kind,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    Null,
-    Bool(bool),
-    /// As written.
-    Number(String),
-    Text(String),
-    List(Vec<Value>),
-    /// In the order of the file, doubled keys and all.
-    Object(Vec<(String, Value)>),
-}
-
-/// What is not JSON, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}")]
-pub struct Invalid {
-    pub line: u32,
-    pub what: String,
-}
-
-/// How deep lists and objects may lie in each other.
-const DEPTH: u32 = 128;
+use super::{DEPTH, Invalid, Kind, Value, number};
 
 /// Reads one value and nothing after it.
 pub fn parse(text: &str) -> Result<Value, Invalid> {
@@ -154,7 +122,7 @@ impl<'a> Reader<'a> {
             return Err(self.wrong(&format!("`{number}` is not a number")));
         }
         self.rest = rest;
-        Ok(Kind::Number(number.to_owned()))
+        Ok(Kind::Number(number::normal(number).unwrap_or_else(|| number.to_owned())))
     }
 
     /// Finds the closing quote; what is between is serde's to unescape.
