@@ -29,16 +29,18 @@ impl Controller {
             return Ok(());
         }
         let dirty: BTreeSet<RepoKey> = due.iter().map(key).collect();
+        tracing::debug!(hinted = dirty.len(), "looking");
         let afresh = std::mem::take(&mut *lock(&self.afresh));
         let affected = plan::affected(&self.gates, &dirty);
         let involved = plan::involved(&self.gates, &affected);
         let before: HashSet<(RepoKey, String)> = self.heads_before(&affected);
         let seen = self.see(&dirty, &involved).await?;
+        tracing::debug!(repositories = seen.len(), "seen");
         for (repo, pull) in &afresh {
             self.doubt(&seen, repo, *pull).await?;
         }
         let looked = self.decide_all(&seen, &affected, &before, &afresh).await?;
-        self.publish_wake.notify_one();
+        tracing::debug!("decided");
         for due in &due {
             let unreadable = matches!(seen.get(&key(due)), Some(Seen::Unreadable { .. }));
             let concerned = plan::affected(&self.gates, &BTreeSet::from([key(due)]));

@@ -191,6 +191,22 @@ async fn a_private_templates_contents_are_not_shown_on_the_page() {
     assert!(!page.contains("model: opus"), "contents of a private repository:\n{page}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_that_turned_private_is_hidden_from_its_next_push_on() {
+    let world = World::in_sync().await;
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    let (_, _, url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
+    let path = url.strip_prefix("http://gate.example.org").expect("the public address");
+    world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), serde_json::json!({ "private": true })).await;
+    let template = world.push_template(&[("prompts/concierge.md", Some("# You keep secrets\n"))]).await;
+    world.expect(TEMPLATE, &template, "failure", "").await;
+    let page = reqwest::get(format!("{}{path}", world.gate_url())).await.expect("a page").text().await.expect("text");
+    for secret in ["model: opus", "keep secrets"] {
+        assert!(!page.contains(secret), "contents of a private repository:\n{page}");
+    }
+}
+
 async fn wait_for(world: &World, pushes: usize) -> Vec<crate::relay::Delivery> {
     eventually("the pushes' deliveries are there", async || {
         let held = world.relay.held("push");
