@@ -2,8 +2,9 @@
 //!
 //! The races it handles: an answer that was lost after the forge took the status (before the second try the status is
 //! read, and found as wanted); a want that changes while the old one is being sent (what was sent is kept as told, the
-//! difference remains and is sent next; one pass at a time, so no older status overtakes a newer one); a commit that
-//! the forge announces before it serves it (asked again soon).
+//! difference remains and is sent next; one pass at a time, so no older status overtakes a newer one); a doubt that comes
+//! meanwhile (it remains, and the status is read again); a commit that the forge announces before it serves it (asked again
+//! soon).
 
 use futures_util::StreamExt;
 
@@ -44,7 +45,7 @@ impl Controller {
             Ok(wrote) => {
                 tracing::info!(%repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
                 self.metrics.published(wrote, began.saturating_sub(row.decided_at));
-                self.store.told(&row.id, &row.state, &row.description, self.now()).await
+                self.store.told(row, self.now()).await
             }
             Err(error) => {
                 let why = error.to_string();
@@ -80,7 +81,7 @@ impl Controller {
             return Err(refused("the stored status cannot be read"));
         };
         let name = self.current_name(repo);
-        if row.doubt {
+        if row.doubt != 0 {
             let stands = api.status(&name, &sha, &row.context).await?;
             if stands.is_some_and(|stands| {
                 stands.state == row.state && stands.description == row.description && stands.target_url == row.url
