@@ -41,6 +41,8 @@ impl Controller {
         }
         let looked = self.decide_all(&seen, &affected, &before, &afresh).await?;
         tracing::debug!("decided");
+        // Also where nothing new was decided: a status may be in doubt, or its commit may be a head again.
+        self.publish_wake.notify_one();
         for due in &due {
             let unreadable = matches!(seen.get(&key(due)), Some(Seen::Unreadable { .. }));
             let concerned = plan::affected(&self.gates, &BTreeSet::from([key(due)]));
