@@ -30,6 +30,14 @@ impl Role {
     pub fn is_pull(&self) -> bool {
         matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. })
     }
+
+    /// The branch that a pull request is for.
+    fn base(&self) -> &str {
+        match self {
+            Self::ConsumerPull { base, .. } | Self::SourcePull { base, .. } => base,
+            Self::ConsumerBranch { .. } | Self::SourceBranch { .. } => "the base",
+        }
+    }
 }
 
 /// What came of one gate's question about a commit.
@@ -124,8 +132,8 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
         findings.into_iter().partition(|finding| finding.kind == Kind::Stale);
     let stale = (!stale.is_empty()).then(|| of_stale(say, &stale, now));
     let undecided = report.undecided.iter().find(|part| weigh(part.inherited));
-    let is_inherited = report.findings.iter().any(|finding| finding.inherited && finding.severity == Severity::Error)
-        || report.undecided.iter().any(|part| part.inherited);
+    let drifts = report.findings.iter().any(|finding| finding.inherited && finding.severity == Severity::Error);
+    let is_inherited = drifts || report.undecided.iter().any(|part| part.inherited);
     let voice = if !hard.is_empty() {
         plain(State::Failure, told(say, &hard))
     } else if let Some(stale) = stale.as_ref().filter(|stale| stale.state == State::Failure) {
@@ -138,7 +146,9 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
         // A report says why; one that does not is not believed.
         plain(State::Error, "undecided".into())
     } else if is_inherited {
-        Voice { softened: true, ..plain(State::Success, "no new drift; the base already drifts".into()) }
+        let how = if drifts { "already drifts" } else { "is already undecided" };
+        let words = format!("no new drift; {} {how}", say.role.base());
+        Voice { softened: true, ..plain(State::Success, words) }
     } else {
         plain(State::Success, IN_SYNC.into())
     };

@@ -207,4 +207,102 @@ mod tests {
         }
         assert!(parse(&"[".repeat(100_000)).is_err());
     }
+
+    use proptest::prelude::*;
+
+    /// Texts that are JSON, or nearly.
+    fn nearly_json() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "\"a\"",
+            "\"b\": 1",
+            "\"\\u0061\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\x\"",
+            "\\",
+            "null",
+            "true",
+            "fals",
+            "0",
+            "-0",
+            "12",
+            "01",
+            "1.5",
+            "1.",
+            ".5",
+            "1e2",
+            "1E-2",
+            "1e",
+            "-",
+            "+1",
+            " ",
+            "\n",
+            "\t",
+            "\r",
+            "\u{feff}",
+            "\u{a0}",
+            "é",
+            "\u{1}",
+            "\0",
+            "//",
+            "/* */",
+            "'",
+            "NaN",
+        ]);
+        let leaf = prop::sample::select(vec!["1", "\"x\"", "null", "[]", "{}", "-0.5e+1"]).prop_map(str::to_owned);
+        let value = leaf.prop_recursive(4, 32, 4, |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(" , ")));
+            let key = prop::sample::select(vec!["a", "b", "\\u0061", "é"]);
+            let object = prop::collection::vec((key, inner), 0..4).prop_map(|members| {
+                let members: Vec<String> = members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+                format!("{{{}}}\n", members.join(",\n"))
+            });
+            prop_oneof![list, object]
+        });
+        prop_oneof![
+            prop::collection::vec(piece.clone(), 0..10).prop_map(|pieces| pieces.concat()),
+            (value.clone(), piece, any::<prop::sample::Index>()).prop_map(|(mut text, piece, at)| {
+                let places: Vec<usize> = (0..=text.len()).filter(|at| text.is_char_boundary(*at)).collect();
+                text.insert_str(places[at.index(places.len())], piece);
+                text
+            }),
+            value,
+        ]
+    }
+
+    /// The same value without lines; of doubled keys the last one, as serde takes it.
+    fn plain(value: &Value) -> serde_json::Value {
+        match &value.kind {
+            Kind::Null => serde_json::Value::Null,
+            Kind::Bool(value) => (*value).into(),
+            Kind::Number(text) => serde_json::from_str(text).expect("a number"),
+            Kind::Text(text) => text.as_str().into(),
+            Kind::List(items) => items.iter().map(plain).collect(),
+            Kind::Object(members) => members.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn it_reads_what_another_reader_reads_and_refuses_what_that_refuses(text in nearly_json()) {
+            let other = serde_json::from_str::<serde_json::Value>(text.strip_prefix('\u{feff}').unwrap_or(&text));
+            match (parse(&text), other) {
+                (Ok(value), Ok(other)) => prop_assert_eq!(plain(&value), other),
+                (Err(error), Err(_)) => {
+                    let lines = u32::try_from(text.split('\n').count()).expect("few lines");
+                    prop_assert!((1..=lines).contains(&error.line), "{error}");
+                }
+                (ours, other) => prop_assert!(false, "{text:?}: {ours:?} and {other:?}"),
+            }
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The pin: exactly one entry, as required, a commit of the source's branch; and how it stands to the branch's head.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -192,5 +194,33 @@ fn a_head_that_is_not_there_is_undecided() {
     ] {
         let report = judge(&gate(), &case, &world).expect("everything is here");
         assert_eq!((report.verdict, report.files_compared), (Verdict::Undecided, 0), "{case:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is done to a manifest: it binds the commit that it names, or it is drift with words.
+    #[test]
+    fn a_manifest_with_something_in_it_somewhere_binds_what_it_says_or_nothing(
+        at in any::<prop::sample::Index>(),
+        taken in 0..3usize,
+        put in prop::sample::select(vec!["", "{", "}", "\"", ",", "[", "]", ":", "a", "0", "//", "\n", "\\", "\"ref\": \"x\",", "\u{0}"]),
+    ) {
+        let whole = manifest(id('a').as_str());
+        let at = at.index(whole.len());
+        let end = (at + taken).min(whole.len());
+        let changed = format!("{}{put}{}", &whole[..at], &whole[end..]);
+        let report = branch(core('a').file("manifest.json", &changed), template());
+        let json = serde_json::from_str::<serde_json::Value>(&changed);
+        if report.verdict == Verdict::InSync {
+            let json = json.expect("green is JSON");
+            let pinned = id('a').to_string();
+            prop_assert_eq!(json["templates"][0]["ref"].as_str(), Some(pinned.as_str()));
+            prop_assert_eq!(json["templates"][0]["repo"].as_str(), Some("molecule/template"));
+        } else {
+            prop_assert_eq!(report.verdict, Verdict::Drift);
+            prop_assert!(report.findings[0].message.contains("manifest.json"));
+        }
     }
 }
