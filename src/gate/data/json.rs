@@ -277,12 +277,24 @@ mod tests {
         ]
     }
 
+    /// The other reader's value with every number as a float: ours are text of one form, `5` for `0.5e+1`.
+    fn floats(value: serde_json::Value) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match value {
+            Json::Number(number) => number.as_f64().expect("a float").into(),
+            Json::Array(items) => items.into_iter().map(floats).collect(),
+            Json::Object(members) => members.into_iter().map(|(key, value)| (key, floats(value))).collect(),
+            other => other,
+        }
+    }
+
     /// The same value without lines; of doubled keys the last one, as serde takes it.
     fn plain(value: &Value) -> serde_json::Value {
         match &value.kind {
             Kind::Null => serde_json::Value::Null,
             Kind::Bool(value) => (*value).into(),
-            Kind::Number(text) => serde_json::from_str(text).expect("a number"),
+            Kind::Number(text) => text.parse::<f64>().expect("a number").into(),
+            Kind::Float(_) | Kind::Date(_) => panic!("not in JSON"),
             Kind::Text(text) => text.as_str().into(),
             Kind::List(items) => items.iter().map(plain).collect(),
             Kind::Object(members) => members.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
@@ -296,7 +308,7 @@ mod tests {
         fn it_reads_what_another_reader_reads_and_refuses_what_that_refuses(text in nearly_json()) {
             let other = serde_json::from_str::<serde_json::Value>(text.strip_prefix('\u{feff}').unwrap_or(&text));
             match (parse(&text), other) {
-                (Ok(value), Ok(other)) => prop_assert_eq!(plain(&value), other),
+                (Ok(value), Ok(other)) => prop_assert_eq!(plain(&value), floats(other)),
                 (Err(error), Err(_)) => {
                     let lines = u32::try_from(text.split('\n').count()).expect("few lines");
                     prop_assert!((1..=lines).contains(&error.line), "{error}");
