@@ -294,12 +294,13 @@ impl Judge<'_> {
             return Ok(());
         }
         for path in changed(self.gate, pinned.tree.as_ref(), head.as_ref())? {
-            let message = format!(
-                "{path} at the pinned commit {} is not the one on {} of {}",
-                pinned.commit.short(),
-                self.gate.source.branch,
-                self.name(Side::Source)
-            );
+            let (commit, branch, repo) =
+                (pinned.commit.short(), self.gate.source.branch.as_str(), self.name(Side::Source));
+            let message = match (pinned.tree.node(&path)?, head.node(&path)?) {
+                (None, _) => format!("{path} is on {branch} of {repo}, the pinned commit {commit} does not have it"),
+                (_, None) => format!("{path} of the pinned commit {commit} is not on {branch} of {repo} any more"),
+                _ => format!("{path} at the pinned commit {commit} is not the one on {branch} of {repo}"),
+            };
             let fix = format!("move the pin in {} to the head of {}", pinned.cause.file, self.gate.source.branch);
             let finding = Finding::new(Kind::Stale, path, message, fix);
             self.out.findings.push(finding.at(Some(pinned.cause.clone())).of(pinned.commit.as_str()));
