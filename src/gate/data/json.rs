@@ -277,11 +277,16 @@ mod tests {
         ]
     }
 
-    /// The other reader's value with every number as a float: ours are text of one form, `5` for `0.5e+1`.
+    /// A number to compare by: ours are text of one form, `5` for `0.5e+1`; the other reader's are floats, nearly.
+    fn digits(number: f64) -> serde_json::Value {
+        format!("{:.9e}", number + 0.0).into()
+    }
+
+    /// The other reader's value with its numbers as [`digits`].
     fn floats(value: serde_json::Value) -> serde_json::Value {
         use serde_json::Value as Json;
         match value {
-            Json::Number(number) => number.as_f64().expect("a float").into(),
+            Json::Number(number) => digits(number.as_f64().expect("a float")),
             Json::Array(items) => items.into_iter().map(floats).collect(),
             Json::Object(members) => members.into_iter().map(|(key, value)| (key, floats(value))).collect(),
             other => other,
@@ -293,7 +298,7 @@ mod tests {
         match &value.kind {
             Kind::Null => serde_json::Value::Null,
             Kind::Bool(value) => (*value).into(),
-            Kind::Number(text) => text.parse::<f64>().expect("a number").into(),
+            Kind::Number(text) => digits(text.parse().expect("a number")),
             Kind::Float(_) | Kind::Date(_) => panic!("not in JSON"),
             Kind::Text(text) => text.as_str().into(),
             Kind::List(items) => items.iter().map(plain).collect(),
