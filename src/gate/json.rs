@@ -314,7 +314,7 @@ mod tests {
         match &value.kind {
             Kind::Null => serde_json::Value::Null,
             Kind::Bool(value) => (*value).into(),
-            Kind::Number(text) => serde_json::from_str(text).expect("a number"),
+            Kind::Number(text) => serde_json::from_str(text).expect("a number of that reader"),
             Kind::Text(text) => text.as_str().into(),
             Kind::List(items) => items.iter().map(plain).collect(),
             Kind::Object(members) => members.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
@@ -328,6 +328,8 @@ mod tests {
         fn it_reads_what_another_reader_reads_and_refuses_what_that_refuses(text in nearly_json()) {
             let other = serde_json::from_str::<serde_json::Value>(text.strip_prefix('\u{feff}').unwrap_or(&text));
             match (parse(&text), other) {
+                // Numbers have no bounds here.
+                (Ok(_), Err(error)) if error.to_string().contains("out of range") => {}
                 (Ok(value), Ok(other)) => prop_assert_eq!(plain(&value), other),
                 (Err(error), Err(_)) => {
                     let lines = u32::try_from(text.split('\n').count()).expect("few lines");
