@@ -146,7 +146,7 @@ impl Judge<'_> {
                 let outcome = self.bake(consumer, &pinned.tree)?;
                 self.add(outcome);
                 if let Some(base) = base {
-                    self.backwards(&pinned, base)?;
+                    self.backwards(&pinned, base, source)?;
                 }
                 Ok(Some(commit))
             }
@@ -324,15 +324,18 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A pull request that moves the pin to an older commit.
-    fn backwards(&mut self, pinned: &Pinned, base: &ObjectId) -> Result<(), TreeError> {
+    /// A pull request that moves the pin to an older commit. Away from a commit that is not on the branch it goes forward,
+    /// wherever it goes.
+    fn backwards(&mut self, pinned: &Pinned, base: &ObjectId, source: &Revision) -> Result<(), TreeError> {
         if *base == pinned.commit {
             return Ok(());
         }
         let (now, before) = (Revision::Commit(pinned.commit.clone()), Revision::Commit(base.clone()));
-        let Some(older) = self.world.tree(Side::Source, &before)? else { return Ok(()) };
-        let back = matches!(self.world.relation(Side::Source, &now, &before)?, Relation::Behind(_));
-        if back && !changed(self.gate, pinned.tree.as_ref(), older.as_ref())?.is_empty() {
+        let Some(newer) = self.world.tree(Side::Source, &before)? else { return Ok(()) };
+        let unmerged = self.world.relation(Side::Source, &before, source)?;
+        let back = !matches!(unmerged, Relation::Ahead | Relation::Diverged)
+            && matches!(self.world.relation(Side::Source, &now, &before)?, Relation::Behind(_));
+        if back && !changed(self.gate, pinned.tree.as_ref(), newer.as_ref())?.is_empty() {
             let file = &pinned.cause.file;
             let message =
                 format!("{file}: the pin moves back from {} to the older {}", base.short(), pinned.commit.short());

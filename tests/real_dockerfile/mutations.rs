@@ -253,15 +253,14 @@ fn around_the_dockerfile(build: &Fixture) -> Vec<Change> {
         changes.push(source("is stored with a filter", &|tree| {
             tree.file(".gitattributes", format!("{name} filter=lfs\n"))
         }));
-        // What a pattern names may be called otherwise, be empty, and be a link to anywhere.
+        changes.push(source("leads out of the template", &|tree| tree.link(&name, "../../../../other/config.yaml")));
+        // What a pattern names may be called otherwise, and be empty.
         if !name.contains('/') {
             changes.push(source("is empty", &|tree| tree.file(&name, "")));
             changes.push(source("has another name", &|tree| {
                 let bytes = tree.read(&name).expect("a file");
                 tree.without(&name).file(&format!("{name}.old"), bytes)
             }));
-            changes
-                .push(source("leads out of the template", &|tree| tree.link(&name, "../../../../other/config.yaml")));
         }
     }
     changes

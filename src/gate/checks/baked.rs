@@ -21,6 +21,9 @@ use crate::tree::{ObjectId, Subtree, Tree, TreeError, blob_id, join};
 /// A path of the image, and the line that bakes it.
 type Place = (String, u32);
 
+/// How often links may lead from one directory to another.
+const LINKED_DIRS: u32 = 4;
+
 /// Compares one image with the source.
 pub(super) struct Comparison<'a> {
     gate: &'a Gate,
@@ -58,9 +61,9 @@ impl<'a> Comparison<'a> {
         for (path, node) in self.source.identity() {
             match self.source.truth(path, node)? {
                 // Undecided already.
-                Truth::Submodule => {}
+                Truth::Nothing { .. } => {}
                 Truth::File { at, id } => self.file(out, path, &at, &id)?,
-                Truth::Link { target } => self.link(out, path, &target)?,
+                Truth::Dir { at } => self.dir(out, path, &at, 0)?,
             }
         }
         self.extras(out)?;
@@ -104,27 +107,24 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// A link that says no more than its target.
-    fn link(&self, out: &mut Outcome, path: &str, wanted: &str) -> Result<(), TreeError> {
-        let destination = self.destination(path);
-        let id = blob_id(wanted.as_bytes());
-        let baked = match image::entry(self.image, &destination) {
-            Lookup::Found(baked) => baked,
-            Lookup::Unknown(part) => {
-                out.undecided.push(self.unknown(path, id.as_str(), part)?);
-                return Ok(());
-            }
-            Lookup::Missing => {
-                out.findings.push(self.not_there(path, &destination, &id)?);
-                return Ok(());
-            }
-        };
-        out.files_compared += 1;
-        out.bytes_compared += wanted.len() as u64;
-        if !matches!(&baked.kind, BakedKind::Link { target } if target == wanted) {
-            let what = format!("{path} is a link to {wanted} in the source, something else is baked");
-            let finding = self.finding(Kind::ContentDiffers, path, baked, what);
-            out.findings.push(finding.of(format!("{id} {}", self.content(&baked.kind)?)));
+    /// A link to a directory: what is in it must be found behind the link.
+    fn dir(&self, out: &mut Outcome, path: &str, at: &str, depth: u32) -> Result<(), TreeError> {
+        for (below, node) in self.source.below(at) {
+            let shown = join(path, &below[at.len() + 1..]);
+            let why = match self.source.truth(below, node)? {
+                Truth::File { at, id } => {
+                    self.file(out, &shown, &at, &id)?;
+                    continue;
+                }
+                Truth::Dir { at } if depth < LINKED_DIRS => {
+                    self.dir(out, &shown, &at, depth + 1)?;
+                    continue;
+                }
+                Truth::Dir { .. } => "links lead from directory to directory too often".to_owned(),
+                Truth::Nothing { why } => why,
+            };
+            let content = format!("{path} {at} {why}");
+            out.undecided.push(Undecided { path: shown, cause: None, reason: why, inherited: false, content });
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! the files that its checks name, and nothing is classified. With it, a file of the identity that no check compares is drift:
 //! else the gate would promise more than it looks at.
 //!
-//! Traps handled here: a symbolic link says what it leads to, as long as that is in the source; a pattern that matches
+//! Traps handled here: a symbolic link says what it leads to, as long as that is in the source, and nothing else; a pattern that matches
 //! nothing any more is a part of the identity that is gone, and only `optional` allows that.
 
 use crate::config::{Check, Gate, Level};
@@ -45,10 +45,10 @@ pub(super) struct Source<'a> {
 pub(super) enum Truth {
     /// These bytes, which lie at `at`: the path itself, or where its link leads.
     File { at: String, id: ObjectId },
-    /// A link that leads to no file of the source: its target is all that the source says.
-    Link { target: String },
-    /// Files of another repository.
-    Submodule,
+    /// All that is in this directory: a link leads there.
+    Dir { at: String },
+    /// Nothing that could be compared: why, in words.
+    Nothing { why: String },
 }
 
 impl<'a> Source<'a> {
@@ -73,16 +73,31 @@ impl<'a> Source<'a> {
 
     /// What the source says about a path of its own.
     pub fn truth(&self, path: &str, node: &Node) -> Result<Truth, TreeError> {
-        let at = match node {
-            Node::Submodule { .. } => return Ok(Truth::Submodule),
+        let why = match node {
+            Node::File { .. } | Node::Dir { .. } => {
+                return Ok(Truth::File { id: self.tree.blob_id(path)?, at: path.to_owned() });
+            }
+            Node::Submodule { .. } => "it is in a submodule: its files are not in the source's tree".to_owned(),
             Node::Link { target } => match follow(self.tree, path)? {
-                Led::File(at) => at,
-                Led::Submodule(_) => return Ok(Truth::Submodule),
-                Led::Dir(_) | Led::Missing | Led::Outside => return Ok(Truth::Link { target: target.clone() }),
+                Led::File(at) => return Ok(Truth::File { id: self.tree.blob_id(&at)?, at }),
+                Led::Dir(at) => return Ok(Truth::Dir { at }),
+                Led::Submodule(at) => {
+                    format!("it is a link into the submodule {at}: its files are not in the source's tree")
+                }
+                Led::Missing => format!("it is a link to {target}, which the source does not have"),
+                Led::Outside => format!("it is a link to {target}, which leads out of the source"),
             },
-            Node::File { .. } | Node::Dir { .. } => path.to_owned(),
         };
-        Ok(Truth::File { id: self.tree.blob_id(&at)?, at })
+        Ok(Truth::Nothing { why })
+    }
+
+    /// What is in a directory that a link leads to, sorted by path; a link in it that leads to another directory is one
+    /// entry.
+    pub fn below(&self, dir: &str) -> &[(String, Node)] {
+        let prefix = format!("{dir}/");
+        let from = self.files.partition_point(|(path, _)| *path < prefix);
+        let count = self.files[from..].partition_point(|(path, _)| path.starts_with(&prefix));
+        &self.files[from..from + count]
     }
 
     /// Everything that can be said without a comparison.
@@ -126,7 +141,7 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// Why the file that a build would find is not the one that is stored.
+    /// Why the file that a build would find is not one that is stored here.
     fn changed_by_checkout(
         &self,
         attributes: &mut Attributes<'_>,
@@ -134,12 +149,9 @@ impl<'a> Source<'a> {
         node: &Node,
     ) -> Result<Option<Undecided>, TreeError> {
         let (reason, content) = match self.truth(path, node)? {
-            Truth::Submodule => {
-                let reason = "it is in a submodule: its files are not in the source's tree".to_owned();
-                (Some(reason), content(self.tree, path, node))
-            }
+            Truth::Nothing { why } => (Some(why), content(self.tree, path, node)),
             Truth::File { at, id } => (attributes.changed_by_checkout(&at)?, id.to_string()),
-            Truth::Link { .. } => (None, String::new()),
+            Truth::Dir { .. } => (None, String::new()),
         };
         Ok(reason.map(|reason| {
             let content = format!("{content} {reason}");

@@ -313,6 +313,8 @@ mod tests {
         fn it_reads_what_another_reader_reads_and_refuses_what_that_refuses(text in nearly_json()) {
             let other = serde_json::from_str::<serde_json::Value>(text.strip_prefix('\u{feff}').unwrap_or(&text));
             match (parse(&text), other) {
+                // Numbers have no bounds here.
+                (Ok(_), Err(error)) if error.to_string().contains("out of range") => {}
                 (Ok(value), Ok(other)) => prop_assert_eq!(plain(&value), floats(other)),
                 (Err(error), Err(_)) => {
                     let lines = u32::try_from(text.split('\n').count()).expect("few lines");

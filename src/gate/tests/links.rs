@@ -31,22 +31,37 @@ fn a_link_whose_file_is_not_baked_leads_nowhere() {
 }
 
 #[test]
-fn a_link_out_of_the_source_says_no_more_than_its_target() {
+fn a_link_out_of_the_source_leads_to_what_is_not_the_sources() {
     let away = |target: &str| template().link("prompts/concierge.md", target);
-    for target in ["/etc/agent.md", "../../agent.md", "nothing.md"] {
-        is_green(&branch(core('a'), away(target)));
+    for (target, words) in [
+        ("/etc/agent.md", "out of the source"),
+        ("../../agent.md", "out of the source"),
+        ("concierge.md", "out of the source"),
+        ("nothing.md", "does not have"),
+    ] {
+        is_undecided(&branch(core('a'), away(target)), &[("prompts/concierge.md", words)]);
+        // Neither is a file of the consumer that it leads to.
+        let served = with_line("COPY agent.md /etc/agent.md").file("agent.md", "x");
+        assert_ne!(branch(served, away(target)).verdict, Verdict::InSync);
     }
-    // It is not followed into the consumer: nothing but the link itself is as the source says.
-    let named =
-        BAKES.replace("COPY ${DIR}/prompts/ /opt/t/prompts/", "COPY ${DIR}/prompts/concierge.md /opt/t/prompts/");
-    let report = branch(bakes(&named).file(".deps/agent.md", "x"), away("../../agent.md"));
-    is_red(&report, &["content-differs prompts/concierge.md"]);
 }
 
 #[test]
-fn a_link_to_a_directory_of_the_source_shows_no_extra_files() {
-    let current = template().file("prompts/v2/lead.md", "# Lead\n").link("prompts/current", "v2");
-    is_green(&branch(core('a'), current));
+fn a_link_to_a_directory_is_all_that_is_in_it() {
+    let ignoring = Gate { ignore: vec!["README.md".into(), "shared/**".into()], ..gate() };
+    let shared = |words: &str| template().without("prompts").file("shared/lead.md", words).link("prompts", "shared");
+    let named = Gate { identity: vec!["config.yaml".into(), "mcp_servers.yaml".into(), "prompts".into()], ..ignoring };
+    let report = branch_of(&named, core('a'), shared("# Lead\n"));
+    is_green(&report);
+    assert_eq!(report.files_compared, 3);
+    // As a link in the image it leads to nothing unless the directory is baked, too.
+    let files = "FROM scratch\nCOPY .deps/template/*.yaml /opt/t/\nCOPY links /opt/t/\n";
+    let linked = bakes(files).link("links/prompts", "shared");
+    is_red(&branch_of(&named, linked.clone(), shared("# Lead\n")), &["not-baked prompts/lead.md"]);
+    let beside = linked.file(DOCKERFILE, format!("{files}COPY .deps/template/shared /opt/t/shared\n"));
+    is_green(&branch_of(&named, beside.clone(), shared("# Lead\n")));
+    let stale = beside.file(DOCKERFILE, format!("{files}COPY old /opt/t/shared\n")).file("old/lead.md", "# Old\n");
+    is_red(&branch_of(&named, stale, shared("# Lead\n")), &["content-differs prompts/lead.md"]);
 }
 
 #[test]
@@ -87,6 +102,4 @@ fn a_destination_that_is_a_link_is_followed() {
 fn links_in_circles_end() {
     let report = branch(destination_is_a_link("t", "COPY .deps/template/ /srv/agent/"), template());
     assert_eq!(report.verdict, Verdict::Drift);
-    let circle = template().link("prompts/concierge.md", "other.md").link("prompts/other.md", "concierge.md");
-    is_green(&branch(core('a'), circle));
 }

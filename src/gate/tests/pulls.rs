@@ -83,6 +83,16 @@ fn only_the_pull_request_itself_moves_the_pin_back() {
 }
 
 #[test]
+fn away_from_a_commit_that_was_never_merged_every_pin_of_the_branch_goes_forward() {
+    let mut world = Repositories::default();
+    let source = world.add(Side::Source, 'a', &[], template());
+    world.add(Side::Source, 'd', &[&source], template().file("config.yaml", "name: Unmerged\n"));
+    let base = world.add(Side::Consumer, 'c', &[], core('d'));
+    let head = world.add(Side::Consumer, 'f', &[&base], core('a'));
+    is_green(&judge(&gate(), &Case::ConsumerPull { head, base, source }, &world).expect("here"));
+}
+
+#[test]
 fn a_pin_of_a_pull_request_must_be_on_the_branch_as_any_other() {
     let mut world = Repositories::default();
     let source = world.add(Side::Source, 'a', &[], template());
