@@ -9,7 +9,7 @@
 use futures_util::StreamExt;
 
 use super::plan::RepoKey;
-use super::{Controller, backoff};
+use super::{Controller, backoff, lock};
 use crate::forge::{ForgeError, State, Status};
 use crate::store::{StoreError, WantedRow};
 use crate::tree::ObjectId;
@@ -45,12 +45,20 @@ impl Controller {
             Ok(wrote) => {
                 tracing::info!(%repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
                 self.metrics.published(wrote, began.saturating_sub(row.decided_at));
+                if wrote && lock(&self.denied).remove(&repo).is_some() {
+                    tracing::info!(%repo, "statuses can be posted again");
+                }
                 self.store.told(row, self.now()).await
             }
             Err(error) => {
                 let why = error.to_string();
                 let passing = error.is_transient() || matches!(error, ForgeError::Moved { .. });
-                if row.trouble.as_deref() != Some(why.as_str()) {
+                // Rights are the repository's: that they lack is told once, not for each commit.
+                let is_news = match &error {
+                    ForgeError::Denied { .. } => lock(&self.denied).insert(repo.clone(), why.clone()).is_none(),
+                    _ => row.trouble.as_deref() != Some(why.as_str()),
+                };
+                if is_news {
                     tracing::warn!(%repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
                 }
                 if matches!(error, ForgeError::Moved { .. }) {

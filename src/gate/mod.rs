@@ -80,6 +80,7 @@ pub mod glob;
 mod judge;
 pub mod policy;
 pub mod verdict;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -160,3 +160,14 @@ async fn an_address_that_is_no_database_is_refused_by_name() {
     let error = Store::open("mysql://somewhere/db").await.err().expect("refused").to_string();
     assert!(error.contains("mysql://somewhere/db"), "{error}");
 }
+
+#[tokio::test]
+async fn what_was_not_noted_as_sent_is_in_doubt_after_a_restart() {
+    let (folder, store) = fresh().await;
+    let new = Judged { is_new: true, ..decision("failure", "config.yaml differs") };
+    store.decide(&[new]).await.expect("kept");
+    assert_eq!(store.unsent(10, 9).await.expect("rows")[0].doubt, 0, "nobody can have said anything about a new head");
+    drop(store);
+    let again = Store::open(&address(&folder)).await.expect("a store");
+    assert_ne!(again.unsent(10, 9).await.expect("rows")[0].doubt, 0, "it may have been sent and not noted");
+}

@@ -89,3 +89,16 @@ fn a_service_without_a_configuration_says_how_to_begin() {
         "drift-gate.toml: error: cannot be read: No such file or directory (os error 2)\n  = help: name the configuration; `drift-gate config example` prints one to begin with\n"
     );
 }
+
+#[test]
+fn a_database_that_is_none_is_said_at_once_and_once_and_without_colours() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = type_in(folder.path(), &["config", "example"]).is(0);
+    std::fs::write(folder.path().join("drift-gate.toml"), example).expect("written");
+    std::fs::write(folder.path().join("drift-gate.db"), "this is a letter\n".repeat(500)).expect("written");
+    let mut serve = command(folder.path());
+    serve.arg("serve").env("DRIFT_GATE_TOKEN", "hunter2").env("DRIFT_GATE_WEBHOOK_SECRET", "hunter3");
+    let words = said(&mut serve).is(3);
+    assert_eq!(words.matches("file is not a database").count(), 1, "{words}");
+    assert!(words.contains("error: store.url sqlite://drift-gate.db: ") && !words.contains('\u{1b}'), "{words}");
+}

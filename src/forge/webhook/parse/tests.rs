@@ -266,3 +266,16 @@ fn each_forge_is_known_by_its_own_headers() {
     let other = parse(ForgeKind::GitHub, &headers("x-gitea", "push"), body.as_bytes()).unwrap();
     assert_eq!(other.hint, Hint::Unknown);
 }
+
+#[test]
+fn of_a_payload_of_another_shape_the_repositorys_name_is_enough() {
+    for body in [
+        r#"{"repository": {"full_name": "molecule/core"}}"#,
+        r#"{"repository": {"full_name": "molecule/core", "id": "7", "private": "no"}}"#,
+    ] {
+        let delivery = parse(ForgeKind::Gitea, &headers("x-gitea", "push"), body.as_bytes()).unwrap();
+        let repository = delivery.repository.expect("a repository");
+        assert_eq!((repository.full_name.0.as_str(), repository.private), ("molecule/core", None));
+        assert_eq!(delivery.hint, Hint::Unparsed);
+    }
+}

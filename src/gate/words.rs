@@ -1,7 +1,7 @@
 //! Findings in words that tell nothing of a repository: titles, and what stands in for a sentence that is withheld.
 
-use crate::gate::Side;
-use crate::gate::finding::Kind;
+use super::Side;
+use super::finding::Kind;
 
 /// A finding's kind as a person would say it.
 pub fn title(kind: Kind) -> &'static str {
