@@ -29,9 +29,10 @@ impl std::fmt::Display for Diagnostic {
         let Self { file, line, column, message, help, excerpt, width } = self;
         let number = line.to_string();
         let gutter = " ".repeat(number.len());
+        let (excerpt, before) = part(excerpt, *column);
         // Tabs stay tabs, so that the caret stands under its character whatever their width.
-        let indent: String = excerpt.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        let (excerpt, width) = (cut(excerpt, *column), (*width).min(SHOWN));
+        let indent: String = excerpt.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let width = (*width).min(SHOWN);
         writeln!(f, "{file}:{line}:{column}: error: {message}")?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {excerpt}")?;
@@ -68,12 +69,14 @@ impl ConfigError {
     }
 }
 
-/// Characters that are shown from where something is wrong.
+/// Characters that are shown on either side of where something begins to be wrong.
 const SHOWN: usize = 160;
 
-/// A line up to a little behind its fault: a file that is none may be one endless line.
-fn cut(line: &str, column: usize) -> &str {
-    line.char_indices().nth(column - 1 + SHOWN).map_or(line, |(end, _)| &line[..end])
+/// A line around its fault, and how many characters of that stand before it: a file that is none may be one endless line.
+fn part(line: &str, column: usize) -> (String, usize) {
+    let left_out = (column - 1).saturating_sub(SHOWN);
+    let before = column - 1 - left_out;
+    (line.chars().skip(left_out).take(before + SHOWN).collect(), before)
 }
 
 /// A character as a terminal may have it: what it would obey, or what turns the text around it, becomes one that only

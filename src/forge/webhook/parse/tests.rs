@@ -227,9 +227,7 @@ fn json_of_another_shape_makes_its_whole_repository_dirty() {
 #[test]
 fn without_a_readable_repository_there_is_no_place_to_look() {
     let push = json!({"ref": "refs/heads/main", "before": A, "after": B});
-    for repository in
-        [json!(null), json!("core"), json!({"id": "7", "full_name": "a/b"}), json!({"id": 7, "full_name": "../b"})]
-    {
+    for repository in [json!(null), json!("core"), json!({"id": 7, "full_name": "../b"})] {
         let mut payload = push.clone();
         payload["repository"] = repository;
         let delivery = parse(ForgeKind::GitHub, &headers("x-github", "push"), payload.to_string().as_bytes()).unwrap();
