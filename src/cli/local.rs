@@ -276,7 +276,7 @@ impl<'a> Pair<'a> {
         let bases = self.merge_bases(side, base, head).ok()?;
         let [ancestor] = bases.as_slice() else { return None };
         let tree = |revision| self.tree(side, revision).ok().flatten();
-        Some(Arc::new(Merged { base: Some(tree(ancestor)?), ours: tree(base)?, theirs: tree(head)? }))
+        Some(Arc::new(Merged::new(Some(tree(ancestor)?), tree(base)?, tree(head)?)))
     }
 }
 

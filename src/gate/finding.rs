@@ -140,7 +140,7 @@ impl Undecided {
         };
         let reason = match error {
             TreeError::Conflict { .. } => {
-                "both sides of the merge changed it; merge the base into the branch".to_owned()
+                "both sides changed it and a merge would conflict; merge the base into the branch".to_owned()
             }
             // The path stands in front already.
             TreeError::Unfit { what, .. } => what.clone(),

@@ -187,7 +187,7 @@ impl Judge<'_> {
             return Ok(None);
         }
         let Some(ancestor) = self.ancestor(side, &ancestors, 0)? else { return Ok(None) };
-        Ok(Some(Arc::new(Merged { base: Some(ancestor), ours, theirs })))
+        Ok(Some(Arc::new(Merged::new(Some(ancestor), ours, theirs))))
     }
 
     /// The tree that a merge starts from. Where histories crossed there are several best common ancestors, and it is, as for
@@ -207,7 +207,7 @@ impl Judge<'_> {
                         None => return Ok(None),
                     },
                 };
-                Ok(Some(Arc::new(Merged { base, ours, theirs })))
+                Ok(Some(Arc::new(Merged::new(base, ours, theirs))))
             }
             _ => {
                 let reason = "its history and the base's crossed too often; merge the base into the branch".to_owned();

@@ -1,29 +1,32 @@
 //! The result of a merge, made as it is read.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Node, ObjectId, Tree, TreeError, join};
+use super::{Node, ObjectId, Tree, TreeError, blob_id, join, lines};
 
 /// What merging two trees would give, three ways, path by path, worked out only where somebody looks.
 ///
-/// A path changed on one side only is taken from that side; one changed alike on both is that. A path changed in
-/// different ways on both sides is a [`TreeError::Conflict`] for whoever touches it, and for nobody else: a listing shows
-/// its name (as `ours` has it, else as `theirs` has it), asking for its node, name or bytes fails. A file's permission bits
-/// and its bytes are merged apart, as git does. Deleting against changing is a conflict; so is a file against a directory
-/// that would have something in it. Renames are not followed, and contents are not merged line by line.
+/// A path changed on one side only is taken from that side; one changed alike on both is that. A file whose contents both
+/// sides changed has both changes where they are apart ([`lines`]); its permission bits are merged apart from them, as
+/// git does. What cannot be put together is a [`TreeError::Conflict`] for whoever touches it, and for nobody else: a listing
+/// shows its name (as `ours` has it, else as `theirs` has it). Contents conflict for whoever asks for the file's name or bytes,
+/// anything else (deleting against changing, a file against a directory that would have something in it, permission bits)
+/// for whoever asks for its node too. Renames are not followed.
 ///
 /// Directories exist because something is in them. Where the trees know [`Tree::dir_id`], equal directories are not
 /// looked into.
 #[derive(Clone)]
 pub struct Merged {
-    /// The best common ancestor, or where there are several, what merging them gives; `None` where the histories are
-    /// unrelated: then whatever both sides have must be equal.
-    pub base: Option<Arc<dyn Tree>>,
-    /// What is merged into: the target branch.
-    pub ours: Arc<dyn Tree>,
-    /// What is merged: the pull request.
-    pub theirs: Arc<dyn Tree>,
+    base: Option<Arc<dyn Tree>>,
+    ours: Arc<dyn Tree>,
+    theirs: Arc<dyn Tree>,
+    /// Contents that were merged, by path; `None` is a conflict.
+    contents: Arc<Mutex<HashMap<String, Option<Content>>>>,
 }
+
+/// Merged contents and their blob name.
+type Content = (Arc<[u8]>, ObjectId);
 
 /// What stands at one path in one of the trees.
 enum At {
@@ -53,9 +56,27 @@ enum Outcome<'a> {
         mode: u32,
         bytes: &'a Arc<dyn Tree>,
     },
+    /// A file whose contents are to be merged; whether that can be done shows when they are.
+    Text {
+        mode: u32,
+        base: &'a Arc<dyn Tree>,
+    },
+}
+
+/// Who has the bytes of a file.
+enum Bytes<'a> {
+    As(&'a Arc<dyn Tree>),
+    Merged(Content),
 }
 
 impl Merged {
+    /// Merges `theirs` (the pull request) into `ours` (the target branch). `base` is the best common ancestor, or where there
+    /// are several, what merging them gives; `None` where the histories are unrelated: then whatever both sides have must
+    /// be equal.
+    pub fn new(base: Option<Arc<dyn Tree>>, ours: Arc<dyn Tree>, theirs: Arc<dyn Tree>) -> Self {
+        Self { base, ours, theirs, contents: Arc::default() }
+    }
+
     /// Walks from the root to `path`. Most of a merge is decided above: a directory that only one side changed is that side's.
     fn resolve(&self, path: &str) -> Result<Outcome<'_>, TreeError> {
         let ends = path.match_indices('/').map(|(end, _)| end);
@@ -64,7 +85,7 @@ impl Merged {
             match self.step(dir)? {
                 Outcome::Dir { .. } => {}
                 Outcome::As(side) => return Ok(Outcome::As(side)),
-                Outcome::Nothing | Outcome::File { .. } => return Ok(Outcome::Nothing),
+                Outcome::Nothing | Outcome::File { .. } | Outcome::Text { .. } => return Ok(Outcome::Nothing),
             }
         }
         self.step(path)
@@ -134,10 +155,12 @@ impl Merged {
         let files = (base.and_then(Leaf::file), ours.and_then(Leaf::file), theirs.and_then(Leaf::file));
         if let (Some(base), Some(ours), Some(theirs)) = files
             && let Some(mode) = pick(base.0, ours.0, theirs.0)
-            && let Some(id) = pick(base.1, ours.1, theirs.1)
         {
-            let bytes = if id == ours.1 { &self.ours } else { &self.theirs };
-            return Ok(Outcome::File { mode, bytes });
+            return Ok(match (pick(base.1, ours.1, theirs.1), &self.base) {
+                (Some(id), _) if id == ours.1 => Outcome::File { mode, bytes: &self.ours },
+                (None, Some(base)) => Outcome::Text { mode, base },
+                (_, _) => Outcome::File { mode, bytes: &self.theirs },
+            });
         }
         Err(TreeError::Conflict { path: path.to_owned() })
     }
@@ -164,14 +187,33 @@ impl Merged {
         Ok(names)
     }
 
-    /// The side that has the bytes of the file at `path`.
-    fn bytes(&self, path: &str) -> Result<&Arc<dyn Tree>, TreeError> {
+    /// Who has the bytes of the file at `path`.
+    fn bytes(&self, path: &str) -> Result<Bytes<'_>, TreeError> {
         let unfit = |what: &str| TreeError::Unfit { path: path.to_owned(), what: what.to_owned() };
         match self.resolve(path)? {
-            Outcome::As(side) | Outcome::File { bytes: side, .. } => Ok(side),
+            Outcome::As(side) | Outcome::File { bytes: side, .. } => Ok(Bytes::As(side)),
+            Outcome::Text { base, .. } => self.content(path, base).map(Bytes::Merged),
             Outcome::Nothing => Err(unfit("no such file")),
             Outcome::Dir { .. } => Err(unfit("a directory, not a file")),
         }
+    }
+
+    /// Merges the contents of a file that both sides changed, once.
+    fn content(&self, path: &str, base: &Arc<dyn Tree>) -> Result<Content, TreeError> {
+        let known = self.contents.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        let content = match known {
+            Some(content) => content,
+            None => {
+                let ours = both(self.ours.read(path), self.theirs.read(path));
+                let ((ours, theirs), base) = both(ours, base.read(path))?;
+                let merged = lines::merge(&base, &ours, &theirs);
+                let content = merged.map(|bytes| (Arc::from(bytes.as_slice()), blob_id(&bytes)));
+                let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+                contents.insert(path.to_owned(), content.clone());
+                content
+            }
+        };
+        content.ok_or_else(|| TreeError::Conflict { path: path.to_owned() })
     }
 }
 
@@ -181,13 +223,13 @@ impl Tree for Merged {
             Outcome::Nothing => Ok(None),
             Outcome::Dir { mode } => Ok(Some(Node::Dir { mode })),
             Outcome::As(side) => side.node(path),
-            Outcome::File { mode, .. } => Ok(Some(Node::File { mode })),
+            Outcome::File { mode, .. } | Outcome::Text { mode, .. } => Ok(Some(Node::File { mode })),
         }
     }
 
     fn list(&self, path: &str) -> Result<Vec<(String, Node)>, TreeError> {
         match self.resolve(path)? {
-            Outcome::Nothing | Outcome::File { .. } => return Ok(Vec::new()),
+            Outcome::Nothing | Outcome::File { .. } | Outcome::Text { .. } => return Ok(Vec::new()),
             Outcome::As(side) => return side.list(path),
             Outcome::Dir { .. } => {}
         }
@@ -197,7 +239,7 @@ impl Tree for Merged {
             let node = match self.step(&child) {
                 Ok(Outcome::Nothing) => continue,
                 Ok(Outcome::Dir { mode }) => Node::Dir { mode },
-                Ok(Outcome::File { mode, .. }) => Node::File { mode },
+                Ok(Outcome::File { mode, .. } | Outcome::Text { mode, .. }) => Node::File { mode },
                 Ok(Outcome::As(side)) => match side.node(&child)? {
                     Some(node) => node,
                     None => continue,
@@ -211,26 +253,42 @@ impl Tree for Merged {
     }
 
     fn blob_id(&self, path: &str) -> Result<ObjectId, TreeError> {
-        self.bytes(path)?.blob_id(path)
+        match self.bytes(path)? {
+            Bytes::As(side) => side.blob_id(path),
+            Bytes::Merged((_, id)) => Ok(id),
+        }
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
-        self.bytes(path)?.read(path)
+        match self.bytes(path)? {
+            Bytes::As(side) => side.read(path),
+            Bytes::Merged((bytes, _)) => Ok(bytes),
+        }
     }
 
     fn size(&self, path: &str) -> Result<u64, TreeError> {
-        self.bytes(path)?.size(path)
+        match self.bytes(path)? {
+            Bytes::As(side) => side.size(path),
+            Bytes::Merged((bytes, _)) => Ok(bytes.len() as u64),
+        }
     }
 
     fn dir_id(&self, path: &str) -> Result<Option<ObjectId>, TreeError> {
         match self.resolve(path)? {
             Outcome::As(side) => side.dir_id(path),
+            // What a merge gives is told by what is merged; nothing in it has to be merged for a name.
+            Outcome::Dir { .. } => {
+                let base = self.base.as_ref().map_or(Ok(None), |base| base.dir_id(path));
+                let ids = [known(base)?.flatten(), self.ours.dir_id(path)?, self.theirs.dir_id(path)?];
+                let all = ids.iter().all(Option::is_some);
+                Ok(all.then(|| blob_id(format!("{ids:?}").as_bytes())))
+            }
             _ => Ok(None),
         }
     }
 
     fn expect(&self, paths: &[&str]) -> Result<(), TreeError> {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut ours, mut theirs, mut base) = (Vec::new(), Vec::new(), Vec::new());
         for path in paths {
             match self.resolve(path) {
                 Ok(Outcome::As(side) | Outcome::File { bytes: side, .. }) => {
@@ -240,19 +298,26 @@ impl Tree for Merged {
                         theirs.push(*path);
                     }
                 }
+                Ok(Outcome::Text { .. }) => {
+                    for side in [&mut ours, &mut theirs, &mut base] {
+                        side.push(*path);
+                    }
+                }
                 Ok(_) | Err(TreeError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        both(self.ours.expect(&ours), self.theirs.expect(&theirs))
+        let of_base = self.base.as_ref().map_or(Ok(()), |of| of.expect(&base));
+        both(both(self.ours.expect(&ours), self.theirs.expect(&theirs)), of_base).map(|_| ())
     }
 }
 
-/// One answer of two: what both miss in one repository is one need.
-fn both(one: Result<(), TreeError>, other: Result<(), TreeError>) -> Result<(), TreeError> {
+/// Two answers: what both miss in one repository is one need.
+fn both<A, B>(one: Result<A, TreeError>, other: Result<B, TreeError>) -> Result<(A, B), TreeError> {
     match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
         (Err(TreeError::NotHere(one)), Err(TreeError::NotHere(other))) => Err(TreeError::NotHere(one.and(&other))),
-        (one, other) => one.and(other),
+        (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }
 

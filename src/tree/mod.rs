@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 mod combine;
 mod follow;
+mod lines;
 mod memory;
 mod merged;
 #[cfg(test)]
@@ -171,8 +172,8 @@ pub enum TreeError {
     /// Known, but not fetched yet; see the module's first lines.
     #[error("not fetched yet: {} in {}", .0.objects.describe(), .0.repository)]
     NotHere(Need),
-    /// Both sides of a merge changed this path in different ways.
-    #[error("both sides changed {path}")]
+    /// Both sides of a merge changed this path in ways that cannot be put together.
+    #[error("both sides changed {path}, and a merge would conflict")]
     Conflict { path: String },
     /// There is nothing of that kind at the path.
     #[error("{path}: {what}")]

@@ -24,7 +24,7 @@ fn arc(tree: Memory) -> Arc<dyn Tree> {
 }
 
 fn merged(base: Memory, ours: Memory, theirs: Memory) -> Merged {
-    Merged { base: Some(arc(base)), ours: arc(ours), theirs: arc(theirs) }
+    Merged::new(Some(arc(base)), arc(ours), arc(theirs))
 }
 
 fn conflict<T>(path: &str) -> Result<T, TreeError> {
@@ -162,7 +162,7 @@ fn a_path_that_both_sides_changed_fails_whoever_touches_it_and_nobody_else() {
         base.clone().file("dir/manifest.json", "3"),
     );
     assert_eq!(tree.read("dir/manifest.json"), conflict("dir/manifest.json"));
-    assert_eq!(tree.node("dir/manifest.json"), conflict("dir/manifest.json"));
+    assert_eq!(tree.size("dir/manifest.json"), conflict("dir/manifest.json"));
     assert_eq!(tree.blob_id("dir/manifest.json"), conflict("dir/manifest.json"));
     assert_eq!(names(&tree, "dir"), ["manifest.json", "other"]);
     assert_eq!(text(&tree, "dir/other"), "2");
@@ -201,10 +201,38 @@ fn a_file_in_the_place_of_a_directory_is_a_conflict_only_if_something_would_be_l
 }
 
 #[test]
+fn a_file_that_both_sides_changed_has_both_changes_where_they_are_apart() {
+    let base = Memory::new().file("Dockerfile", "FROM a\nRUN b\nRUN c\n");
+    let ours = base.clone().file("Dockerfile", "FROM A\nRUN b\nRUN c\n");
+    let theirs = base.clone().executable("Dockerfile", "FROM a\nRUN b\nRUN C\n");
+    let both = "FROM A\nRUN b\nRUN C\n";
+    let tree = merged(base.clone(), ours.clone(), theirs);
+    assert_eq!(text(&tree, "Dockerfile"), both);
+    assert_eq!(tree.blob_id("Dockerfile"), Ok(blob_id(both.as_bytes())));
+    assert_eq!(tree.size("Dockerfile"), Ok(both.len() as u64));
+    assert_eq!(tree.node("Dockerfile"), Ok(Some(file(0o755))));
+    let torn = merged(base.clone(), ours, base.file("Dockerfile", "FROM x\nRUN b\nRUN c\n"));
+    assert_eq!(torn.read("Dockerfile"), conflict("Dockerfile"));
+    assert_eq!(torn.blob_id("Dockerfile"), conflict("Dockerfile"));
+    assert_eq!(names(&torn, ""), ["Dockerfile"]);
+}
+
+#[test]
+fn the_common_ancestor_of_crossed_histories_is_merged_by_lines_too() {
+    let of = |text: &str| Memory::new().file("f", text.replace(' ', "\n"));
+    let crossed = merged(of("a b c d e "), of("A b c d e "), of("a b c d E "));
+    let tree = Merged::new(Some(Arc::new(crossed)), arc(of("A b c X d E ")), arc(of("A b c E ")));
+    assert_eq!(tree.read("f"), conflict("f"));
+    let crossed = merged(of("a b c d e "), of("A b c d e "), of("a b c d E "));
+    let tree = Merged::new(Some(Arc::new(crossed)), arc(of("A X b c d E ")), arc(of("A b c E ")));
+    assert_eq!(text(&tree, "f"), "A\nX\nb\nc\nE\n");
+}
+
+#[test]
 fn unrelated_histories_conflict_wherever_they_differ() {
     let ours = arc(Memory::new().file("same", "1").file("differs", "1").file("only-ours", "1"));
     let theirs = arc(Memory::new().file("same", "1").file("differs", "2"));
-    let tree = Merged { base: None, ours, theirs };
+    let tree = Merged::new(None, ours, theirs);
     assert_eq!(text(&tree, "same"), "1");
     assert_eq!(text(&tree, "only-ours"), "1");
     assert_eq!(tree.read("differs"), conflict("differs"));
@@ -229,7 +257,7 @@ fn a_directory_that_only_one_side_changed_is_not_looked_into() {
     let base = Memory::new().file("big/deep/a", "1").file("big/deep/b", "1").file("small/c", "1");
     let ours = base.clone().file("small/c", "2");
     let theirs = base.clone().file("big/deep/a", "2").file("small/d", "1");
-    let tree = Merged { base: Some(named(base)), ours: named(ours), theirs: named(theirs) };
+    let tree = Merged::new(Some(named(base)), named(ours), named(theirs));
     assert_eq!(text(&tree, "big/deep/a"), "2");
     assert_eq!(names(&tree, "small"), ["c", "d"]);
     let listed = listed.lock().unwrap();
@@ -264,9 +292,19 @@ fn what_both_sides_miss_is_asked_for_at_once() {
     let theirs = Missing(base.clone().file("b", "3"));
     let mut wanted = vec![blob_id(b"2"), blob_id(b"3")];
     wanted.sort();
-    let tree = Merged { base: Some(arc(base)), ours: Arc::new(ours), theirs: Arc::new(theirs) };
+    let tree = Merged::new(Some(arc(base)), Arc::new(ours), Arc::new(theirs));
     let need = Need { repository: "core".into(), objects: Objects::Blobs(wanted) };
     assert_eq!(tree.expect(&["a", "b"]), Err(TreeError::NotHere(need)));
+    // And what a merge of contents takes.
+    let side = |text: &str| -> Arc<dyn Tree> { Arc::new(Missing(Memory::new().file("a", text))) };
+    let tree = Merged::new(Some(side("1")), side("2"), side("3"));
+    let mut wanted = vec![blob_id(b"1"), blob_id(b"2"), blob_id(b"3")];
+    wanted.sort();
+    let need = Need { repository: "core".into(), objects: Objects::Blobs(wanted) };
+    assert_eq!(tree.expect(&["a"]), Err(TreeError::NotHere(need.clone())));
+    assert_eq!(tree.read("a"), Err(TreeError::NotHere(need.clone())));
+    assert_eq!(tree.blob_id("a"), Err(TreeError::NotHere(need)));
+    assert_eq!(tree.node("a"), Ok(Some(file(0o644))), "what it is, is known without its contents");
 }
 
 type Files = BTreeMap<String, u8>;
@@ -326,14 +364,14 @@ proptest! {
         let tree = |files: &Files| -> Arc<dyn Tree> {
             if named { Arc::new(Named { tree: memory(files), listed: Arc::default() }) } else { arc(memory(files)) }
         };
-        let merge = Merged { base: Some(tree(&base)), ours: tree(&ours), theirs: tree(&theirs) };
+        let merge = Merged::new(Some(tree(&base)), tree(&ours), tree(&theirs));
         for path in base.keys().chain(ours.keys()).chain(theirs.keys()) {
             match wanted.get(path) {
                 Some(Ok(content)) => {
                     prop_assert_eq!(&*merge.read(path).unwrap(), &[*content][..], "{}", path);
                     prop_assert_eq!(merge.node(path).unwrap(), Some(file(0o644)));
                 }
-                Some(Err(at)) => prop_assert_eq!(merge.node(path), conflict(at)),
+                Some(Err(at)) => prop_assert_eq!(merge.read(path), conflict(at)),
                 // Nothing, or a directory that the other paths prove.
                 None => prop_assert!(!matches!(merge.node(path), Ok(Some(Node::File { .. }))), "{}", path),
             }
@@ -413,10 +451,9 @@ fn links_are_followed_within_the_tree_and_not_out_of_it() {
 fn a_base_that_is_a_torn_merge_itself_leaves_what_both_sides_have_alike() {
     let root = Memory::new().file("a", "0").file("b", "0");
     let torn: Arc<dyn Tree> = Arc::new(merged(root.clone(), root.clone().file("a", "1"), root.clone().file("a", "2")));
-    let merge = |ours: &str, theirs: &str| Merged {
-        base: Some(torn.clone()),
-        ours: arc(root.clone().file("a", ours)),
-        theirs: arc(root.clone().file("a", theirs).file("b", "new")),
+    let merge = |ours: &str, theirs: &str| {
+        let theirs = root.clone().file("a", theirs).file("b", "new");
+        Merged::new(Some(torn.clone()), arc(root.clone().file("a", ours)), arc(theirs))
     };
     assert_eq!(text(&merge("3", "3"), "a"), "3");
     assert_eq!(merge("3", "4").read("a"), conflict("a"));

@@ -89,6 +89,29 @@ async fn a_base_that_moves_turns_an_open_pull_request_red() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_request_is_judged_with_what_its_base_changed_elsewhere_in_the_same_file() {
+    let world = World::in_sync().await;
+    let words = format!("# The image of the agent.\n{BAKES}");
+    let fine = world.admin.commit_new(CORE, "main", "words", &[(DOCKERFILE, Some(&words))]).await;
+    world.admin.open_pull(CORE, "words", "main").await;
+    let other = format!("# Another image.\n{BAKES}");
+    let torn = world.admin.commit_new(CORE, "main", "torn", &[(DOCKERFILE, Some(&other))]).await;
+    world.admin.open_pull(CORE, "torn", "main").await;
+    world.expect(CORE, &fine, "success", "").await;
+    world.expect(CORE, &torn, "success", "").await;
+    // Main loses a file at the end of the Dockerfile: neither pull request brings that, and both still merge.
+    let lost = BAKES.replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/", "#");
+    let core = world.admin.commit(CORE, "main", &[(DOCKERFILE, Some(&lost))]).await;
+    world.expect(CORE, &core, "failure", "prompts/concierge.md").await;
+    world.expect(CORE, &fine, "success", "already").await;
+    // Main says something else where one of them speaks.
+    let core = world.admin.commit(CORE, "main", &[(DOCKERFILE, Some(&words))]).await;
+    world.expect(CORE, &core, "success", "").await;
+    world.expect(CORE, &fine, "success", "").await;
+    world.expect(CORE, &torn, "error", "a merge would conflict").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_pull_requests_each_green_are_red_together_once_the_first_is_merged() {
     let world = World::in_sync().await;
     let template = world.push_template(&[("prompts/team/lead.md", Some("# Lead\n"))]).await;

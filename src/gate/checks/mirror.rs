@@ -128,9 +128,8 @@ impl Check<'_> {
         let Some(node) = self.consumer.node(copy)? else { return Ok(None) };
         let original = bytes_at(self.source, &file.path, &file.node)?;
         let (Some(original), Some(at)) = (original, bytes_at(self.consumer, copy, &node)?) else { return Ok(None) };
-        Ok(Some(at).filter(|_| !same_node(&file.node, &node)).filter(|at| {
-            !matches!((self.consumer.blob_id(at), self.source.blob_id(&original)), (Ok(one), Ok(other)) if one == other)
-        }))
+        let same = same_node(&file.node, &node) || self.consumer.blob_id(&at)? == self.source.blob_id(&original)?;
+        Ok(Some(at).filter(|_| !same))
     }
 
     /// What cannot be read of one file is undecided.

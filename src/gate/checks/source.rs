@@ -131,7 +131,7 @@ impl<'a> Source<'a> {
                 let message = format!("{path} of the source matches neither `identity` nor `ignore`");
                 let compare = if bakes { "bake" } else { "compare" };
                 let fix = format!("add \"{path}\" to the gate's `identity` (and {compare} it), or to its `ignore`");
-                let finding = Finding::new(Kind::Unlisted, path, message, fix).of(content(self.tree, path, node));
+                let finding = Finding::new(Kind::Unlisted, path, message, fix).of(content(self.tree, path, node)?);
                 out.findings.push(match self.gate.unlisted {
                     Level::Drift => finding,
                     Level::Notice => finding.notice(),
@@ -149,7 +149,7 @@ impl<'a> Source<'a> {
         node: &Node,
     ) -> Result<Option<Undecided>, TreeError> {
         let (reason, content) = match self.truth(path, node)? {
-            Truth::Nothing { why } => (Some(why), content(self.tree, path, node)),
+            Truth::Nothing { why } => (Some(why), content(self.tree, path, node)?),
             Truth::File { at, id } => (attributes.changed_by_checkout(&at)?, id.to_string()),
             Truth::Dir { .. } => (None, String::new()),
         };
@@ -229,9 +229,13 @@ pub(in crate::gate) fn is_identity(gate: &Gate, path: &str) -> bool {
 }
 
 /// What tells two files of one path apart. Where both sides of a merge changed it, that it is torn is all there is to tell.
-fn content(tree: &dyn Tree, path: &str, node: &Node) -> String {
-    match node {
-        Node::Submodule { commit } => commit.to_string(),
-        _ => tree.blob_id(path).map_or_else(|error| error.to_string(), |id| id.to_string()),
+fn content(tree: &dyn Tree, path: &str, node: &Node) -> Result<String, TreeError> {
+    if let Node::Submodule { commit } = node {
+        return Ok(commit.to_string());
+    }
+    match tree.blob_id(path) {
+        Ok(id) => Ok(id.to_string()),
+        Err(error @ TreeError::NotHere(_)) => Err(error),
+        Err(error) => Ok(error.to_string()),
     }
 }

@@ -22,6 +22,30 @@ fn two_changes_each_of_them_good_can_be_bad_together() {
 }
 
 #[test]
+fn changes_in_different_places_of_a_file_are_judged_together() {
+    // The base has a comment more at the end of its Dockerfile, the pull request loses a COPY at its front.
+    let base = || core('a').file(DOCKERFILE, format!("{BAKES}# words\n"));
+    let fine = core('a').file(DOCKERFILE, format!("# The image\n{BAKES}"));
+    is_green(&consumer_pull(core('a'), base(), fine));
+    let lost = bakes(&BAKES.replace("COPY ${DIR}/config", "# COPY ${DIR}/config"));
+    is_red(&consumer_pull(core('a'), base(), lost), &["not-baked config.yaml"]);
+}
+
+#[test]
+fn a_pin_that_moves_while_the_base_changes_its_neighbour_is_read_from_the_merge() {
+    let around = |pin: char, before: &str, after: &str| {
+        let pinned = manifest(id(pin).as_str());
+        let pinned = pinned.replacen('{', &format!("{{\n\"a\": \"{before}\",\n\"b\": 1,\n"), 1);
+        let end = pinned.rfind('}').expect("an object");
+        let text = format!("{},\n\"y\": 1,\n\"z\": \"{after}\"\n{}", pinned[..end].trim_end(), &pinned[end..]);
+        core(pin).file("manifest.json", text)
+    };
+    is_green(&consumer_pull(around('a', "1", "1"), around('a', "2", "1"), around('a', "1", "2")));
+    let broken = consumer_pull(around('a', "1", "1"), around('a', "2", "1"), around('e', "1", "1"));
+    assert_eq!(said(&broken), ["pin-unreachable manifest.json"]);
+}
+
+#[test]
 fn a_path_that_both_sides_changed_is_undecided_where_a_check_reads_it_and_nowhere_else() {
     let one = core('a').file(DOCKERFILE, format!("{BAKES}# one\n"));
     let other = core('a').file(DOCKERFILE, format!("{BAKES}# other\n"));

@@ -184,7 +184,7 @@ fn a_copy_that_both_sides_of_a_merge_changed_is_undecided_and_hides_nothing() {
         told(&report),
         [
             "f/two is not two of the source: line 1 differs: line 1",
-            "undecided: f/one: both sides of the merge changed it; merge the base into the branch",
+            "undecided: f/one: both sides changed it and a merge would conflict; merge the base into the branch",
         ]
     );
 }
