@@ -39,7 +39,7 @@ fn what_the_base_has_already_is_named_and_does_not_fail_it() {
     world.core.commit();
     let said = world.check(&["--onto", "main"]).is(0);
     assert!(said.starts_with("inherited[content-differs]: config.yaml is baked from old.yaml"), "{said}");
-    assert!(said.contains("identity: in sync, passes: no new drift; the base already drifts\n"), "{said}");
+    assert!(said.contains("identity: in sync, passes: no new drift; main already drifts\n"), "{said}");
     // Unless the gate wants it otherwise.
     world.configure(&GATE.replace("ignore = ", "inherited = \"fail\"\nignore = "));
     let said = world.check(&["--onto", "main"]).is(1);
