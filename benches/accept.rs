@@ -74,10 +74,11 @@ async fn measure(folder: &Path) {
     shutdown.cancel();
     store.close().await;
 
-    println!("{:<40} {:>9} {:>9} {:>9}", format!("deliveries of {} bytes", delivery.body), "p50 ms", "p99 ms", "per s");
+    let title = format!("deliveries of {} bytes", delivery.body);
+    println!("{title:<40} {:>9} {:>9} {:>9} {:>9}", "p50 ms", "p99 ms", "per s", "CPU µs");
     for (name, times) in rows.values() {
         let ms = |share| times.quantile(share).as_secs_f64() * 1000.0;
-        println!("{name:<40} {:>9.2} {:>9.2} {:>9.0}", ms(0.5), ms(0.99), times.rate());
+        println!("{name:<40} {:>9.2} {:>9.2} {:>9.0} {:>9.0}", ms(0.5), ms(0.99), times.rate(), times.cpu());
     }
     let share = |one: usize, other: usize| rows[&one].1.rate() / rows[&other].1.rate();
     println!("{:<40} {:>29.2}", "durable / store switched off, rates", share(0, 1));
@@ -199,16 +200,45 @@ impl Signed {
 struct Times {
     sorted: Vec<Duration>,
     whole: Duration,
+    /// Of this process, both sides.
+    cpu: Duration,
+}
+
+/// What is being measured, since when.
+struct Clock {
+    began: Instant,
+    cpu: Duration,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { began: Instant::now(), cpu: cpu() }
+    }
+
+    fn stop(self, mut each: Vec<Duration>) -> Times {
+        let (whole, cpu) = (self.began.elapsed(), cpu().saturating_sub(self.cpu));
+        each.sort();
+        Times { sorted: each, whole, cpu }
+    }
+}
+
+/// The time that this process has had on the processors so far; nothing where the system does not say.
+fn cpu() -> Duration {
+    const TICK: Duration = Duration::from_millis(10);
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name in parentheses may hold anything; user and system time are the 12th and 13th fields after it.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).map(|ticks| TICK * ticks).sum()
 }
 
 impl Times {
-    fn new(mut each: Vec<Duration>, whole: Duration) -> Self {
-        each.sort();
-        Self { sorted: each, whole }
-    }
-
     fn rate(&self) -> f64 {
         self.sorted.len() as f64 / self.whole.as_secs_f64()
+    }
+
+    /// Microseconds of processor time for one call.
+    fn cpu(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.sorted.len() as f64
     }
 
     /// The time that this share of the calls does not exceed.
@@ -229,7 +259,7 @@ async fn flood(to: SocketAddr, request: &Request, status: u16, connections: usiz
         streams.push(stream);
     }
     let mut clients = JoinSet::new();
-    let began = Instant::now();
+    let clock = Clock::start();
     for mut stream in streams {
         let (head, body, left) = (request.head.clone(), request.body.clone(), left.clone());
         clients.spawn(async move {
@@ -249,8 +279,7 @@ async fn flood(to: SocketAddr, request: &Request, status: u16, connections: usiz
             times
         });
     }
-    let each = clients.join_all().await.concat();
-    Times::new(each, began.elapsed())
+    clock.stop(clients.join_all().await.concat())
 }
 
 /// Reads one answer to its end; its status.
@@ -275,7 +304,7 @@ fn append(folder: &Path) -> Times {
     let path = folder.join("appended");
     let mut file = File::options().create(true).append(true).open(&path).expect("a file");
     let page = [b'x'; 4096];
-    let began = Instant::now();
+    let clock = Clock::start();
     let mut each = Vec::with_capacity(FEW);
     for _ in 0..FEW {
         let one = Instant::now();
@@ -283,7 +312,7 @@ fn append(folder: &Path) -> Times {
         file.sync_data().expect("synced");
         each.push(one.elapsed());
     }
-    let times = Times::new(each, began.elapsed());
+    let times = clock.stop(each);
     fs::remove_file(path).expect("removed");
     times
 }

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::moments::{Moment, moments};
 use super::{Backtest, Lines, Mover, Step, What, run};
 use crate::config::{
-    Bake, Binding, Check, Consumer, Gate, Inherited, Level, PinPath, PinStep, Place, Quote, Source, Stale,
+    Bake, Binding, Check, Consumer, Format, Gate, Inherited, Level, PinAt, PinPath, PinStep, Place, Quote, Source,
+    Stale,
 };
 use crate::gate::finding::Kind;
 use crate::gate::verdict::{Report, Verdict};
@@ -52,7 +53,11 @@ fn gate(binding: Binding) -> Gate {
 
 fn pinned() -> Gate {
     let at = PinPath::new(vec![PinStep::Key("ref".into())]);
-    gate(Binding::Pin { file: "pin.json".into(), at, require: BTreeMap::new() })
+    gate(Binding::Pin {
+        file: "pin.json".into(),
+        at: PinAt::Path { format: Format::Json, at },
+        require: BTreeMap::new(),
+    })
 }
 
 /// Two lines of commits; a commit's name tells side and place.

@@ -237,8 +237,11 @@ fn question<'a>(
 /// Judges, and prints where a report stands for itself.
 fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<(Report, Decision), Failure> {
     let Question { gate, place, source, case, role } = question;
-    let decide =
-        |report: &Report| policy::decide(&[Say { gate, role, outcome: Outcome::Judged(report), stale_since: None }], 0);
+    let decide = |report: &Report| {
+        // Who runs it reads both sides.
+        let say = Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, discreet: false };
+        policy::decide(&[say], 0)
+    };
     let judged = Pair::new(gate, consumer, source).and_then(|world| Ok((world.judge(gate, case)?, world)));
     let (mut report, world) = match judged {
         Ok(judged) => judged,

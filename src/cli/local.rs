@@ -200,8 +200,9 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// The folder that is built cannot be read.
     pub fn new(gate: &Gate, consumer: &'a Local, source: &'a Local) -> Result<Self, String> {
-        let dirs = gate.checks.iter().map(|check| match check {
-            Check::Bake(bake) => bake.source_dir.as_str(),
+        let dirs = gate.checks.iter().filter_map(|check| match check {
+            Check::Bake(bake) => Some(bake.source_dir.as_str()),
+            Check::Mirror(_) | Check::Values(_) | Check::Pin(_) | Check::Absent(_) => None,
         });
         let place = |dir: &str| consumer.root.as_deref()?.join(dir).canonicalize().ok();
         let root = source.root.as_deref().filter(|root| dirs.clone().any(|dir| place(dir).as_deref() == Some(root)));
@@ -351,7 +352,9 @@ impl Texts for Seen<'_> {
         let source = |tree: &Option<Arc<dyn Tree>>| self.text(tree.as_ref(), &finding.path);
         match finding.kind {
             Kind::Stale => Some((source(&self.bound).unwrap_or_default(), source(&self.head).unwrap_or_default())),
-            Kind::ContentDiffers => Some((self.consumer(finding.baked.as_ref()?)?, source(&self.bound)?)),
+            Kind::ContentDiffers | Kind::CopyDiffers => {
+                Some((self.consumer(finding.baked.as_ref()?)?, source(&self.bound)?))
+            }
             _ => None,
         }
     }

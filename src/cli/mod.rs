@@ -8,6 +8,7 @@ pub mod backtest;
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod explain;
 mod local;
 mod remote;
 pub mod serve;
@@ -51,6 +52,8 @@ enum Command {
     Backtest(backtest::Arguments),
     /// The whole loop on embedded parts: a forge, two repositories, drift-gate between them
     Demo(demo::Arguments),
+    /// What a kind of finding means, and what to do about it
+    Explain(explain::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
     Serve(serve::Arguments),
     /// Checks, explains or prints configurations
@@ -65,6 +68,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Tree(arguments) => tree::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config(command) => config::run(&command),
     };

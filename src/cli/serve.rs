@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
@@ -29,7 +30,10 @@ pub struct Arguments {
 pub fn start_log(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish();
+    // Colours only where a person sees them: a log file is read by programs.
+    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).finish();
     // A second call (the demo's tests) keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
@@ -39,10 +43,35 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let config = Config::load(&arguments.config)?;
     config.check_secrets()?;
     start_log("info,sqlx=warn");
-    let served = tokio::runtime::Runtime::new()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(serve(&config)));
-    served.map(|()| DONE).map_err(|error| Failure::failed(format_args!("{error:#}")))
+    to_its_end(serve(&config))
+}
+
+/// How long tasks may take to end once they are told to, then the store, then threads that cannot be told: together less
+/// than the ten seconds after which supervisors kill.
+const TASKS_END: Duration = Duration::from_secs(7);
+const STORE_CLOSES: Duration = Duration::from_secs(1);
+const THREADS_END: Duration = Duration::from_secs(1);
+
+/// Runs on a runtime of its own; the exit code. An evaluation that is still on its thread then is not waited for: what it
+/// was for is on disk, and done at the next start.
+pub(super) fn to_its_end(work: impl Future<Output = anyhow::Result<()>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(THREADS_END);
+    done.map(|()| DONE).map_err(|error| Failure::failed(told_once(&error)))
+}
+
+/// An error with its causes; what one of them only repeats is left out.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !told.contains(&cause) {
+            let parted = if told.is_empty() { "" } else { ": " };
+            told.push_str(parted);
+            told.push_str(&cause);
+        }
+    }
+    told
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
@@ -126,11 +155,16 @@ impl Service {
         self.address
     }
 
-    /// Stops accepting, finishes what runs, flushes. What is not done then is done at the next start.
+    /// Stops accepting, finishes what runs, flushes. What is not done then is done at the next start; a forge that keeps us
+    /// waiting is not waited for.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        self.tasks.wait().await;
-        self.store.close().await;
+        if tokio::time::timeout(TASKS_END, self.tasks.wait()).await.is_err() {
+            tracing::warn!("what still runs is cut off, and done at the next start");
+        }
+        if tokio::time::timeout(STORE_CLOSES, self.store.close()).await.is_err() {
+            tracing::warn!("the store is still in use, and is left as it is");
+        }
     }
 }
 

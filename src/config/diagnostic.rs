@@ -29,12 +29,14 @@ impl std::fmt::Display for Diagnostic {
         let Self { file, line, column, message, help, excerpt, width } = self;
         let number = line.to_string();
         let gutter = " ".repeat(number.len());
+        let (excerpt, before) = part(excerpt, *column);
         // Tabs stay tabs, so that the caret stands under its character whatever their width.
-        let indent: String = excerpt.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let indent: String = excerpt.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let width = (*width).min(SHOWN);
         writeln!(f, "{file}:{line}:{column}: error: {message}")?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {excerpt}")?;
-        writeln!(f, "{gutter} | {indent}{}", "^".repeat(*width))?;
+        writeln!(f, "{gutter} | {indent}{}", "^".repeat(width))?;
         write!(f, "{gutter} = help: {help}")
     }
 }
@@ -64,6 +66,29 @@ impl ConfigError {
             Self::Unreadable { .. } => &[],
             Self::Invalid(diagnostics) => diagnostics,
         }
+    }
+}
+
+/// Characters that are shown on either side of where something begins to be wrong.
+const SHOWN: usize = 160;
+
+/// A line around its fault, and how many characters of that stand before it: a file that is none may be one endless line.
+fn part(line: &str, column: usize) -> (String, usize) {
+    let left_out = (column - 1).saturating_sub(SHOWN);
+    let before = column - 1 - left_out;
+    (line.chars().skip(left_out).take(before + SHOWN).collect(), before)
+}
+
+/// A character as a terminal may have it: what it would obey, or what turns the text around it, becomes one that only
+/// stands there. The file may be a stranger's.
+fn harmless(c: char) -> char {
+    match c {
+        '\t' | '\n' => c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            char::REPLACEMENT_CHARACTER
+        }
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
     }
 }
 
@@ -142,8 +167,8 @@ impl Document {
             file: self.file.clone(),
             line: self.line(start),
             column: 1 + self.text[line_start..start].chars().count(),
-            message,
-            help,
+            message: message.chars().map(harmless).collect(),
+            help: help.chars().map(harmless).collect(),
             excerpt: self.shown(line_start..line_end),
             width: self.text[start..end].trim_end().chars().count().max(1),
         }
@@ -153,7 +178,11 @@ impl Document {
     fn shown(&self, line: Range<usize>) -> String {
         let hidden = |at: usize| self.covered.iter().any(|bytes| bytes.contains(&at));
         let characters = self.text[line.clone()].char_indices();
-        let shown: String = characters.map(|(at, c)| if hidden(line.start + at) { '*' } else { c }).collect();
+        let shown = characters.map(|(at, c)| match c {
+            _ if hidden(line.start + at) => '*',
+            c => harmless(c),
+        });
+        let shown: String = shown.collect();
         shown.trim_end().to_owned()
     }
 }

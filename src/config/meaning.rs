@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 use super::Scope;
 use super::diagnostic::{Document, Problem};
 use super::model::{
-    Bake, Binding, Check, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Server, Source, Stale,
-    Store,
+    Binding, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Server, Source, Stale, Store,
 };
 use super::raw::{self, At, Text};
 use super::rules::{self, Ruled};
 use super::secret::Secret;
+
+mod checks;
 
 /// Goes over a file whose shape is right.
 pub(super) struct Reading<'a> {
@@ -116,11 +117,7 @@ impl Reading<'_> {
             return None;
         }
         let binding = self.binding(&raw.binding);
-        if raw.identity.value().is_empty() {
-            let help = "name the files that the gate is about: `identity = [\"config.yaml\", \"prompts/**\"]`";
-            self.wrong(raw.identity.span(), "`identity` is empty: the gate would compare nothing", help);
-        }
-        let identity = self.globs("identity", raw.identity.value());
+        let identity = self.identity(at);
         let ignore = self.globs("ignore", &raw.ignore);
         let optional = self.globs("optional", &raw.optional);
         let grace = self.ruled("grace", &raw.grace, rules::duration);
@@ -128,14 +125,20 @@ impl Reading<'_> {
         if raw.check.value().is_empty() {
             self.wrong(raw.check.span(), "the gate has no check: nothing would be compared", "add a `[[gate.check]]`");
         }
-        let checks = each(raw.check.value(), |check| self.bake(check).map(Check::Bake));
+        let checks = each(raw.check.value(), |check| {
+            if let (raw::Check::Pin(_), Some(Binding::Follow)) = (check.value(), &binding) {
+                let help = "remove it, or write a `binding` with a pin";
+                self.wrong(check.span(), "a check of kind `pin` in a gate that pins nothing", help);
+            }
+            self.check(check)
+        });
         let gate = Gate {
             name: name?,
             context: context?,
             source: source?,
             consumer: consumer?,
             binding: binding?,
-            identity: identity.filter(|globs| !globs.is_empty())?,
+            identity: identity?,
             ignore: ignore?,
             optional: optional?,
             unlisted: match raw.unlisted {
@@ -162,6 +165,18 @@ impl Reading<'_> {
             digest: String::new(),
         };
         Some(Gate { digest: digest(&gate), ..gate })
+    }
+
+    /// The files that the gate is about; none where its checks name them.
+    fn identity(&mut self, gate: &At<raw::Gate>) -> Option<Vec<String>> {
+        // That a `bake` needs it is in the schema.
+        let Some(identity) = &gate.value().identity else { return Some(Vec::new()) };
+        if identity.value().is_empty() {
+            let help = "name the files that the gate is about: `identity = [\"config.yaml\", \"prompts/**\"]`";
+            self.wrong(identity.span(), "`identity` is empty: the gate would compare nothing", help);
+            return None;
+        }
+        self.globs("identity", identity.value())
     }
 
     fn source(&mut self, at: &At<raw::Source>) -> Option<Source> {
@@ -245,69 +260,6 @@ impl Reading<'_> {
             return None;
         }
         Some(Place::Forge { forge: forge.value().clone(), repo: repo? })
-    }
-
-    fn binding(&mut self, at: &At<raw::Binding>) -> Option<Binding> {
-        let raw = at.value();
-        let help = "write `{ pin = \"manifest.json\", at = \"templates[name=agent].ref\" }` or `{ follow = true }`";
-        match (&raw.pin, &raw.at, &raw.follow) {
-            (Some(file), Some(path), None) => {
-                let file = self.ruled("pin", file, rules::below);
-                let path = self.ruled("at", path, rules::pin_path);
-                let require = raw.require.as_ref().map(|require| require.value().clone()).unwrap_or_default();
-                Some(Binding::Pin { file: file?, at: path?, require })
-            }
-            (None, None, Some(follow)) => {
-                if !follow.value() {
-                    self.wrong(follow.span(), "`follow = false` binds nothing", help);
-                    return None;
-                }
-                if let Some(require) = &raw.require {
-                    self.wrong(require.span(), "`require` needs a pin: nothing stands beside a branch", "remove it");
-                    return None;
-                }
-                Some(Binding::Follow)
-            }
-            (Some(_), None, None) => {
-                self.wrong(at.span(), "the binding has `pin` and no `at`, which says where in the file", help);
-                None
-            }
-            (None, Some(_), None) => {
-                self.wrong(at.span(), "the binding has `at` and no `pin`, which says in which file", help);
-                None
-            }
-            (None, None, None) => {
-                self.wrong(at.span(), "`binding` binds nothing", help);
-                None
-            }
-            (_, _, Some(_)) => {
-                self.wrong(at.span(), "a gate either pins or follows, not both", help);
-                None
-            }
-        }
-    }
-
-    fn bake(&mut self, at: &At<raw::Check>) -> Option<Bake> {
-        let raw = at.value();
-        let raw::CheckKind::Bake = raw.kind;
-        let dockerfile = self.ruled("dockerfile", &raw.dockerfile, rules::below);
-        let context = self.ruled("context", &raw.context, rules::inside);
-        let source_dir = self.ruled("source_dir", &raw.source_dir, rules::below);
-        let destination = self.ruled("destination", &raw.destination, rules::destination);
-        let mut build_args = BTreeMap::new();
-        for (name, value) in &raw.build_args {
-            if let Some(name) = self.ruled("build_args", name, rules::variable) {
-                build_args.insert(name, value.clone());
-            }
-        }
-        let complete = build_args.len() == raw.build_args.len();
-        Some(Bake {
-            dockerfile: dockerfile?,
-            context: context?,
-            source_dir: source_dir?,
-            destination: destination?,
-            build_args: Some(build_args).filter(|_| complete)?,
-        })
     }
 
     fn globs(&mut self, key: &str, texts: &[Text]) -> Option<Vec<String>> {

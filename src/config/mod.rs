@@ -31,8 +31,9 @@ use meaning::Reading;
 
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use model::{
-    Bake, Binding, Check, Config, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Server, Source,
-    Stale, Store,
+    Absent, Bake, Binding, Check, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format, Gate, Inherited, Level,
+    Mirror, Mirrored, Pattern, Pin, PinAt, Place, Quote, Relation, Retired, Server, Source, Stale, Store, Values,
+    ValuesSide,
 };
 pub use pin::{PinPath, PinPathError, PinStep};
 pub use secret::{Secret, SecretError, SecretValue};

@@ -7,8 +7,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::diagnostic::Document;
-use super::pin::PinPath;
 use super::secret::Secret;
+
+mod checks;
+
+pub use checks::{
+    Absent, Bake, Check, Compare, Extract, Format, Mirror, Mirrored, Pattern, Pin, PinAt, Relation, Retired, Values,
+    ValuesSide,
+};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -84,7 +90,8 @@ pub struct Gate {
     pub consumer: Consumer,
     /// How the consumer names the source commit that it uses.
     pub binding: Binding,
-    /// The source files that the gate is about, as globs from the source's root; never empty.
+    /// The source files that the gate is about, as globs from the source's root. Empty only in a gate without a `bake` check:
+    /// it is then about the files that its checks name, and no other file of the source is classified.
     pub identity: Vec<String>,
     /// Source files that the gate leaves alone.
     pub ignore: Vec<String>,
@@ -150,13 +157,13 @@ pub struct Consumer {
 /// How a consumer names the source commit that it uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Binding {
-    /// A commit SHA in a file of the consumer.
+    /// A commit SHA in a file of the consumer, or a submodule.
     Pin {
         /// From the consumer's root.
         file: String,
         /// Where in the file.
-        at: PinPath,
-        /// Fields beside the pin that must hold.
+        at: PinAt,
+        /// Fields beside the pin that must hold; only beside a path.
         require: BTreeMap<String, String>,
     },
     /// The head of the source's branch.
@@ -197,26 +204,4 @@ pub enum Quote {
     Readers,
     /// Everyone who has the page's address.
     Always,
-}
-
-/// `[[gate.check]]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Check {
-    /// The files of the source as an image build would place them.
-    Bake(Bake),
-}
-
-/// A check of kind `bake`. Paths are relative, with `/`, without `.` and `..`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Bake {
-    /// From the consumer's root.
-    pub dockerfile: String,
-    /// The build context, from the consumer's root; `""` is the root.
-    pub context: String,
-    /// Where the build puts the source's tree, from the consumer's root.
-    pub source_dir: String,
-    /// The folder in the image that must hold the source's files: absolute, without trailing slash.
-    pub destination: String,
-    /// As the build passes them.
-    pub build_args: BTreeMap<String, String>,
 }

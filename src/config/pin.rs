@@ -1,12 +1,12 @@
 //! Where a pin is in a file: `workspace_templates[name=platform-agent].ref`.
 //!
 //! Keys are joined by dots; `[field=value]` selects the one entry of a list whose field has that text; `[0]` counts from
-//! zero. What holds one of `. [ ] = "` or white space is quoted: `plugins."my.plugin"[name="a b"].ref`; in quotes `\"` and
+//! zero, and `[*]` is every entry where several values are meant. What holds one of `. [ ] = "` or white space is quoted: `plugins."my.plugin"[name="a b"].ref`; in quotes `\"` and
 //! `\\` are the characters themselves.
 
 use serde::{Serialize, Serializer};
 
-/// A path to one value of a JSON file; at least one step, and the last one is a key or an index.
+/// A path in a file of data; at least one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinPath {
     steps: Vec<PinStep>,
@@ -26,6 +26,8 @@ pub enum PinStep {
     },
     /// The entry of a list, from zero.
     Index(usize),
+    /// Every entry of a list.
+    Each,
 }
 
 /// Why a text is no pin path.
@@ -44,11 +46,25 @@ impl PinPath {
         Self { steps }
     }
 
-    /// Reads a path as it is written in a configuration.
+    /// Reads the path of a pin: to one value.
     ///
     /// # Errors
-    /// The text is no path, or ends at an entry instead of a value.
+    /// The text is no path, ends at an entry instead of a value, or means several values.
     pub fn parse(text: &str) -> Result<Self, PinPathError> {
+        let path = Self::parse_place(text)?;
+        let wrong = |message: &str| Err(PinPathError { at: 0, message: message.to_owned() });
+        match path.steps.last() {
+            Some(PinStep::Select { .. }) => wrong("the path ends at an entry, not at a value of it"),
+            _ if path.steps.contains(&PinStep::Each) => wrong("`[*]` means several values, a pin is one"),
+            _ => Ok(path),
+        }
+    }
+
+    /// Reads a path to anything: a value, an entry, or with `[*]` several of them.
+    ///
+    /// # Errors
+    /// The text is no path.
+    pub fn parse_place(text: &str) -> Result<Self, PinPathError> {
         let mut reader = Reader { text, at: 0 };
         let mut steps = Vec::new();
         while !reader.rest().is_empty() {
@@ -61,12 +77,9 @@ impl PinPath {
                 steps.push(PinStep::Key(reader.word("a key")?));
             }
         }
-        match steps.last() {
-            None => Err(PinPathError { at: 0, message: "the path is empty".to_owned() }),
-            Some(PinStep::Select { .. }) => {
-                Err(PinPathError { at: 0, message: "the path ends at an entry, not at a value of it".to_owned() })
-            }
-            Some(PinStep::Key(_) | PinStep::Index(_)) => Ok(Self { steps }),
+        match steps.is_empty() {
+            true => Err(PinPathError { at: 0, message: "the path is empty".to_owned() }),
+            false => Ok(Self { steps }),
         }
     }
 
@@ -84,6 +97,7 @@ impl std::fmt::Display for PinPath {
                 PinStep::Key(key) => write!(f, ".{}", quoted(key))?,
                 PinStep::Select { key, value } => write!(f, "[{}={}]", quoted(key), quoted(value))?,
                 PinStep::Index(at) => write!(f, "[{at}]")?,
+                PinStep::Each => write!(f, "[*]")?,
             }
         }
         Ok(())
@@ -129,6 +143,10 @@ impl<'a> Reader<'a> {
 
     /// What stands behind a `[`.
     fn bracket(&mut self) -> Result<PinStep, PinPathError> {
+        if self.rest().starts_with("*]") {
+            self.at += 2;
+            return Ok(PinStep::Each);
+        }
         let digits = self.rest().chars().take_while(char::is_ascii_digit).count();
         let step = if digits > 0 && self.rest()[digits..].starts_with(']') {
             let index = self.rest()[..digits].parse().map_err(|_| self.wrong("the index is too large"))?;

@@ -10,6 +10,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+mod checks;
+
+pub(super) use checks::{Absent, Bake, Check, Compare, Format, Mirror, Relation, Values, ValuesSide};
+
 /// A value with the bytes it stands at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
@@ -165,7 +169,13 @@ pub(super) enum ForgeKind {
 
 /// One rule between one source and one consumer.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("if" = {
+        "properties": { "check": { "contains": { "properties": { "kind": { "const": "bake" } }, "required": ["kind"] } } }
+    }),
+    extend("then" = { "required": ["identity"] })
+)]
 pub(super) struct Gate {
     /// Names the gate; unique for its consumer. Letters, digits, `.`, `_` and `-`.
     #[schemars(extend("examples" = ["platform-agent-identity"]))]
@@ -183,9 +193,10 @@ pub(super) struct Gate {
     #[schemars(extend("examples" = [{ "pin": "manifest.json", "at": "workspace_templates[name=platform-agent].ref" }]))]
     pub binding: At<Binding>,
     /// The source files that the gate is about: globs from the source's root. `*` and `?` stay within a name, `**` crosses
-    /// folders. Each literal name must exist and not be empty.
+    /// folders. Each literal name must exist and not be empty. A gate without a `bake` check may leave it out: it is then
+    /// about the files that its checks name.
     #[schemars(length(min = 1), extend("examples" = [["config.yaml", "prompts/**"]]))]
-    pub identity: At<Vec<Text>>,
+    pub identity: Option<At<Vec<Text>>>,
     /// Source files that the gate leaves alone, as globs. What is neither identity nor ignored is drift.
     #[serde(default)]
     #[schemars(extend("examples" = [["README.md", "LICENSE"]]))]
@@ -270,17 +281,39 @@ pub(super) struct Consumer {
     pub branches: Option<At<Vec<Text>>>,
 }
 
-/// How the consumer says which source commit it uses.
+/// How the consumer says which source commit it uses: `pin` with one of `at`, `whole`, `argument` and `regex`, a `submodule`,
+/// or `follow`.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["pin", "at"] }, { "required": ["follow"] }]))]
+#[schemars(
+    deny_unknown_fields,
+    extend("oneOf" = [
+        { "required": ["pin", "at"] }, { "required": ["pin", "whole"] }, { "required": ["pin", "argument"] },
+        { "required": ["pin", "regex"] }, { "required": ["submodule"] }, { "required": ["follow"] }
+    ]),
+    extend("dependentRequired" = { "format": ["at"], "require": ["at"] })
+)]
 pub(super) struct Binding {
-    /// The JSON file of the consumer that holds the source's commit SHA.
+    /// The file of the consumer that holds the source's commit SHA.
     #[schemars(extend("examples" = ["manifest.json"]))]
     pub pin: Option<Text>,
-    /// Where in that file: keys joined by dots, `[field=value]` for the one entry of a list, `[0]` for an index.
+    /// Where in a file of data: keys joined by dots, `[field=value]` for the one entry of a list, `[0]` for an index.
     #[schemars(extend("examples" = ["workspace_templates[name=platform-agent].ref"]))]
     pub at: Option<Text>,
-    /// Fields beside the pin that must hold, so that nobody pins another repository's commit.
+    /// The file's format, where its name does not end with `.json`, `.yaml`, `.yml` or `.toml`; JSON where nothing says it.
+    pub format: Option<At<Format>>,
+    /// `true`: the file holds the SHA and nothing else.
+    #[schemars(extend("examples" = [true]))]
+    pub whole: Option<At<bool>>,
+    /// The `ARG` or `ENV` of the Dockerfile whose default is the SHA.
+    #[schemars(extend("examples" = ["TEMPLATE_SHA"]))]
+    pub argument: Option<Text>,
+    /// A pattern whose one group is the SHA; it must match once. `^` and `$` are the ends of a line.
+    #[schemars(extend("examples" = ["^TEMPLATE_SHA=([0-9a-f]+)$"]))]
+    pub regex: Option<Text>,
+    /// The submodule that holds the source.
+    #[schemars(extend("examples" = ["vendor/template"]))]
+    pub submodule: Option<Text>,
+    /// Fields beside the pin that must hold, so that nobody pins another repository's commit. Only with `at`.
     #[schemars(extend("examples" = [{ "repo": "molecule/platform-agent-template" }]))]
     pub require: Option<At<BTreeMap<String, String>>>,
     /// `true`: no pin, the consumer uses the head of the source's branch.
@@ -318,40 +351,6 @@ pub(super) enum Quote {
     #[default]
     Readers,
     Always,
-}
-
-/// One comparison.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Check {
-    /// `bake`: the source's files as an image build would place them.
-    pub kind: CheckKind,
-    /// The Dockerfile, from the consumer's root.
-    #[schemars(extend("examples" = ["Dockerfile"]))]
-    pub dockerfile: Text,
-    /// The build context: a folder of the consumer; `.` is its root.
-    #[serde(default = "here")]
-    pub context: Text,
-    /// Where the build puts the source's files before it runs, from the consumer's root. Replaces what is there.
-    #[schemars(extend("examples" = [".deps/platform-agent"]))]
-    pub source_dir: Text,
-    /// The folder in the image that must hold the source's files.
-    #[schemars(extend("examples" = ["/opt/platform-agent"]))]
-    pub destination: Text,
-    /// Build arguments as the build passes them.
-    #[serde(default)]
-    #[schemars(extend("examples" = [{ "PLATFORM_AGENT_TEMPLATE_DIR": ".deps/platform-agent" }]))]
-    pub build_args: BTreeMap<Text, String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum CheckKind {
-    Bake,
-}
-
-fn here() -> Text {
-    text(".")
 }
 
 /// The JSON schema of the file: closed tables, everything in one piece. TOML has no null, so neither has the schema.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::pin::PinPath;
+use super::model::Pattern;
+use super::pin::{PinPath, PinPathError};
 
 /// The longest duration, ten years: beyond it sums with the clock could overflow.
 const LONGEST: Duration = Duration::from_secs(3650 * DAY);
@@ -163,6 +164,15 @@ pub(super) fn variable(text: &str) -> Ruled<String> {
     if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fits) {
         let help = "write the variable's name, for example `DRIFT_GATE_TOKEN`; its value stays out of this file";
         return secret("is not the name of an environment variable", help);
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of an `ARG` or `ENV`.
+pub(super) fn argument(text: &str) -> Ruled<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(fits) {
+        return wrong("is not the name of an `ARG` or `ENV`", "write its name alone, for example `TEMPLATE_SHA`");
     }
     Ok(text.to_owned())
 }
@@ -351,14 +361,40 @@ pub(super) fn branch(text: &str) -> Ruled<String> {
 
 /// Where a pin is in a file.
 pub(super) fn pin_path(text: &str) -> Ruled<PinPath> {
-    PinPath::parse(text).map_err(|error| {
-        let before = text.get(..error.at).filter(|before| !before.is_empty());
-        let place = before.map_or_else(String::new, |before| format!(" behind `{before}`"));
-        Wrong {
-            message: format!("is no path to a value: {error}{place}"),
-            help: "write keys joined by dots, `[field=value]` for an entry and `[0]` for an index: `templates[name=agent].ref`; quote what holds `. [ ] =`"
-                .to_owned(),
-            secret: false,
-        }
-    })
+    PinPath::parse(text).map_err(|error| no_path(text, error))
+}
+
+/// Where anything is in a file.
+pub(super) fn place(text: &str) -> Ruled<PinPath> {
+    PinPath::parse_place(text).map_err(|error| no_path(text, error))
+}
+
+fn no_path(text: &str, error: PinPathError) -> Wrong {
+    let before = text.get(..error.at).filter(|before| !before.is_empty());
+    let place = before.map_or_else(String::new, |before| format!(" behind `{before}`"));
+    Wrong {
+        message: format!("is no path to a value: {error}{place}"),
+        help: "write keys joined by dots, `[field=value]` for an entry and `[0]` for an index: `templates[name=agent].ref`; quote what holds `. [ ] =`"
+            .to_owned(),
+        secret: false,
+    }
+}
+
+/// A regular expression.
+pub(super) fn pattern(text: &str) -> Ruled<Pattern> {
+    let help = "write it as in the `regex` crate, in single quotes so that TOML leaves `\\` alone: '^SHA=([0-9a-f]+)$'";
+    if text.is_empty() {
+        return wrong("is empty, which matches everywhere", help);
+    }
+    Pattern::new(text).or_else(|why| wrong(why, help))
+}
+
+/// A regular expression whose one group is what is meant.
+pub(super) fn group(text: &str) -> Ruled<Pattern> {
+    let pattern = pattern(text)?;
+    match pattern.groups() {
+        1 => Ok(pattern),
+        0 => wrong("has no group", "put what is meant in `( )`"),
+        more => wrong(format!("has {more} groups"), "keep one `( )` around what is meant; write the others as `(?: )`"),
+    }
 }

@@ -29,7 +29,7 @@ const NOT_BUILT: [(&[&str], &str); 9] = [
 ];
 
 /// Likewise kinds of checks.
-const NOT_BUILT_CHECKS: [&str; 5] = ["mirror", "pin", "absent", "values", "image"];
+const NOT_BUILT_CHECKS: [&str; 1] = ["image"];
 
 /// Samples of what stands in a list of secrets.
 const SECRETS: [&str; 2] = ["[{ env = \"VARIABLE\" }]", "[{ file = \"/path\" }]"];
@@ -95,6 +95,9 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         match (schema["type"].as_str(), value.into_inner()) {
+            (Some("object"), DeValue::Table(table)) if kinds(schema).next().is_some() => {
+                self.of_kind(table, &span, schema)
+            }
             (Some("object"), DeValue::Table(table)) => {
                 let table = match &schema["additionalProperties"] {
                     items @ Json::Object(_) => self.named(table, items),
@@ -112,12 +115,64 @@ impl<'a> Walk<'a> {
             }
             (Some("string"), DeValue::String(text)) => self.word(text, span, schema, key),
             (Some("boolean"), value @ DeValue::Boolean(_)) => Some(Spanned::new(span, value)),
+            (Some("integer"), DeValue::Integer(number)) => {
+                if u64::from_str_radix(number.as_str(), number.radix()).is_err() {
+                    let help = format!("write {}", sample(key, schema, &self.path));
+                    self.wrong(span, format!("`{key}` cannot be {number}"), help);
+                    return None;
+                }
+                Some(Spanned::new(span, DeValue::Integer(number)))
+            }
             (expected, found) => {
                 let expected = expected.unwrap_or("value");
                 self.wrong_type(expected, Spanned::new(span, found), schema, key);
                 None
             }
         }
+    }
+
+    /// A table whose `kind` says which keys it has. What is left becomes `{ KIND = { ... } }`.
+    fn of_kind<'i>(&mut self, mut table: DeTable<'i>, span: &Range<usize>, schema: &'a Json) -> Option<Value<'i>> {
+        let known: Vec<&str> = kinds(schema).map(|(kind, _)| kind).collect();
+        let write = format!("`kind = {}`", one_of(&known));
+        let Some(kind) = table.get("kind") else {
+            // A misspelled `kind` is told once.
+            let near = table.keys().find(|key| nearest(key.get_ref(), std::iter::once("kind")).is_some());
+            match near {
+                Some(key) => {
+                    let message = format!("unknown key `{}` in {}", key.get_ref(), self.table_name());
+                    self.wrong(key.span(), message, "did you mean `kind`?");
+                }
+                None => {
+                    self.wrong(span.clone(), format!("{} has no `kind`", self.table_name()), format!("add {write}"));
+                }
+            }
+            return None;
+        };
+        let (name, at) = (text_of(kind).to_owned(), kind.span());
+        if NOT_BUILT_CHECKS.contains(&name.as_str()) {
+            let help = format!("write {write}, or remove this [[gate.check]]");
+            self.wrong(at, format!("checks of kind `{name}` are not built yet"), help);
+            return None;
+        }
+        let Some((kind, schema)) = kinds(schema).find(|(kind, _)| *kind == name) else {
+            let near = nearest(&name, known.iter().copied());
+            let help = near.map_or_else(|| format!("write {write}"), |near| format!("write `kind = \"{near}\"`"));
+            let message = match kind.get_ref() {
+                DeValue::String(_) => format!("`kind` cannot be `{name}`"),
+                other => format!("`kind` must be a string, found {}", type_of(other)),
+            };
+            self.wrong(at, message, help);
+            return None;
+        };
+        let left = self.properties(std::mem::take(&mut table), span, schema).map(|mut left| {
+            left.remove("kind");
+            let mut tagged = DeTable::new();
+            let inner = Spanned::new(span.clone(), DeValue::Table(left));
+            tagged.insert(Spanned::new(at, kind.to_owned().into()), inner);
+            tagged
+        })?;
+        Some(Spanned::new(span.clone(), DeValue::Table(left)))
     }
 
     /// What is left of one item of an array.
@@ -148,12 +203,9 @@ impl<'a> Walk<'a> {
     /// A table with keys of the schema's choice.
     fn properties<'i>(&mut self, table: DeTable<'i>, span: &Range<usize>, schema: &'a Json) -> Option<DeTable<'i>> {
         let known = schema["properties"].as_object()?;
-        if let Some(kind) = not_built_check(&table, &self.path) {
-            let help = "write `kind = \"bake\"`, or remove this [[gate.check]]";
-            self.wrong(kind.span(), format!("checks of kind `{}` are not built yet", text_of(kind)), help);
-            return None;
-        }
-        let required = |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
+        let also = if meets(&table, &schema["if"]) { &schema["then"]["required"] } else { &Json::Null };
+        let keys = || schema["required"].as_array().into_iter().chain(also.as_array()).flatten();
+        let required = |key: &str| keys().any(|one| one == key);
         let missing = || known.iter().filter(|(key, _)| required(key) && !table.contains_key(key.as_str()));
         let mut usable = missing().next().is_none();
         // A misspelled key is told once, not as missing as well.
@@ -235,7 +287,7 @@ impl<'a> Walk<'a> {
         let span = found.span();
         let (article, name) = match expected {
             "object" => ("a", "table"),
-            "array" => ("an", "array"),
+            "array" | "integer" => ("an", expected),
             other => ("a", other),
         };
         let message = format!("`{key}` must be {article} {name}, found {}", type_of(found.get_ref()));
@@ -327,9 +379,23 @@ fn is_secret(schema: &Json) -> bool {
     schema["title"] == "Secret"
 }
 
-fn not_built_check<'t, 'i>(table: &'t DeTable<'i>, path: &[&str]) -> Option<&'t Value<'i>> {
-    let kind = table.get("kind").filter(|_| path == ["gate", "check"])?;
-    NOT_BUILT_CHECKS.contains(&text_of(kind)).then_some(kind)
+/// Whether one of the checks of a gate is of the kind that the schema's condition names.
+fn meets(table: &DeTable<'_>, condition: &Json) -> bool {
+    condition["properties"].as_object().is_some_and(|properties| {
+        properties.iter().all(|(key, wanted)| {
+            let kind = &wanted["contains"]["properties"]["kind"]["const"];
+            let items = table.get(key.as_str()).and_then(|value| value.get_ref().as_array());
+            items.is_some_and(|items| {
+                items.iter().any(|item| item.get_ref().get("kind").is_some_and(|one| text_of(one) == kind))
+            })
+        })
+    })
+}
+
+/// The tables that a table may be, by their `kind`.
+fn kinds(schema: &Json) -> impl Iterator<Item = (&str, &Json)> {
+    let tables = schema["oneOf"].as_array().into_iter().flatten();
+    tables.filter_map(|table| Some((table["properties"]["kind"]["const"].as_str()?, table)))
 }
 
 fn text_of<'t>(value: &'t Value<'_>) -> &'t str {

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod checks;
 mod documents;
 mod faults;
 mod meaning;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::Verdict;
 use super::plan::{Gated, Question, RepoKey, Seen, Target};
 use super::{Controller, Trouble, grace, keys, publish};
+use crate::config::Quote;
 use crate::forge::{State, Status};
 use crate::gate::Revision;
 use crate::gate::finding::Kind;
@@ -207,9 +208,16 @@ impl Controller {
                 }
                 Answer::Impossible(why) | Answer::Unreadable { why, .. } => (Outcome::Not(why), None),
             };
-            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since });
+            let discreet = self.is_discreet(target, gated);
+            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, discreet });
         }
         Ok(policy::decide(&says, now))
+    }
+
+    /// Whether a gate's other repository may be closed to those who read a status on this one. One that was never seen is.
+    fn is_discreet(&self, target: &Target, gated: &Gated) -> bool {
+        let other = if target.repo == gated.consumer { &gated.source } else { &gated.consumer };
+        gated.gate.quote == Quote::Readers && self.known(other).is_none_or(|other| other.private)
     }
 
     /// Since when the oldest change of the source that a consumer branch has not adopted is known: see [`grace`].

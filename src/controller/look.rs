@@ -29,15 +29,19 @@ impl Controller {
             return Ok(());
         }
         let dirty: BTreeSet<RepoKey> = due.iter().map(key).collect();
+        tracing::debug!(hinted = dirty.len(), "looking");
         let afresh = std::mem::take(&mut *lock(&self.afresh));
         let affected = plan::affected(&self.gates, &dirty);
         let involved = plan::involved(&self.gates, &affected);
         let before: HashSet<(RepoKey, String)> = self.heads_before(&affected);
         let seen = self.see(&dirty, &involved).await?;
+        tracing::debug!(repositories = seen.len(), "seen");
         for (repo, pull) in &afresh {
             self.doubt(&seen, repo, *pull).await?;
         }
         let looked = self.decide_all(&seen, &affected, &before, &afresh).await?;
+        tracing::debug!("decided");
+        // Also where nothing new was decided: a status may be in doubt, or its commit may be a head again.
         self.publish_wake.notify_one();
         for due in &due {
             let unreadable = matches!(seen.get(&key(due)), Some(Seen::Unreadable { .. }));

@@ -107,6 +107,8 @@ pub struct Controller {
     in_doubt: Mutex<BTreeSet<RepoKey>>,
     /// Repositories that could not be read at the last look.
     down: Mutex<BTreeSet<RepoKey>>,
+    /// Repositories whose forge denied us the last status, and in which words.
+    denied: Mutex<BTreeMap<RepoKey, String>>,
     /// Verdicts by content.
     verdicts: judge::Verdicts,
     /// Cases that cannot be judged, by the key of their report, and since when (Unix milliseconds).
@@ -148,6 +150,7 @@ impl Controller {
             views: Mutex::default(),
             in_doubt: Mutex::default(),
             down: Mutex::default(),
+            denied: Mutex::default(),
             verdicts: judge::Verdicts::default(),
             broken: Mutex::default(),
             afresh: Mutex::default(),
@@ -195,7 +198,11 @@ impl Controller {
     async fn repeat(&self, step: Step, shutdown: CancellationToken) {
         loop {
             let outcome = match step {
-                Step::Look => self.look_due().await,
+                // Told to stop it stops at once: a look only reads, and what it keeps it keeps whole.
+                Step::Look => match shutdown.run_until_cancelled(self.look_due()).await {
+                    Some(outcome) => outcome,
+                    None => return,
+                },
                 Step::Publish => self.publish_due().await,
                 Step::Commands => self.run_commands().await,
             };

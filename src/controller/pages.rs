@@ -1,6 +1,7 @@
 //! What people may ask about: everything behind one status, and the state of all gates. Complete, private things too: who
 //! may see what is the web's to decide.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decide::Judgement;
@@ -79,6 +80,19 @@ impl Controller {
     /// Proves that the store can be written.
     pub async fn check_store(&self) -> Result<(), StoreError> {
         self.store.check().await
+    }
+
+    /// Repositories that wait for a status which their forge denied us, and in which words.
+    pub async fn denied(&self) -> Result<BTreeMap<RepoKey, String>, StoreError> {
+        let mut denied = lock(&self.denied).clone();
+        if !denied.is_empty() {
+            // What was denied may not be wanted any more: its pull request is closed, say.
+            let rows = self.heads_wanted().await?;
+            denied.retain(|repo, _| {
+                rows.iter().any(|row| row.forge == repo.forge && row.repository == repo.name && !row.is_told())
+            });
+        }
+        Ok(denied)
     }
 
     /// The gates of the service.

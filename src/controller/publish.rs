@@ -2,13 +2,14 @@
 //!
 //! The races it handles: an answer that was lost after the forge took the status (before the second try the status is
 //! read, and found as wanted); a want that changes while the old one is being sent (what was sent is kept as told, the
-//! difference remains and is sent next; one pass at a time, so no older status overtakes a newer one); a commit that
-//! the forge announces before it serves it (asked again soon).
+//! difference remains and is sent next; one pass at a time, so no older status overtakes a newer one); a doubt that comes
+//! meanwhile (it remains, and the status is read again); a commit that the forge announces before it serves it (asked again
+//! soon).
 
 use futures_util::StreamExt;
 
 use super::plan::RepoKey;
-use super::{Controller, backoff};
+use super::{Controller, backoff, lock};
 use crate::forge::{ForgeError, State, Status};
 use crate::store::{StoreError, WantedRow};
 use crate::tree::ObjectId;
@@ -44,12 +45,20 @@ impl Controller {
             Ok(wrote) => {
                 tracing::info!(%repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
                 self.metrics.published(wrote, began.saturating_sub(row.decided_at));
-                self.store.told(&row.id, &row.state, &row.description, self.now()).await
+                if wrote && lock(&self.denied).remove(&repo).is_some() {
+                    tracing::info!(%repo, "statuses can be posted again");
+                }
+                self.store.told(row, self.now()).await
             }
             Err(error) => {
                 let why = error.to_string();
                 let passing = error.is_transient() || matches!(error, ForgeError::Moved { .. });
-                if row.trouble.as_deref() != Some(why.as_str()) {
+                // Rights are the repository's: that they lack is told once, not for each commit.
+                let is_news = match &error {
+                    ForgeError::Denied { .. } => lock(&self.denied).insert(repo.clone(), why.clone()).is_none(),
+                    _ => row.trouble.as_deref() != Some(why.as_str()),
+                };
+                if is_news {
                     tracing::warn!(%repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
                 }
                 if matches!(error, ForgeError::Moved { .. }) {
@@ -80,7 +89,7 @@ impl Controller {
             return Err(refused("the stored status cannot be read"));
         };
         let name = self.current_name(repo);
-        if row.doubt {
+        if row.doubt != 0 {
             let stands = api.status(&name, &sha, &row.context).await?;
             if stands.is_some_and(|stands| {
                 stands.state == row.state && stands.description == row.description && stands.target_url == row.url

@@ -15,6 +15,7 @@ mod budget;
 mod chmod;
 mod context;
 mod copy;
+mod declared;
 mod expansion;
 mod files;
 mod ignore;
@@ -27,6 +28,7 @@ mod run;
 mod stage;
 mod stages;
 
+pub use declared::declared;
 pub use ignore::{IgnoreFile, ignore_file};
 
 /// The largest Dockerfile that is read, in bytes.

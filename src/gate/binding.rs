@@ -1,17 +1,16 @@
-//! How a consumer tree names the source commit it uses: a pin at a path in a JSON file, or the branch itself.
+//! How a consumer tree names the source commit it uses: a pin in one of its files, a submodule, or the branch itself.
 //!
-//! A pin is the part that ships, so nothing about it is guessed: exactly one entry matches, no key that leads to it or is
-//! required beside it is doubled, the file is JSON to its last byte, and sibling fields are as the gate requires.
+//! A pin is the part that ships, so nothing about it is guessed: exactly one entry, text or default matches, no key that leads
+//! to it or is required beside it is doubled, a file of data is that to its last byte, and sibling fields are as the gate
+//! requires.
 
 use std::collections::BTreeMap;
 
+use super::data::{self, Lost};
 use super::finding::{Cause, Finding, Kind};
-use super::json;
-use crate::config::{Binding, PinPath, PinStep};
-use crate::tree::{Led, ObjectId, Tree, TreeError, follow};
-
-/// The largest file that a pin is read from, in bytes.
-const LARGEST: u64 = 8 << 20;
+use crate::config::{Binding, Format, Pattern, PinAt, PinPath};
+use crate::dockerfile;
+use crate::tree::{Led, Node, ObjectId, Tree, TreeError, follow};
 
 /// What a consumer tree binds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,131 +26,170 @@ pub enum Bound {
 /// Reads the binding of a consumer tree.
 pub fn read(binding: &Binding, tree: &dyn Tree) -> Result<Bound, TreeError> {
     let Binding::Pin { file, at, require } = binding else { return Ok(Bound::Follow) };
-    let nothing = |kind, line, message: String, fix: String| {
-        let cause = Some(Cause { file: file.clone(), line });
-        let content = message.clone();
-        Ok(Bound::Nothing(vec![Finding::new(kind, file, message, fix).at(cause).of(content)]))
+    let found = match at {
+        PinAt::Submodule => submodule(file, tree)?,
+        at => match follow(tree, file)? {
+            Led::File(path) => in_file(file, &path, at, require, tree)?,
+            Led::Missing => Err(Nothing::absent(file)),
+            Led::Dir(_) => Err(Nothing::new(Kind::PinInvalid, format!("{file} is a directory"))),
+            Led::Outside => Err(Nothing::new(Kind::PinInvalid, format!("{file} is a link that leaves the repository"))),
+            Led::Submodule(path) => Err(Nothing::new(Kind::PinInvalid, format!("{file} is in the submodule {path}"))),
+        },
     };
-    let pin_here = format!("write the source's commit at `{at}` of {file}");
-    let at_file = match follow(tree, file)? {
-        Led::File(at) => at,
-        Led::Missing => {
-            return nothing(Kind::PinMissing, None, format!("{file} does not exist: nothing is pinned"), pin_here);
-        }
-        Led::Dir(_) => return nothing(Kind::PinInvalid, None, format!("{file} is a directory"), pin_here),
-        Led::Outside => {
-            return nothing(Kind::PinInvalid, None, format!("{file} is a link that leaves the repository"), pin_here);
-        }
-        Led::Submodule(at) => {
-            return nothing(Kind::PinInvalid, None, format!("{file} is in the submodule {at}"), pin_here);
-        }
-    };
-    tree.expect(&[at_file.as_str()])?;
-    if tree.size(&at_file)? > LARGEST {
-        let message = format!("{file} is larger than {} MiB", LARGEST >> 20);
-        return nothing(Kind::PinInvalid, None, message, "keep pins in a file of their own".into());
-    }
-    let bytes = tree.read(&at_file)?;
-    let Ok(text) = std::str::from_utf8(&bytes) else {
-        return nothing(Kind::PinInvalid, None, format!("{file} is not UTF-8"), "save it as UTF-8".into());
-    };
-    let root = match json::parse(text) {
-        Ok(root) => root,
-        Err(error) => {
-            let message = format!("{file} is not JSON: {error}");
-            return nothing(Kind::PinInvalid, Some(error.line), message, "mend the file".into());
-        }
-    };
-    let (value, siblings) = match find(&root, at) {
-        Ok(found) => found,
-        Err(Lost::Missing { line, what }) => {
-            return nothing(Kind::PinMissing, Some(line), format!("{file} has no {what}"), pin_here);
-        }
-        Err(Lost::Ambiguous { line, what }) => {
-            let fix = "keep one of them".to_owned();
-            return nothing(Kind::PinAmbiguous, Some(line), format!("{file} has {what} more than once"), fix);
-        }
-    };
-    if let Some((line, message)) = unfulfilled(siblings.unwrap_or_default(), require) {
-        let fix = "pin the entry of this gate's source, or mend `require` in the gate".to_owned();
-        return nothing(Kind::PinRequirement, Some(line), format!("{file}: {message}"), fix);
-    }
-    let json::Kind::Text(pin) = &value.kind else {
-        return nothing(Kind::PinInvalid, Some(value.line), format!("{file}: `{at}` is not a text"), pin_here);
-    };
-    match ObjectId::parse(pin) {
-        Some(commit) => Ok(Bound::Pin { commit, cause: Cause { file: file.clone(), line: Some(value.line) } }),
+    let commit = found.and_then(|(pin, line)| match ObjectId::parse(&pin) {
+        Some(commit) => Ok(Bound::Pin { commit, cause: Cause { file: file.clone(), line } }),
         None => {
             let shown: String = pin.chars().take(60).collect();
             let message =
                 format!("{file}: the pin `{shown}` is not a full commit SHA (40 lower-case hexadecimal digits)");
-            nothing(Kind::PinInvalid, Some(value.line), message, pin_here)
+            Err(Nothing { line, ..Nothing::new(Kind::PinInvalid, message) })
         }
+    });
+    Ok(commit.unwrap_or_else(|nothing| {
+        let fix = nothing.fix.unwrap_or_else(|| format!("write the source's commit {}", place(file, at)));
+        let cause = Some(Cause { file: file.clone(), line: nothing.line });
+        let finding = Finding::new(nothing.kind, file, &nothing.message, fix).at(cause).of(nothing.message);
+        Bound::Nothing(vec![finding])
+    }))
+}
+
+/// Where a pin belongs, for people.
+fn place(file: &str, at: &PinAt) -> String {
+    match at {
+        PinAt::Path { at, .. } => format!("at `{at}` of {file}"),
+        PinAt::Whole => format!("into {file}, and nothing else"),
+        PinAt::Argument(name) => format!("as the default of {name} in {file}"),
+        PinAt::Regex(pattern) => format!("into {file} where `{}` finds it", pattern.regex().as_str()),
+        PinAt::Submodule => format!("as the submodule {file}"),
     }
 }
 
-enum Lost {
-    Missing { line: u32, what: String },
-    Ambiguous { line: u32, what: String },
+/// Why there is no pin.
+struct Nothing {
+    kind: Kind,
+    line: Option<u32>,
+    message: String,
+    /// What to do, where it is not to write the pin.
+    fix: Option<String>,
 }
 
-type Members<'a> = &'a [(String, json::Value)];
+impl Nothing {
+    fn new(kind: Kind, message: String) -> Self {
+        Self { kind, line: None, message, fix: None }
+    }
 
-/// The value at a path, and the object it stands in.
-fn find<'a>(root: &'a json::Value, path: &PinPath) -> Result<(&'a json::Value, Option<Members<'a>>), Lost> {
-    let mut value = root;
-    let mut siblings = None;
-    for step in path.steps() {
-        let line = value.line;
-        let missing = |what: String| Lost::Missing { line, what };
-        match (step, &value.kind) {
-            (PinStep::Key(key), json::Kind::Object(members)) => {
-                let mut matching = members.iter().filter(|(name, _)| name == key);
-                let (_, found) = matching.next().ok_or_else(|| missing(format!("key `{key}`")))?;
-                if let Some((_, again)) = matching.next() {
-                    return Err(Lost::Ambiguous { line: again.line, what: format!("key `{key}`") });
-                }
-                siblings = Some(members.as_slice());
-                value = found;
-            }
-            (PinStep::Select { key, value: wanted }, json::Kind::List(items)) => {
-                let mut matching = items.iter().filter(|item| has(item, key, wanted));
-                let found = matching.next().ok_or_else(|| missing(format!("entry with `{key}` = `{wanted}`")))?;
-                if let Some(again) = matching.next() {
-                    let what = format!("an entry with `{key}` = `{wanted}`");
-                    return Err(Lost::Ambiguous { line: again.line, what });
-                }
-                doubled(found, key)?;
-                value = found;
-            }
-            (PinStep::Index(index), json::Kind::List(items)) => {
-                value = items.get(*index).ok_or_else(|| missing(format!("item {index} in its list")))?;
-            }
-            (PinStep::Key(key), _) => return Err(missing(format!("key `{key}`"))),
-            (PinStep::Select { .. } | PinStep::Index(_), _) => {
-                return Err(missing("list where one is expected".into()));
-            }
+    fn absent(file: &str) -> Self {
+        Self::new(Kind::PinMissing, format!("{file} does not exist: nothing is pinned"))
+    }
+
+    fn at(self, line: u32) -> Self {
+        Self { line: Some(line), ..self }
+    }
+
+    fn fix(self, fix: &str) -> Self {
+        Self { fix: Some(fix.to_owned()), ..self }
+    }
+}
+
+/// What should be a commit, and its line.
+type Pinned = Result<(String, Option<u32>), Nothing>;
+
+fn submodule(file: &str, tree: &dyn Tree) -> Result<Pinned, TreeError> {
+    Ok(match tree.node(file)? {
+        Some(Node::Submodule { commit }) => Ok((commit.to_string(), None)),
+        Some(_) => Err(Nothing::new(Kind::PinInvalid, format!("{file} is not a submodule"))),
+        None => Err(Nothing::absent(file)),
+    })
+}
+
+/// Reads the file that lies at `path`, which is called `file` in the gate.
+fn in_file(
+    file: &str,
+    path: &str,
+    at: &PinAt,
+    require: &BTreeMap<String, String>,
+    tree: &dyn Tree,
+) -> Result<Pinned, TreeError> {
+    tree.expect(&[path])?;
+    if tree.size(path)? > data::LARGEST {
+        let message = format!("{file} is larger than {} MiB", data::LARGEST >> 20);
+        return Ok(Err(Nothing::new(Kind::PinInvalid, message).fix("keep pins in a file of their own")));
+    }
+    let bytes = tree.read(path)?;
+    if let PinAt::Argument(name) = at {
+        return Ok(argument(file, name, &bytes));
+    }
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        let message = format!("{file} is not UTF-8");
+        return Ok(Err(Nothing::new(Kind::PinInvalid, message).fix("save it as UTF-8")));
+    };
+    Ok(match at {
+        PinAt::Path { format, at } => at_path(file, *format, at, require, text),
+        PinAt::Regex(pattern) => matched(file, pattern, text),
+        _ => Ok((text.trim().to_owned(), Some(1))),
+    })
+}
+
+fn argument(file: &str, name: &str, bytes: &[u8]) -> Pinned {
+    let found = dockerfile::declared(bytes, name).map_err(|error| {
+        Nothing::new(Kind::PinInvalid, format!("{file} cannot be read as a Dockerfile: {error}")).fix("mend the file")
+    })?;
+    only(
+        found,
+        || Nothing::new(Kind::PinMissing, format!("{file} gives {name} no default")),
+        |line| Nothing::new(Kind::PinAmbiguous, format!("{file} gives {name} more than one default")).at(line),
+    )
+}
+
+fn matched(file: &str, pattern: &Pattern, text: &str) -> Pinned {
+    let line = |at: usize| 1 + u32::try_from(text[..at].matches('\n').count()).unwrap_or(u32::MAX);
+    let groups = pattern.regex().captures_iter(text).filter_map(|captures| captures.get(1)).take(2);
+    let found = groups.map(|group| (line(group.start()), group.as_str().to_owned())).collect();
+    let pattern = pattern.regex().as_str();
+    only(
+        found,
+        || Nothing::new(Kind::PinMissing, format!("`{pattern}` matches nothing in {file}")),
+        |line| Nothing::new(Kind::PinAmbiguous, format!("`{pattern}` matches more than once in {file}")).at(line),
+    )
+}
+
+/// The one of several; their second is one too many.
+fn only(found: Vec<(u32, String)>, none: impl Fn() -> Nothing, more: impl Fn(u32) -> Nothing) -> Pinned {
+    match found.get(1) {
+        Some((line, _)) => Err(more(*line).fix("keep one of them")),
+        None => found.into_iter().next().map(|(line, pin)| (pin, Some(line))).ok_or_else(none),
+    }
+}
+
+fn at_path(file: &str, format: Format, at: &PinPath, require: &BTreeMap<String, String>, text: &str) -> Pinned {
+    let root = data::parse(format, text).map_err(|error| {
+        let message = format!("{file} is not {}: {error}", data::name(format));
+        Nothing::new(Kind::PinInvalid, message).at(error.line).fix("mend the file")
+    })?;
+    let mut places = data::walk(&root, at).map_err(|lost| match lost {
+        Lost::Missing { line, what, .. } => Nothing::new(Kind::PinMissing, format!("{file} has no {what}")).at(line),
+        Lost::Ambiguous { line, what } => {
+            let message = format!("{file} has {what} more than once");
+            Nothing::new(Kind::PinAmbiguous, message).at(line).fix("keep one of them")
         }
+    })?;
+    // A pin's path has no step that means several.
+    let Some(found) = places.pop() else {
+        return Err(Nothing::new(Kind::PinMissing, format!("{file} has nothing at `{at}`")));
+    };
+    if let Some((line, message)) = unfulfilled(found.siblings.unwrap_or_default(), require) {
+        let fix = "pin the entry of this gate's source, or mend `require` in the gate";
+        return Err(Nothing::new(Kind::PinRequirement, format!("{file}: {message}")).at(line).fix(fix));
     }
-    Ok((value, siblings))
-}
-
-/// Whether an entry has this field with this text; with a doubled key, whether any says so.
-fn has(item: &json::Value, key: &str, wanted: &str) -> bool {
-    let json::Kind::Object(members) = &item.kind else { return false };
-    members.iter().any(|(name, value)| name == key && matches!(&value.kind, json::Kind::Text(text) if text == wanted))
-}
-
-/// Of two fields of one name some readers take the first, others the last: which entry is meant would be a guess.
-fn doubled(entry: &json::Value, key: &str) -> Result<(), Lost> {
-    let json::Kind::Object(members) = &entry.kind else { return Ok(()) };
-    match members.iter().filter(|(name, _)| name == key).nth(1) {
-        Some((_, again)) => Err(Lost::Ambiguous { line: again.line, what: format!("key `{key}` of one entry") }),
-        None => Ok(()),
+    let line = found.value.line;
+    match &found.value.kind {
+        data::Kind::Text(pin) => Ok((pin.clone(), Some(line))),
+        // Forty digits without a letter are a number to YAML; as a number they are not the text that was written.
+        _ => Err(Nothing::new(Kind::PinInvalid, format!("{file}: `{at}` is not a text")).at(line)),
     }
 }
 
-fn unfulfilled(siblings: Members<'_>, require: &BTreeMap<String, String>) -> Option<(u32, String)> {
+fn unfulfilled(siblings: &[(String, data::Value)], require: &BTreeMap<String, String>) -> Option<(u32, String)> {
     for (key, wanted) in require {
         let mut values = siblings.iter().filter(|(name, _)| name == key);
         let line = siblings.first().map_or(1, |(_, first)| first.line);
@@ -162,8 +200,8 @@ fn unfulfilled(siblings: Members<'_>, require: &BTreeMap<String, String>) -> Opt
             return Some((value.line, format!("the pinned entry has `{key}` more than once")));
         }
         match &value.kind {
-            json::Kind::Text(text) if text == wanted => {}
-            json::Kind::Text(text) => {
+            data::Kind::Text(text) if text == wanted => {}
+            data::Kind::Text(text) => {
                 let shown: String = text.chars().take(60).collect();
                 return Some((value.line, format!("`{key}` is `{shown}`, the gate requires `{wanted}`")));
             }

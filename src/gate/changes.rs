@@ -5,12 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::is_identity;
-use super::glob;
+use super::checks::concerns;
 use crate::config::Gate;
 use crate::tree::{Node, Tree, TreeError, join};
 
-/// Files outside `ignore` that are not the same in two trees of the source; identity is never outside what counts.
+/// Files that the gate is about and that are not the same in two trees of the source; identity always counts.
 pub fn changed(gate: &Gate, one: &dyn Tree, other: &dyn Tree) -> Result<Vec<String>, TreeError> {
     let mut found = Vec::new();
     let mut dirs = vec![String::new()];
@@ -39,7 +38,7 @@ pub fn changed(gate: &Gate, one: &dyn Tree, other: &dyn Tree) -> Result<Vec<Stri
                 | (Some(Node::Link { .. }), Some(Node::Link { .. })) => one.blob_id(&path)? == other.blob_id(&path)?,
                 _ => false,
             };
-            if !same && (is_identity(gate, &path) || !glob::any(&gate.ignore, &path)) {
+            if !same && concerns(gate, &path) {
                 found.push(path);
             }
         }

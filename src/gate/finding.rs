@@ -28,6 +28,12 @@ pub enum Kind {
     PinBackwards,
     Stale,
     CheckoutDiffers,
+    CopyDiffers,
+    CopyMissing,
+    CopyExtra,
+    ValuesDiffer,
+    ValuesTooFew,
+    NotAbsent,
     ConfigInvalid,
 }
 

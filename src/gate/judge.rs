@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::binding::{self, Bound};
 use super::changes::changed;
-use super::checks::{Outcome, bake};
+use super::checks::{self, Outcome};
 use super::finding::{Assumption, Cause, Finding, Kind, Severity, Undecided};
 use super::verdict::{BindingState, ConsumerSide, Report, SourceSide, Verdict};
 use super::{Case, Relation, Revision, Side, World};
-use crate::config::{Binding, Check, Gate, Place};
+use crate::config::{Binding, Gate, Place};
 use crate::tree::{Merged, ObjectId, Tree, TreeError};
 
 /// Judges one case of a gate.
@@ -294,12 +294,13 @@ impl Judge<'_> {
             return Ok(());
         }
         for path in changed(self.gate, pinned.tree.as_ref(), head.as_ref())? {
-            let message = format!(
-                "{path} at the pinned commit {} is not the one on {} of {}",
-                pinned.commit.short(),
-                self.gate.source.branch,
-                self.name(Side::Source)
-            );
+            let (commit, branch, repo) =
+                (pinned.commit.short(), self.gate.source.branch.as_str(), self.name(Side::Source));
+            let message = match (pinned.tree.node(&path)?, head.node(&path)?) {
+                (None, _) => format!("{path} is on {branch} of {repo}, the pinned commit {commit} does not have it"),
+                (_, None) => format!("{path} of the pinned commit {commit} is not on {branch} of {repo} any more"),
+                _ => format!("{path} at the pinned commit {commit} is not the one on {branch} of {repo}"),
+            };
             let fix = format!("move the pin in {} to the head of {}", pinned.cause.file, self.gate.source.branch);
             let finding = Finding::new(Kind::Stale, path, message, fix);
             self.out.findings.push(finding.at(Some(pinned.cause.clone())).of(pinned.commit.as_str()));
@@ -344,20 +345,14 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// The findings of a consumer tree with a source tree: of the gate's identity, then of each check.
     fn bake(&self, consumer: &Shared, source: &Shared) -> Result<Outcome, TreeError> {
-        let mut all = Outcome { compared: !self.gate.checks.is_empty(), ..Outcome::default() };
-        for check in &self.gate.checks {
-            let Check::Bake(bake) = check;
-            let one = bake::check(self.gate, bake, consumer, source)?;
-            all.compared &= one.compared;
-            merge_into(&mut all, one);
-        }
-        Ok(all)
+        checks::all(self.gate, consumer, source)
     }
 
     fn add(&mut self, outcome: Outcome) {
         self.out.compared = outcome.compared;
-        merge_into(&mut self.out, outcome);
+        self.out.take(outcome);
     }
 
     fn find(&mut self, kind: Kind, cause: &Cause, content: &str, message: String, fix: String) {
@@ -443,14 +438,6 @@ fn allow<T>(result: Result<T, TreeError>) -> Result<Option<T>, TreeError> {
         Err(error @ TreeError::NotHere(_)) => Err(error),
         Err(_) => Ok(None),
     }
-}
-
-fn merge_into(all: &mut Outcome, one: Outcome) {
-    all.findings.extend(one.findings);
-    all.undecided.extend(one.undecided);
-    all.assumptions.extend(one.assumptions);
-    all.files_compared += one.files_compared;
-    all.bytes_compared += one.bytes_compared;
 }
 
 /// Marks what the base has already, by kind, path and content. Where nothing was compared nothing is inherited.

@@ -74,12 +74,13 @@ mod attributes;
 pub mod binding;
 mod changes;
 pub mod checks;
+mod data;
 pub mod finding;
 pub mod glob;
-mod json;
 mod judge;
 pub mod policy;
 pub mod verdict;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::finding::{Finding, Kind, Severity, Undecided};
 use super::verdict::{Report, Verdict};
+use super::{Side, words};
 use crate::config::{Gate, Inherited, Place, Stale};
 
 /// What a commit is to a gate.
@@ -56,6 +57,8 @@ pub struct Say<'a> {
     pub outcome: Outcome<'a>,
     /// When the oldest change of the source that is not adopted was first seen, Unix milliseconds.
     pub stale_since: Option<i64>,
+    /// Readers of the status may not be able to read the gate's other repository: nothing is named that only it has.
+    pub discreet: bool,
 }
 
 /// The state of a status.
@@ -120,6 +123,9 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
     let plain = |state, words: String| Voice { state, words, softened: false, until: None };
     let report = match &say.outcome {
         Outcome::Judged(report) => report,
+        Outcome::Not(_) if say.discreet => {
+            return plain(State::Error, "a repository of this gate cannot be read".into());
+        }
         Outcome::Not(why) => return plain(State::Error, (*why).to_owned()),
     };
     let weigh = |inherited: bool| !inherited || say.gate.inherited == Inherited::Fail;
@@ -139,7 +145,7 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
     } else if let Some(stale) = stale.as_ref().filter(|stale| stale.state == State::Failure) {
         stale.clone()
     } else if let Some(part) = undecided {
-        plain(State::Error, guessed(part))
+        plain(State::Error, guessed(say, part))
     } else if let Some(stale) = stale {
         stale
     } else if report.verdict != Verdict::InSync {
@@ -163,8 +169,9 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
     voice
 }
 
-fn guessed(part: &Undecided) -> String {
+fn guessed(say: &Say<'_>, part: &Undecided) -> String {
     match part.path.as_str() {
+        _ if say.discreet => "undecided: a part of it cannot be known".to_owned(),
         "" => format!("undecided: {}", part.reason),
         path => format!("undecided: {path}: {}", part.reason),
     }
@@ -195,11 +202,14 @@ fn of_stale(say: &Say<'_>, stale: &[&Finding], now: i64) -> Voice {
 /// The findings in the words of the side that reads them.
 fn told(say: &Say<'_>, findings: &[&Finding]) -> String {
     let Some(first) = findings.first() else { return String::new() };
-    let what = short(first);
     let more = match findings.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };
+    if say.discreet {
+        return format!("{}{more}", discreetly(say.role, first));
+    }
+    let what = short(first);
     let consumer = last_name(&say.gate.consumer.place);
     match (say.role, first.kind) {
         (Role::SourceBranch { consumer_branch }, Kind::Stale) => {
@@ -211,6 +221,20 @@ fn told(say: &Say<'_>, findings: &[&Finding]) -> String {
         (Role::SourceBranch { consumer_branch }, _) => format!("{consumer} {consumer_branch}: {what}{more}"),
         (Role::SourcePull { .. }, _) => format!("{consumer} cannot take it: {what}{more}"),
         (Role::ConsumerBranch { .. } | Role::ConsumerPull { .. }, _) => format!("{what}{more}"),
+    }
+}
+
+/// A finding in words that name at most a file of the side that reads them: nobody can tell what its own words quote.
+fn discreetly(role: &Role, finding: &Finding) -> String {
+    let own = match role {
+        Role::ConsumerBranch { .. } | Role::ConsumerPull { .. } => Side::Consumer,
+        Role::SourceBranch { .. } | Role::SourcePull { .. } => Side::Source,
+    };
+    let words = words::in_general(finding.kind).trim_end_matches('.');
+    if words::path_side(finding.kind) == Some(own) && !finding.path.is_empty() {
+        format!("{}: {words}", finding.path)
+    } else {
+        words.to_owned()
     }
 }
 
@@ -230,6 +254,12 @@ pub fn short(finding: &Finding) -> String {
         Kind::SourceDirTracked => format!("{path} is tracked where the build puts the source"),
         Kind::Stale => format!("{path} is stale: the pin lags behind the source"),
         Kind::CheckoutDiffers => format!("{path} of the source's folder is not the pinned one"),
+        Kind::CopyDiffers => format!("a copy of {path} differs"),
+        Kind::CopyMissing => format!("a copy of {path} is missing"),
+        Kind::CopyExtra => format!("{path} has no original in the source"),
+        Kind::ValuesDiffer => format!("the values in {path} are not the source's"),
+        Kind::ValuesTooFew => format!("{path} gives too few values"),
+        Kind::NotAbsent => format!("{path} is back: it must stay absent"),
         Kind::PinBackwards => format!("{path}: the pin moves back to an older commit"),
         Kind::CopiesNothing
         | Kind::PinMissing

@@ -8,18 +8,24 @@ use super::finding::{Kind, Severity};
 use super::verdict::{Report, Verdict};
 use super::{Case, Relation, Revision, Side, World, judge};
 use crate::config::{
-    Bake, Binding, Check, Consumer, Gate, Inherited, Level, PinPath, PinStep, Place, Quote, Source, Stale,
+    Bake, Binding, Check, Consumer, Format, Gate, Inherited, Level, PinAt, PinPath, PinStep, Place, Quote, Source,
+    Stale,
 };
 use crate::tree::{Memory, ObjectId, Tree, TreeError};
 
+mod absent;
 mod baking;
 mod dockerfiles;
+mod kinds;
 mod links;
 mod merges;
+mod mirror;
+mod pin_places;
 mod pins;
 mod pulls;
 mod source;
 mod statuses;
+mod values;
 
 const DOCKERFILE: &str = "Dockerfile";
 const SOURCE_DIR: &str = ".deps/template";
@@ -112,7 +118,7 @@ fn gate() -> Gate {
         consumer: Consumer { place: place("molecule/core"), branches: vec!["main".into()] },
         binding: Binding::Pin {
             file: "manifest.json".into(),
-            at: PinPath::new(vec![key("templates"), select, key("ref")]),
+            at: PinAt::Path { format: Format::Json, at: PinPath::new(vec![key("templates"), select, key("ref")]) },
             require: BTreeMap::from([("repo".into(), "molecule/template".into())]),
         },
         identity: vec!["config.yaml".into(), "mcp_servers.yaml".into(), "prompts/**".into()],

@@ -19,9 +19,10 @@ mod tests;
 pub mod text;
 pub mod timeline;
 pub mod tree;
-pub mod words;
 
 pub use judged::{Item, Judged, Weight};
+
+pub use crate::gate::words;
 
 use crate::gate::Report;
 

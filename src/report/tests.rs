@@ -104,7 +104,10 @@ fn told(document: impl Fn(&[Judged<'_>]) -> String) -> String {
     let two = report(&advisory, Verdict::Drift, vec![unlisted], Vec::new());
     let role = Role::ConsumerPull { number: 0, base: "main".into() };
     let decide = |gate, report| {
-        policy::decide(&[Say { gate, role: &role, outcome: Outcome::Judged(report), stale_since: None }], 0)
+        policy::decide(
+            &[Say { gate, role: &role, outcome: Outcome::Judged(report), stale_since: None, discreet: false }],
+            0,
+        )
     };
     let decisions = [decide(&enforced, &one), decide(&advisory, &two)];
     document(&[

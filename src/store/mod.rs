@@ -20,7 +20,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyPool, Row};
+use sqlx::{AnyConnection, AnyPool, Connection, Row};
 
 pub use inbox::{Arrival, Effect};
 pub use queue::{CommandRow, Due, RepositoryRow, Waiting};
@@ -64,6 +64,10 @@ impl Store {
         let separator = if url.contains('?') { '&' } else { '?' };
         let options = AnyConnectOptions::from_str(&format!("{url}{separator}mode=rwc"))
             .map_err(|error| unusable(&error.to_string()))?;
+        // Asked once by itself: a pool would ask again and again, and then say only that it waited.
+        let mut first = AnyConnection::connect_with(&options).await?;
+        sqlx::query("PRAGMA schema_version").execute(&mut first).await?;
+        first.close().await?;
         let pool = AnyPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(BUSY)
@@ -83,6 +87,10 @@ impl Store {
             .connect_with(options)
             .await?;
         sqlx::migrate!("migrations/sqlite").run(&pool).await?;
+        // The process before this one may have died between sending a status and noting it.
+        sqlx::query("UPDATE wanted SET doubt = 1 WHERE told_state IS NULL OR told_state <> state OR told_description <> description")
+            .execute(&pool)
+            .await?;
         let inbox = inbox::Inbox::start(pool.clone());
         Ok(Self { pool, inbox })
     }

@@ -105,7 +105,8 @@ async fn what_the_forge_was_told_is_not_told_again_until_it_changes() {
     store.decide(&[decision("failure", "config.yaml differs")]).await.expect("kept");
     assert_eq!(store.waiting().await.expect("counted").unsent, 1);
     assert_eq!(store.unsent(0, 10).await.expect("unsent").len(), 1);
-    store.told("key", "failure", "config.yaml differs", 7).await.expect("told");
+    let row = store.wanted("key").await.expect("read").expect("a row");
+    store.told(&row, 7).await.expect("told");
     assert!(store.unsent(0, 10).await.expect("unsent").is_empty());
     store.decide(&[decision("failure", "config.yaml differs")]).await.expect("kept");
     assert!(store.unsent(0, 10).await.expect("unsent").is_empty(), "nothing changed");
@@ -115,6 +116,19 @@ async fn what_the_forge_was_told_is_not_told_again_until_it_changes() {
         store.history("key", 10).await.expect("history").into_iter().map(|row| row.state).collect();
     assert_eq!(states, ["success", "failure"]);
     assert_eq!(store.report("r1").await.expect("report").as_deref(), Some("{}"));
+}
+
+#[tokio::test]
+async fn a_doubt_that_comes_while_the_forge_is_being_told_is_not_lost() {
+    let (_folder, store) = fresh().await;
+    store.decide(&[decision("failure", "config.yaml differs")]).await.expect("kept");
+    let sending = store.unsent(0, 10).await.expect("unsent").remove(0);
+    store.doubt(&sending.forge, sending.forge_id, &sending.sha).await.expect("doubted");
+    store.told(&sending, 7).await.expect("told");
+    let again = store.unsent(0, 10).await.expect("unsent").remove(0);
+    assert_ne!(again.doubt, 0, "what the forge has is read again");
+    store.told(&again, 8).await.expect("told");
+    assert!(store.unsent(0, 10).await.expect("unsent").is_empty());
 }
 
 #[tokio::test]
@@ -145,4 +159,15 @@ async fn a_comment_is_a_command_once_however_often_it_is_delivered() {
 async fn an_address_that_is_no_database_is_refused_by_name() {
     let error = Store::open("mysql://somewhere/db").await.err().expect("refused").to_string();
     assert!(error.contains("mysql://somewhere/db"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_not_noted_as_sent_is_in_doubt_after_a_restart() {
+    let (folder, store) = fresh().await;
+    let new = Judged { is_new: true, ..decision("failure", "config.yaml differs") };
+    store.decide(&[new]).await.expect("kept");
+    assert_eq!(store.unsent(10, 9).await.expect("rows")[0].doubt, 0, "nobody can have said anything about a new head");
+    drop(store);
+    let again = Store::open(&address(&folder)).await.expect("a store");
+    assert_ne!(again.unsent(10, 9).await.expect("rows")[0].doubt, 0, "it may have been sent and not noted");
 }

@@ -55,8 +55,8 @@ pub struct WantedRow {
     /// Still the head of a branch or pull request.
     pub head: bool,
     pub told: Option<Told>,
-    /// What the forge has is not known: it is read before anything is written.
-    pub doubt: bool,
+    /// Where it is not 0, what the forge has is not known: it is read before anything is written. Each new doubt counts up.
+    pub doubt: i64,
     pub attempts: i64,
     pub trouble: Option<String>,
 }
@@ -133,16 +133,17 @@ impl Store {
         Ok(rows.iter().map(wanted).collect())
     }
 
-    /// The forge has this status now.
-    pub async fn told(&self, id: &str, state: &str, description: &str, now: i64) -> Result<(), StoreError> {
+    /// The forge has this row's status now. A doubt that came while it was being told remains: what the forge has is read again.
+    pub async fn told(&self, row: &WantedRow, now: i64) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE wanted SET told_state = $2, told_description = $3, told_at = $4, doubt = 0, attempts = 0, \
-             not_before = 0, trouble = NULL WHERE id = $1",
+             not_before = 0, trouble = NULL WHERE id = $1 AND doubt = $5",
         )
-        .bind(id)
-        .bind(state)
-        .bind(description)
+        .bind(row.id.as_str())
+        .bind(row.state.as_str())
+        .bind(row.description.as_str())
         .bind(now)
+        .bind(row.doubt)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -151,7 +152,7 @@ impl Store {
     /// The forge could not be told: again at `not_before`.
     pub async fn not_told(&self, id: &str, why: &str, not_before: i64) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE wanted SET attempts = attempts + 1, not_before = $2, trouble = $3, doubt = 1 \
+            "UPDATE wanted SET attempts = attempts + 1, not_before = $2, trouble = $3, doubt = doubt + 1 \
              WHERE id = $1",
         )
         .bind(id)
@@ -165,7 +166,7 @@ impl Store {
     /// What the forge was told about a commit is in doubt: it is read again before anything is written.
     pub async fn doubt(&self, forge: &str, forge_id: i64, sha: &str) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE wanted SET told_state = NULL, told_description = NULL, doubt = 1, not_before = 0 \
+            "UPDATE wanted SET told_state = NULL, told_description = NULL, doubt = doubt + 1, not_before = 0 \
              WHERE forge = $1 AND forge_id = $2 AND sha = $3",
         )
         .bind(forge)
@@ -294,6 +295,6 @@ fn wanted(row: &AnyRow) -> WantedRow {
         told,
         attempts: row.get(15),
         trouble: row.get(16),
-        doubt: row.get::<i64, _>(17) != 0,
+        doubt: row.get(17),
     }
 }

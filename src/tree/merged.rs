@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Need, Node, ObjectId, Objects, Tree, TreeError, join};
+use super::{Node, ObjectId, Tree, TreeError, join};
 
 /// What merging two trees would give, three ways, path by path, worked out only where somebody looks.
 ///
@@ -251,15 +251,7 @@ impl Tree for Merged {
 /// One answer of two: what both miss in one repository is one need.
 fn both(one: Result<(), TreeError>, other: Result<(), TreeError>) -> Result<(), TreeError> {
     match (one, other) {
-        (
-            Err(TreeError::NotHere(Need { repository, objects: Objects::Blobs(mut blobs) })),
-            Err(TreeError::NotHere(Need { repository: same, objects: Objects::Blobs(more) })),
-        ) if repository == same => {
-            blobs.extend(more);
-            blobs.sort();
-            blobs.dedup();
-            Err(TreeError::NotHere(Need { repository, objects: Objects::Blobs(blobs) }))
-        }
+        (Err(TreeError::NotHere(one)), Err(TreeError::NotHere(other))) => Err(TreeError::NotHere(one.and(&other))),
         (one, other) => one.and(other),
     }
 }

@@ -138,6 +138,22 @@ pub struct Need {
     pub objects: Objects,
 }
 
+impl Need {
+    /// This need and another one, where one request can bring both: files of the same repository. Else this one alone, and
+    /// the other is named when it is asked for again.
+    pub fn and(self, other: &Self) -> Self {
+        match (self.objects, &other.objects) {
+            (Objects::Blobs(mut blobs), Objects::Blobs(more)) if self.repository == other.repository => {
+                blobs.extend_from_slice(more);
+                blobs.sort();
+                blobs.dedup();
+                Self { repository: self.repository, objects: Objects::Blobs(blobs) }
+            }
+            (objects, _) => Self { repository: self.repository, objects },
+        }
+    }
+}
+
 /// The objects that are known but not here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Objects {

@@ -101,14 +101,13 @@ impl Backend for Controller {
         let mut all = Vec::new();
         let mut say = |name: String, trouble: Option<String>| all.push(Readiness { name, trouble });
         say("store".into(), self.check_store().await.err().map(|error| error.to_string()));
+        let denied = self.denied().await.unwrap_or_default();
         for row in self.repository_rows().await.unwrap_or_default() {
             say(format!("read {}/{}", row.forge, row.name), row.unreadable_since.and(row.trouble));
             let key = RepoKey { forge: row.forge, name: row.name };
-            let refused = self.view(&key).filter(|view| !view.repository.can_write);
-            say(
-                format!("write {key}"),
-                refused.map(|_| "the token may not write there: no status can be posted".into()),
-            );
+            let read_only = self.view(&key).is_some_and(|view| !view.repository.can_write);
+            let read_only = read_only.then(|| "the token may not write there: no status can be posted".to_owned());
+            say(format!("write {key}"), denied.get(&key).cloned().or(read_only));
         }
         all
     }
@@ -172,11 +171,12 @@ async fn diff(controller: &Controller, gated: &Gated, report: &Report, finding: 
             let new = source(report.source.head.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
             unified(("at the pin", &old), ("at the source's head", &new))
         }
-        Kind::ContentDiffers => {
+        Kind::ContentDiffers | Kind::CopyDiffers => {
             let commit = report.consumer.commit.as_ref()?;
             let baked = controller.file(gated, Side::Consumer, commit, finding.baked.as_ref()?).await?;
             let wanted = source(report.source.bound.as_ref().or(report.source.head.as_ref())?).await?;
-            unified(("in the image", &baked), ("in the source", &wanted))
+            let is = if finding.kind == Kind::CopyDiffers { "in the copy" } else { "in the image" };
+            unified((is, &baked), ("in the source", &wanted))
         }
         _ => None,
     }

@@ -101,7 +101,7 @@ fn render(overview: &Overview, base: &str, now: DateTime<Utc>, open: bool) -> Ma
     };
     let content = html! {
         section.strip {
-            div { b { (overview.gates.len()) } span.soft.small { "gates" } }
+            div { b { (overview.gates.len()) } span.soft.small { @if overview.gates.len() == 1 { "gate" } @else { "gates" } } }
             div { b { (failing.count()) } span.soft.small { "not in sync" } }
             div { b { (overview.unsent.len()) } span.soft.small { "statuses to send" } }
             div { b { (overview.waiting) } span.soft.small { "repositories to look at" } }

@@ -10,6 +10,7 @@ use maud::{DOCTYPE, Markup, html};
 use sha2::{Digest, Sha256};
 
 use super::App;
+use crate::report::safe::hidden;
 
 /// No script, no frames, no foreign anything; forms come back here.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -96,11 +97,7 @@ pub(super) fn login(app: &App, status: StatusCode, wrong: Option<&str>) -> Respo
 /// Other people's text in one line: control characters and those that turn the direction of text (a file name may hold
 /// them) are shown, not obeyed. Escaping for HTML is the template's part.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    if !text.contains(odd) {
+    if !text.contains(hidden) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
@@ -108,7 +105,7 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
         match c {
             '\t' => shown.push('\t'),
             '\n' => shown.push(' '),
-            c if odd(c) => shown.push_str(&format!("⟨U+{:04X}⟩", u32::from(c))),
+            c if hidden(c) => shown.push_str(&format!("⟨U+{:04X}⟩", u32::from(c))),
             c => shown.push(c),
         }
     }

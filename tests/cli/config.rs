@@ -1,6 +1,6 @@
 //! `drift-gate config`, and how `serve` begins.
 
-use crate::world::{GATE, World, command, said, type_in};
+use crate::world::{GATE, Said, World, command, said, type_in};
 
 #[test]
 fn the_example_is_a_configuration_to_begin_with() {
@@ -88,4 +88,18 @@ fn a_service_without_a_configuration_says_how_to_begin() {
         words,
         "drift-gate.toml: error: cannot be read: No such file or directory (os error 2)\n  = help: name the configuration; `drift-gate config example` prints one to begin with\n"
     );
+}
+
+#[test]
+fn a_database_that_is_none_is_said_at_once_and_once_and_without_colours() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = type_in(folder.path(), &["config", "example"]).is(0);
+    std::fs::write(folder.path().join("drift-gate.toml"), example).expect("written");
+    std::fs::write(folder.path().join("drift-gate.db"), "this is a letter\n".repeat(500)).expect("written");
+    let mut serve = command(folder.path());
+    serve.arg("serve").env("DRIFT_GATE_TOKEN", "hunter2").env("DRIFT_GATE_WEBHOOK_SECRET", "hunter3");
+    let Said { code, err: words, .. } = said(&mut serve);
+    assert_eq!(code, 3, "{words}");
+    assert_eq!(words.matches("file is not a database").count(), 1, "{words}");
+    assert!(words.contains("error: store.url sqlite://drift-gate.db: ") && !words.contains('\u{1b}'), "{words}");
 }

@@ -74,6 +74,18 @@ fn a_file_name_that_would_steer_the_terminal_is_shown_not_obeyed() {
 }
 
 #[test]
+fn a_configuration_that_would_steer_the_terminal_is_shown_not_obeyed() {
+    let world = World::in_sync();
+    for text in ["x = \"\u{1b}[31m\u{202e}\"\n".to_owned(), "\"\\u001b[31m\" = 1\n".to_owned(), "\u{7}".repeat(100_000)]
+    {
+        world.core.write(".drift-gate.toml", text);
+        let said = world.check(&[]).is(2);
+        assert!(!said.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{said}");
+        assert!(said.lines().all(|line| line.chars().count() < 400), "one endless line");
+    }
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read_is_named() {
     let world = World::in_sync();
     let help = "  = help: name the configuration; `drift-gate config example` prints one to begin with\n";

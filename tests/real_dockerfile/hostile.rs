@@ -245,7 +245,7 @@ proptest! {
         gate.identity = vec!["config.yaml".into(), "dir/**".into()];
         gate.ignore = vec!["**".into()];
         gate.optional = vec!["dir/**".into()];
-        let drift_gate::config::Check::Bake(bake) = &mut gate.checks[0];
+        let drift_gate::config::Check::Bake(bake) = &mut gate.checks[0] else { panic!("a bake") };
         (bake.dockerfile, bake.source_dir, bake.destination) = ("Dockerfile".into(), ".deps/t".into(), "/d".into());
         let text = if copied { format!("{text}\nFROM scratch\nCOPY .deps/t/ /d/\n") } else { text };
         let report = judged(&gate, consumer.file("Dockerfile", text), source.clone());

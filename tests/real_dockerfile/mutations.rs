@@ -228,7 +228,7 @@ fn around_the_dockerfile(build: &Fixture) -> Vec<Change> {
         changes.extend(build.identity().iter().map(|name| ignored(&format!("{SOURCE_DIR}/{name}"), file)));
     }
     for at in 0..build.gate.checks.len() {
-        let Check::Bake(bake) = &build.gate.checks[at];
+        let Check::Bake(bake) = &build.gate.checks[at] else { panic!("a bake") };
         let other = |name: &str, value: &str| Bake {
             build_args: BTreeMap::from([(name.to_owned(), value.to_owned())]),
             ..bake.clone()
@@ -336,7 +336,7 @@ fn harmless(build: &Fixture) -> Vec<Change> {
         }));
         changes.push(build.appended(format!("RUN chmod 0600 {DESTINATION}/{name}")));
     }
-    let Check::Bake(bake) = &build.gate.checks[0];
+    let Check::Bake(bake) = &build.gate.checks[0] else { panic!("a bake") };
     let told =
         BTreeMap::from([("TEMPLATE_DIR".to_owned(), SOURCE_DIR.to_owned()), ("NOBODY".to_owned(), "x".to_owned())]);
     let bake = Bake { build_args: told, ..bake.clone() };

@@ -157,6 +157,46 @@ async fn a_branch_head_whose_template_stays_unreadable_is_an_error_after_the_set
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forge_that_says_nothing_does_not_keep_it_from_stopping() {
+    let mut world = World::in_sync().await;
+    world.proxy.silence(TEMPLATE);
+    let asked = world.proxy.count(&Method::GET, TEMPLATE);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    eventually("drift-gate asks", async || {
+        if world.proxy.count(&Method::GET, TEMPLATE) > asked { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    let stopped = tokio::time::timeout(Duration::from_secs(10), world.stop()).await;
+    assert!(stopped.is_ok(), "it waits for the forge");
+    world.proxy.mend();
+    world.post(Post::Drop);
+    world.start().await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_may_not_write_is_named_to_the_operator_and_the_other_side_has_its_verdict() {
+    let world = World::in_sync().await;
+    world.proxy.refuse(&format!("/repos/{TEMPLATE}/statuses/"), 403);
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    let named = format!("write main/{TEMPLATE}: ");
+    ready_when(&world, |status, text| status == 503 && text.contains(&named) && text.contains("403")).await;
+    world.proxy.mend();
+    let template = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    ready_when(&world, |status, _| status == 200).await;
+}
+
+async fn ready_when(world: &World, wanted: impl Fn(u16, &str) -> bool) {
+    eventually("/readyz says it", async || match world.ready().await {
+        (status, text) if wanted(status, &text) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repository_renamed_under_us_is_found_again_by_its_id() {
     let world = World::with(often()).await;
     let body = serde_json::json!({ "name": "template-renamed" });
@@ -189,6 +229,31 @@ async fn a_private_templates_contents_are_not_shown_on_the_page() {
     let path = url.strip_prefix("http://gate.example.org").expect("the public address");
     let page = reqwest::get(format!("{}{path}", world.gate_url())).await.expect("a page").text().await.expect("text");
     assert!(!page.contains("model: opus"), "contents of a private repository:\n{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_that_turned_private_is_hidden_from_its_next_push_on() {
+    let world = World::in_sync().await;
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    let (_, _, url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
+    let path = url.strip_prefix("http://gate.example.org").expect("the public address");
+    world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), serde_json::json!({ "private": true })).await;
+    let template = world.push_template(&[("prompts/concierge.md", Some("# You keep secrets\n"))]).await;
+    world.expect(TEMPLATE, &template, "failure", "").await;
+    let page = reqwest::get(format!("{}{path}", world.gate_url())).await.expect("a page").text().await.expect("text");
+    for secret in ["model: opus", "keep secrets"] {
+        assert!(!page.contains(secret), "contents of a private repository:\n{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_templates_file_names_are_not_told_on_a_public_repository() {
+    let world = World::with(Setting { private_template: true, ..Setting::default() }).await;
+    let template = world.push_template(&[("acquisition-of-acme.md", Some("soon\n"))]).await;
+    world.expect(TEMPLATE, &template, "failure", "acquisition-of-acme.md").await;
+    let words = world.expect(CORE, &world.core_head, "failure", "The source has changed").await;
+    assert!(!words.contains("acme"), "{words}");
 }
 
 async fn wait_for(world: &World, pushes: usize) -> Vec<crate::relay::Delivery> {

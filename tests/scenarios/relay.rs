@@ -32,6 +32,8 @@ enum What {
     Answer(StatusCode),
     /// The forge is asked and does it; the answer is lost.
     LoseAnswer,
+    /// Nothing is ever answered.
+    Hang,
 }
 
 /// The way from drift-gate to the forge.
@@ -74,6 +76,11 @@ impl Proxy {
         self.add(Some(method), path, What::LoseAnswer, Some(1));
     }
 
+    /// Every request whose path has this text is heard and never answered, until [`Proxy::mend`].
+    pub fn silence(&self, path: &str) {
+        self.add(None, path, What::Hang, None);
+    }
+
     /// All is well again.
     pub fn mend(&self) {
         self.faults.lock().expect("faults").clear();
@@ -104,8 +111,10 @@ async fn pass(State(proxy): State<Proxy>, method: Method, uri: Uri, headers: Hea
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     proxy.seen.lock().expect("requests").push((method.clone(), path.clone()));
     let fault = proxy.fault(&method, &path);
-    if let Some(What::Answer(status)) = fault {
-        return (status, "<html>Bad gateway</html>").into_response();
+    match fault {
+        Some(What::Answer(status)) => return (status, "<html>Bad gateway</html>").into_response(),
+        Some(What::Hang) => return std::future::pending().await,
+        Some(What::LoseAnswer) | None => {}
     }
     let mut request = proxy.http.request(method, format!("{}{path}", proxy.forge)).body(body);
     for (name, value) in &headers {

@@ -14,6 +14,8 @@ use crate::relay::{Post, Proxy, Relay};
 pub const CORE: &str = "molecule/core";
 pub const TEMPLATE: &str = "molecule/platform-agent-template";
 pub const SECRET: &str = "a-shared-secret-of-32-characters";
+/// What opens the operator's pages.
+const ADMIN_TOKEN: &str = "an-admin-token-of-32-characters-";
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
 
 pub const CONFIG: &str = "name: Org Concierge\nruntime: claude-code\n";
@@ -162,10 +164,12 @@ impl World {
             path.display().to_string()
         };
         let (token, secret) = (write("token", &self.bot.token), write("secret", SECRET));
+        let admin_token = write("admin-token", ADMIN_TOKEN);
         format!(
             r#"
 [server]
 public_url = "http://gate.example.org"
+admin_token = {{ file = "{admin_token}" }}
 [store]
 url = "sqlite://{database}"
 [forge.main]
@@ -207,6 +211,13 @@ destination = "/opt/molecule-platform-agent-template"
     /// The address of drift-gate.
     pub fn gate_url(&self) -> String {
         format!("http://{}", self.service.as_ref().expect("a running service").address())
+    }
+
+    /// What `/readyz` says to the operator: its status and its text.
+    pub async fn ready(&self) -> (u16, String) {
+        let asked = reqwest::Client::new().get(format!("{}/readyz", self.gate_url())).bearer_auth(ADMIN_TOKEN);
+        let answer = asked.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
     }
 
     /// Stops it, as SIGTERM would.

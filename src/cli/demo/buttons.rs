@@ -37,7 +37,7 @@ impl Buttons {
         };
         Page {
             intro: "core bakes the files of platform-agent-template into an image. Press a button and watch what drift-gate \
-                    says of both. The crosses and ticks lead to its reports."
+                    says of both. Each verdict links to its report."
                 .to_owned(),
             links: vec![("drift-gate's dashboard".to_owned(), service.to_owned())],
             actions: BUTTONS.map(action).into(),

@@ -14,8 +14,8 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::Failure;
 use super::serve::{self, Service};
-use super::{DONE, Failure};
 use crate::config::Config;
 use crate::controller::Options;
 use crate::demo::StandIn;
@@ -40,10 +40,7 @@ const WEBHOOK_SECRET: &str = "a-secret-of-the-demo-and-of-nothing-else";
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     // What the service logs would run into the story.
     serve::start_log(if arguments.exit { "error" } else { "warn" });
-    let shown = tokio::runtime::Runtime::new()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(show(arguments.exit)));
-    shown.map(|()| DONE).map_err(|error| Failure::failed(format_args!("{error:#}")))
+    serve::to_its_end(show(arguments.exit))
 }
 
 async fn show(exit: bool) -> anyhow::Result<()> {

@@ -80,8 +80,8 @@ fn what_is_not_built_yet_is_refused_not_ignored() {
         ),
         (
             "kind = \"bake\"",
-            "kind = \"mirror\"",
-            r#"19:8: checks of kind `mirror` are not built yet => write `kind = "bake"`, or remove this [[gate.check]]"#,
+            "kind = \"image\"",
+            r#"19:8: checks of kind `image` are not built yet => write `kind = "bake"` or `"mirror"` or `"values"` or `"pin"` or `"absent"`, or remove this [[gate.check]]"#,
         ),
         (
             "[forge.main]",
@@ -170,7 +170,23 @@ fn a_wrong_type_is_named_with_what_to_write() {
             "build_args = { LEVEL = 3 }\ndestination = ",
             r#"22:24: `LEVEL` must be a string, found an integer => write `LEVEL = "3"`"#,
         ),
-        ("kind = \"bake\"", "kind = \"cook\"", r#"19:8: `kind` cannot be `cook` => write `kind = "bake"`"#),
+        (
+            "kind = \"bake\"",
+            "kind = \"cook\"",
+            r#"19:8: `kind` cannot be `cook` => write `kind = "bake"` or `"mirror"` or `"values"` or `"pin"` or `"absent"`"#,
+        ),
+        ("kind = \"bake\"", "kind = \"baked\"", r#"19:8: `kind` cannot be `baked` => write `kind = "bake"`"#),
+        (
+            "kind = \"bake\"",
+            "kind = 1",
+            r#"19:8: `kind` must be a string, found an integer => write `kind = "bake"` or `"mirror"` or `"values"` or `"pin"` or `"absent"`"#,
+        ),
+        ("kind = \"bake\"", "kin = \"bake\"", "19:1: unknown key `kin` in [[gate.check]] => did you mean `kind`?"),
+        (
+            "kind = \"bake\"\n",
+            "",
+            r#"18:1: [[gate.check]] has no `kind` => add `kind = "bake"` or `"mirror"` or `"values"` or `"pin"` or `"absent"`"#,
+        ),
     ]);
 }
 

@@ -12,6 +12,11 @@ fn gate(this: &str, that: &str) -> Gate {
     config.gates.remove(0)
 }
 
+fn bake(gate: &Gate) -> &Bake {
+    let [Check::Bake(bake)] = gate.checks.as_slice() else { panic!("one bake: {:?}", gate.checks) };
+    bake
+}
+
 /// The good configuration with a line more in its gate.
 #[track_caller]
 fn gate_with(line: &str) -> Gate {
@@ -36,7 +41,7 @@ fn a_short_file_means_the_defaults() {
         consumer: Consumer { place: on_main("molecule/core"), branches: vec!["main".to_owned()] },
         binding: Binding::Pin {
             file: "manifest.json".to_owned(),
-            at: PinPath::parse("templates[name=agent].ref").unwrap(),
+            at: PinAt::Path { format: Format::Json, at: PinPath::parse("templates[name=agent].ref").unwrap() },
             require: std::collections::BTreeMap::new(),
         },
         identity: vec!["config.yaml".to_owned(), "prompts/**".to_owned()],
@@ -104,24 +109,24 @@ fn every_option_says_what_it_is_set_to() {
     let requires = gate(".ref\" }", ".ref\", require = { repo = \"molecule/template\" } }");
     let Binding::Pin { require, .. } = requires.binding else { panic!("a pin") };
     assert_eq!(require["repo"], "molecule/template");
-    let Check::Bake(bake) = &gate("destination = ", "build_args = { LEVEL = \"3\" }\ndestination = ").checks[0];
-    assert_eq!(bake.build_args["LEVEL"], "3");
+    let gate = gate("destination = ", "build_args = { LEVEL = \"3\" }\ndestination = ");
+    assert_eq!(bake(&gate).build_args["LEVEL"], "3");
 }
 
 #[test]
 fn paths_are_written_many_ways_and_mean_one() {
     for (written, meant) in [(".deps/template", ".deps/template"), ("./.deps//template/", ".deps/template")] {
-        let Check::Bake(bake) = &gate("\".deps/template\"", &format!("\"{written}\"")).checks[0];
-        assert_eq!(bake.source_dir, meant, "{written}");
+        let gate = gate("\".deps/template\"", &format!("\"{written}\""));
+        assert_eq!(bake(&gate).source_dir, meant, "{written}");
     }
     for written in ["/opt/agent", "/opt/agent/", "//opt/./agent"] {
-        let Check::Bake(bake) = &gate("\"/opt/agent\"", &format!("\"{written}\"")).checks[0];
-        assert_eq!(bake.destination, "/opt/agent", "{written}");
+        let gate = gate("\"/opt/agent\"", &format!("\"{written}\""));
+        assert_eq!(bake(&gate).destination, "/opt/agent", "{written}");
     }
     for (written, meant) in [(".", ""), ("./", ""), ("images/agent/", "images/agent")] {
         let more = format!("context = \"{written}\"\ndestination = ");
-        let Check::Bake(bake) = &gate("destination = ", &more).checks[0];
-        assert_eq!(bake.context, meant, "{written}");
+        let gate = gate("destination = ", &more);
+        assert_eq!(bake(&gate).context, meant, "{written}");
     }
 }
 

@@ -101,7 +101,9 @@ pub fn parse(kind: ForgeKind, headers: &HeaderMap, body: &[u8]) -> Result<Delive
     let event = header("event").filter(plain).unwrap_or_default().to_owned();
     let repository = read::<AnyPayload>(body).and_then(|payload| payload.repository);
     let repository = repository.and_then(|repo| {
-        Some(RepositoryRef { id: repo.id, full_name: RepoName::parse(&repo.full_name)?, private: repo.private })
+        // Only the name must be there: in a payload of another shape the rest may be anything.
+        let (id, private) = (repo.id.as_u64().unwrap_or_default(), repo.private.as_bool());
+        Some(RepositoryRef { id, full_name: RepoName::parse(&repo.full_name)?, private })
     });
     let hint = match hint(&event, body) {
         // Every other hint needs a place to look.
@@ -214,9 +216,11 @@ struct AnyPayload {
 
 #[derive(Deserialize)]
 struct PayloadRepository {
-    id: u64,
+    #[serde(default)]
+    id: serde_json::Value,
     full_name: String,
-    private: Option<bool>,
+    #[serde(default)]
+    private: serde_json::Value,
 }
 
 #[derive(Deserialize)]

@@ -18,6 +18,9 @@ use crate::dockerfile::{Baked, BakedKind, Content, Image, Taken, Unknown};
 use crate::gate::finding::{Cause, Finding, Kind, Undecided};
 use crate::tree::{ObjectId, Subtree, Tree, TreeError, blob_id, join};
 
+/// A path of the image, and the line that bakes it.
+type Place = (String, u32);
+
 /// How often links may lead from one directory to another.
 const LINKED_DIRS: u32 = 4;
 
@@ -33,7 +36,7 @@ pub(super) struct Comparison<'a> {
     /// Where the context has the source's files, with a trailing slash; `None` when it lies outside.
     source_dir: Option<String>,
     inputs: OnceCell<String>,
-    places: OnceCell<BTreeMap<ObjectId, String>>,
+    places: OnceCell<BTreeMap<ObjectId, Place>>,
 }
 
 impl<'a> Comparison<'a> {
@@ -188,25 +191,24 @@ impl<'a> Comparison<'a> {
     }
 
     fn not_there(&self, path: &str, destination: &str, wanted: &ObjectId) -> Result<Finding, TreeError> {
-        let cause = self.cause(None);
         Ok(match self.places()?.get(wanted) {
-            Some(place) => {
+            Some((place, line)) => {
                 let message = format!("{path} is baked at /{place}, not at /{destination}");
                 let fix = format!("let its COPY write to /{destination}");
                 let finding = Finding::new(Kind::WrongDestination, path, message, fix);
-                finding.at(cause).of(format!("{wanted} {place}"))
+                finding.at(self.cause(Some(*line))).of(format!("{wanted} {place}"))
             }
             None => {
                 let message = format!("no instruction bakes {path} to /{destination}");
                 let fix =
                     format!("add to {}: COPY {}/{path} /{destination}", self.bake.dockerfile, self.bake.source_dir);
-                Finding::new(Kind::NotBaked, path, message, fix).at(cause).of(wanted.as_str())
+                Finding::new(Kind::NotBaked, path, message, fix).at(self.cause(None)).of(wanted.as_str())
             }
         })
     }
 
     /// Where the source's contents are baked, by content.
-    fn places(&self) -> Result<&BTreeMap<ObjectId, String>, TreeError> {
+    fn places(&self) -> Result<&BTreeMap<ObjectId, Place>, TreeError> {
         if let Some(places) = self.places.get() {
             return Ok(places);
         }
@@ -215,7 +217,7 @@ impl<'a> Comparison<'a> {
             if let BakedKind::File { content: Content::Context(from), .. } = &baked.kind
                 && self.is_sources(from)
             {
-                places.entry(self.context.blob_id(from)?).or_insert_with(|| path.clone());
+                places.entry(self.context.blob_id(from)?).or_insert_with(|| (path.clone(), baked.line));
             }
         }
         Ok(self.places.get_or_init(|| places))

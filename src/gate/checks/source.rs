@@ -1,18 +1,37 @@
-//! What the source says before anything is built: every file is classified, the names that the gate spells out are there.
+//! What the source says before anything is compared: every file is classified, the names that the gate spells out are there.
+//!
+//! That is of the gate, whatever its checks compare. A gate without a `bake` check may leave `identity` out: it is then about
+//! the files that its checks name, and nothing is classified. With it, a file of the identity that no check compares is drift:
+//! else the gate would promise more than it looks at.
 //!
 //! Traps handled here: a symbolic link says what it leads to, as long as that is in the source, and nothing else; a pattern that matches
 //! nothing any more is a part of the identity that is gone, and only `optional` allows that.
 
-use crate::config::{Gate, Level};
+use crate::config::{Check, Gate, Level};
 use crate::gate::attributes::Attributes;
 use crate::gate::finding::{Finding, Kind, Severity, Undecided};
 use crate::gate::glob;
-use crate::tree::{Led, Node, ObjectId, Tree, TreeError, follow, join};
+use crate::tree::{Led, Node, ObjectId, Tree, TreeError, follow};
 
-use super::Outcome;
+use super::{Outcome, files_below, reads};
 
-/// Files of a source that are looked at; more is no identity.
-const MOST_FILES: usize = 200_000;
+/// Classifies the files of a source, once for all checks of a gate.
+pub(super) fn classify(gate: &Gate, tree: &dyn Tree) -> Result<Outcome, TreeError> {
+    let mut out = Outcome { compared: true, ..Outcome::default() };
+    if gate.identity.is_empty() {
+        return Ok(out);
+    }
+    match Source::of(gate, tree).and_then(|source| source.judge(&mut out)) {
+        Err(error @ TreeError::NotHere(_)) => return Err(error),
+        // What was found until then stands.
+        Err(error) => {
+            out.compared = false;
+            out.undecided.push(Undecided::unreadable(&error));
+        }
+        Ok(()) => {}
+    }
+    Ok(out)
+}
 
 /// The source's side of a comparison.
 pub(super) struct Source<'a> {
@@ -35,7 +54,7 @@ pub(super) enum Truth {
 impl<'a> Source<'a> {
     /// Lists a source.
     pub fn of(gate: &'a Gate, tree: &'a dyn Tree) -> Result<Self, TreeError> {
-        Ok(Self { tree, files: files_of(tree)?, gate })
+        Ok(Self { tree, files: files_below(tree, "")?, gate })
     }
 
     /// The paths that must be baked.
@@ -81,8 +100,8 @@ impl<'a> Source<'a> {
         &self.files[from..from + count]
     }
 
-    /// Everything that can be said without a build.
-    pub fn judge(&self, out: &mut Outcome) -> Result<(), TreeError> {
+    /// Everything that can be said without a comparison.
+    fn judge(&self, out: &mut Outcome) -> Result<(), TreeError> {
         self.classify(out)?;
         let paths: Vec<&str> = self.identity().map(|(path, _)| path.as_str()).collect();
         self.tree.expect(&paths)?;
@@ -91,8 +110,18 @@ impl<'a> Source<'a> {
 
     fn classify(&self, out: &mut Outcome) -> Result<(), TreeError> {
         let mut attributes = Attributes::of(self.tree);
+        // What a checkout changes matters to a build; copies are compared as they are stored.
+        let bakes = self.gate.checks.iter().any(|check| matches!(check, Check::Bake(_)));
         for (path, node) in &self.files {
             if is_identity(self.gate, path) {
+                if !self.gate.checks.iter().any(|check| reads(check, path)) {
+                    let message = format!("{path} of the source is identity, and no check of the gate compares it");
+                    let fix = format!("add a check that compares {path}, or move it to the gate's `ignore`");
+                    out.findings.push(Finding::new(Kind::CopyMissing, path, message, fix));
+                }
+                if !bakes {
+                    continue;
+                }
                 match self.changed_by_checkout(&mut attributes, path, node) {
                     // Torn between the sides of a merge; what else is wrong can be told all the same.
                     Err(error @ TreeError::Conflict { .. }) => out.undecided.push(Undecided::unreadable(&error)),
@@ -100,7 +129,8 @@ impl<'a> Source<'a> {
                 }
             } else if !glob::any(&self.gate.ignore, path) {
                 let message = format!("{path} of the source matches neither `identity` nor `ignore`");
-                let fix = format!("add \"{path}\" to the gate's `identity` (and bake it), or to its `ignore`");
+                let compare = if bakes { "bake" } else { "compare" };
+                let fix = format!("add \"{path}\" to the gate's `identity` (and {compare} it), or to its `ignore`");
                 let finding = Finding::new(Kind::Unlisted, path, message, fix).of(content(self.tree, path, node));
                 out.findings.push(match self.gate.unlisted {
                     Level::Drift => finding,
@@ -204,24 +234,4 @@ fn content(tree: &dyn Tree, path: &str, node: &Node) -> String {
         Node::Submodule { commit } => commit.to_string(),
         _ => tree.blob_id(path).map_or_else(|error| error.to_string(), |id| id.to_string()),
     }
-}
-
-fn files_of(tree: &dyn Tree) -> Result<Vec<(String, Node)>, TreeError> {
-    let mut files = Vec::new();
-    let mut dirs = vec![String::new()];
-    while let Some(dir) = dirs.pop() {
-        for (name, node) in tree.list(&dir)? {
-            let path = join(&dir, &name);
-            match node {
-                Node::Dir { .. } => dirs.push(path),
-                node => files.push((path, node)),
-            }
-            if files.len() > MOST_FILES {
-                let what = format!("the source has more than {MOST_FILES} files");
-                return Err(TreeError::Unfit { path: "the source".to_owned(), what });
-            }
-        }
-    }
-    files.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(files)
 }

@@ -92,6 +92,7 @@ fn an_extra_file_at_the_destination_counts_only_when_it_looks_like_identity() {
 fn names_that_differ_in_case_only_are_two_names() {
     let report = branch(bakes(&BAKES.replace("/opt/t/config.yaml", "/opt/t/Config.yaml")), template());
     is_red(&report, &["wrong-destination config.yaml"]);
+    assert_eq!(report.findings[0].cause.as_ref().and_then(|cause| cause.line), Some(4));
     let renamed = template().without("config.yaml").file("Config.yaml", "name: Concierge\n");
     let report = branch(bakes(&BAKES.replace("/config.yaml", "/Config.yaml")), renamed);
     is_red(&report, &["unlisted Config.yaml", "missing-in-source config.yaml"]);

@@ -75,7 +75,7 @@ fn the_file_with_the_pin_may_be_a_link_in_the_repository() {
 fn a_pin_path_may_begin_with_a_list_and_what_is_required_is_required_there_too() {
     let pinned = |require: &[(&str, &str)]| {
         let require = require.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-        let at = PinPath::new(vec![PinStep::Index(0)]);
+        let at = PinAt::Path { format: Format::Json, at: PinPath::new(vec![PinStep::Index(0)]) };
         Gate { binding: Binding::Pin { file: "pins.json".into(), at, require }, ..gate() }
     };
     let core = core('a').file("pins.json", format!("[\"{}\"]", id('a')));

@@ -21,7 +21,7 @@ fn pull() -> Role {
 
 /// What a gate says about a report in a role, at a time.
 fn status_at(gate: &Gate, role: &Role, report: &Report, since: Option<i64>, now: i64) -> Decision {
-    decide(&[Say { gate, role, outcome: Outcome::Judged(report), stale_since: since }], now)
+    decide(&[Say { gate, role, outcome: Outcome::Judged(report), stale_since: since, discreet: false }], now)
 }
 
 fn status(gate: &Gate, role: &Role, report: &Report) -> (State, String) {
@@ -68,6 +68,26 @@ fn each_side_is_told_the_verdict_in_its_own_words() {
 }
 
 #[test]
+fn where_the_other_side_is_private_only_ones_own_names_are_told() {
+    let said = |role: &Role, report: &Report| {
+        let say = Say { gate: &gate(), role, outcome: Outcome::Judged(report), stale_since: None, discreet: true };
+        decide(&[say], 0).description
+    };
+    assert_eq!(said(&head(), &stale()), "The source has changed since the commit that the consumer binds");
+    assert_eq!(
+        said(&of_source(), &stale()),
+        "config.yaml: The source has changed since the commit that the consumer binds"
+    );
+    let broken = branch(with_line("CONJURE x"), template());
+    assert!(!said(&of_source(), &broken).contains("CONJURE"), "{}", said(&of_source(), &broken));
+    assert_eq!(said(&head(), &guessed()), "undecided: a part of it cannot be known");
+    assert_eq!(said(&head(), &branch(core('a'), template())), "in sync");
+    let outage = Outcome::Not("molecule/secret-plans cannot be read");
+    let outage = Say { gate: &gate(), role: &head(), outcome: outage, stale_since: None, discreet: true };
+    assert_eq!(decide(&[outage], 0).description, "a repository of this gate cannot be read");
+}
+
+#[test]
 fn a_failure_comes_before_an_error_and_an_error_before_success() {
     let (good, bad, unknown) = (branch(core('a'), template()), drifting(), guessed());
     let named = |name: &str| Gate { name: name.into(), ..gate() };
@@ -78,6 +98,7 @@ fn a_failure_comes_before_an_error_and_an_error_before_success() {
         role: &role,
         outcome: Outcome::Judged(report),
         stale_since: None,
+        discreet: false,
     };
     let said = |says: &[Say<'_>]| {
         let decision = decide(says, 0);
@@ -107,8 +128,13 @@ fn gates_of_one_name_and_several_consumers_are_several_gates() {
     let other = Gate { consumer: Consumer { place: canvas, branches: vec!["main".into()] }, ..gate() };
     let (one, role) = (gate(), of_source());
     let says = [(&one, &good), (&other, &bad)];
-    let says =
-        says.map(|(gate, report)| Say { gate, role: &role, outcome: Outcome::Judged(report), stale_since: None });
+    let says = says.map(|(gate, report)| Say {
+        gate,
+        role: &role,
+        outcome: Outcome::Judged(report),
+        stale_since: None,
+        discreet: false,
+    });
     let words = decide(&says, 0).description;
     assert_eq!(words, "1 of 2 gates drift: identity: canvas main cannot bake config.yaml: no COPY takes it");
 }
@@ -144,7 +170,13 @@ fn what_softens_a_verdict_is_named_in_the_words() {
     // It allows staleness and nothing else.
     assert_eq!(status(&notice, &head(), &drifting()).0, State::Failure);
     // An outage is softened by nothing.
-    let outage = Say { gate: &advisory, role: &head(), outcome: Outcome::Not("it cannot be read"), stale_since: None };
+    let outage = Say {
+        gate: &advisory,
+        role: &head(),
+        outcome: Outcome::Not("it cannot be read"),
+        stale_since: None,
+        discreet: false,
+    };
     assert_eq!(decide(&[outage], 0).state, State::Error);
 }
 

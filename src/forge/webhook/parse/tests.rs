@@ -227,9 +227,7 @@ fn json_of_another_shape_makes_its_whole_repository_dirty() {
 #[test]
 fn without_a_readable_repository_there_is_no_place_to_look() {
     let push = json!({"ref": "refs/heads/main", "before": A, "after": B});
-    for repository in
-        [json!(null), json!("core"), json!({"id": "7", "full_name": "a/b"}), json!({"id": 7, "full_name": "../b"})]
-    {
+    for repository in [json!(null), json!("core"), json!({"id": 7, "full_name": "../b"})] {
         let mut payload = push.clone();
         payload["repository"] = repository;
         let delivery = parse(ForgeKind::GitHub, &headers("x-github", "push"), payload.to_string().as_bytes()).unwrap();
@@ -265,4 +263,17 @@ fn each_forge_is_known_by_its_own_headers() {
     }
     let other = parse(ForgeKind::GitHub, &headers("x-gitea", "push"), body.as_bytes()).unwrap();
     assert_eq!(other.hint, Hint::Unknown);
+}
+
+#[test]
+fn of_a_payload_of_another_shape_the_repositorys_name_is_enough() {
+    for body in [
+        r#"{"repository": {"full_name": "molecule/core"}}"#,
+        r#"{"repository": {"full_name": "molecule/core", "id": "7", "private": "no"}}"#,
+    ] {
+        let delivery = parse(ForgeKind::Gitea, &headers("x-gitea", "push"), body.as_bytes()).unwrap();
+        let repository = delivery.repository.expect("a repository");
+        assert_eq!((repository.full_name.0.as_str(), repository.private), ("molecule/core", None));
+        assert_eq!(delivery.hint, Hint::Unparsed);
+    }
 }

@@ -1,7 +1,7 @@
 //! Findings in words that tell nothing of a repository: titles, and what stands in for a sentence that is withheld.
 
-use crate::gate::Side;
-use crate::gate::finding::Kind;
+use super::Side;
+use super::finding::Kind;
 
 /// A finding's kind as a person would say it.
 pub fn title(kind: Kind) -> &'static str {
@@ -26,6 +26,12 @@ pub fn title(kind: Kind) -> &'static str {
         Kind::PinBackwards => "the pin goes back",
         Kind::Stale => "stale",
         Kind::CheckoutDiffers => "the source's folder differs",
+        Kind::CopyDiffers => "a copy differs",
+        Kind::CopyMissing => "a copy is missing",
+        Kind::CopyExtra => "a copy of nothing",
+        Kind::ValuesDiffer => "values differ",
+        Kind::ValuesTooFew => "too few values",
+        Kind::NotAbsent => "not absent",
         Kind::ConfigInvalid => "invalid configuration",
     }
 }
@@ -59,6 +65,12 @@ pub fn in_general(kind: Kind) -> &'static str {
         Kind::PinBackwards => "The pin moves to an older commit.",
         Kind::CheckoutDiffers => "The folder that the build takes the source from is not what is pinned.",
         Kind::Stale => "The source has changed since the commit that the consumer binds.",
+        Kind::CopyDiffers => "A copy in the consumer is not what the source has.",
+        Kind::CopyMissing => "A file of the source has no copy in the consumer.",
+        Kind::CopyExtra => "The consumer has a copy of a file that the source does not have.",
+        Kind::ValuesDiffer => "Consumer and source do not say the same values.",
+        Kind::ValuesTooFew => "A side gives fewer values than the gate wants, or none.",
+        Kind::NotAbsent => "The consumer has something again that must stay absent.",
         Kind::ConfigInvalid => "The gate's configuration cannot be used.",
     }
 }
@@ -85,6 +97,11 @@ pub fn to_do(kind: Kind) -> &'static str {
         Kind::PinBackwards => "Pin the source's head.",
         Kind::Stale => "Move the pin to the source's head.",
         Kind::CheckoutDiffers => "Check the pinned commit out again.",
+        Kind::CopyDiffers | Kind::CopyMissing => "Copy the source's file.",
+        Kind::CopyExtra => "Remove it from the consumer, or add it to the source.",
+        Kind::ValuesDiffer => "Let the consumer say what the source says.",
+        Kind::ValuesTooFew => "Restore the values, or correct where the gate looks for them.",
+        Kind::NotAbsent => "Remove it again.",
         Kind::ConfigInvalid => "Correct the configuration; drift-gate config check says where.",
     }
 }
@@ -99,7 +116,8 @@ pub fn path_side(kind: Kind) -> Option<Side> {
         | Kind::Empty
         | Kind::Unlisted
         | Kind::Stale
-        | Kind::CheckoutDiffers => Some(Side::Source),
+        | Kind::CheckoutDiffers
+        | Kind::CopyMissing => Some(Side::Source),
         Kind::BuildFails
         | Kind::VendoredCopy
         | Kind::SourceDirTracked
@@ -111,7 +129,13 @@ pub fn path_side(kind: Kind) -> Option<Side> {
         | Kind::PinUnreachable
         | Kind::PinUnmerged
         | Kind::PinBackwards
+        | Kind::CopyExtra
+        | Kind::NotAbsent
         | Kind::ConfigInvalid => Some(Side::Consumer),
-        Kind::WrongDestination | Kind::ExtraAtDestination => None,
+        Kind::WrongDestination
+        | Kind::ExtraAtDestination
+        | Kind::CopyDiffers
+        | Kind::ValuesDiffer
+        | Kind::ValuesTooFew => None,
     }
 }
