@@ -214,7 +214,7 @@ fn tree() -> impl Strategy<Value = Memory> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_dockerfile_in_any_context_is_evaluated_to_the_same_end(text in dockerfile(), context in tree(), argument in word()) {

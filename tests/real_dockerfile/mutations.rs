@@ -449,7 +449,7 @@ static OLDEST: LazyLock<Fixture> = LazyLock::new(|| fixtures_in_sync().swap_remo
 static NEWEST: LazyLock<Fixture> = LazyLock::new(|| fixtures_in_sync().swap_remove(2));
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn green_means_that_the_bytes_are_there(lines in prop::collection::vec(any_line(), 1..10), onto_the_fixture: bool) {
