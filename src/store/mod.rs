@@ -19,8 +19,8 @@ mod wanted;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyConnection, AnyPoolOptions};
-use sqlx::{AnyPool, Connection, Row};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, Connection, Row};
 
 pub use inbox::{Arrival, Effect};
 pub use queue::{CommandRow, Due, RepositoryRow, Waiting};
