@@ -75,8 +75,11 @@ impl DeliveryResult {
 /// What an evaluation came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VerdictKind {
+    /// Compared, and no difference that counts.
     InSync,
+    /// A difference is shown.
     Drift,
+    /// Neither could be proven.
     Undecided,
     /// No evaluation: a side could not be read.
     Unreadable,
@@ -96,6 +99,7 @@ impl VerdictKind {
 /// How a forge answered a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ForgeAnswer {
+    /// As asked.
     Ok,
     /// 301, 307, 308.
     Moved,
@@ -103,6 +107,7 @@ pub enum ForgeAnswer {
     Denied,
     /// 404, or a commit that the forge does not know.
     NotFound,
+    /// The forge asked to wait, whatever its status code.
     RateLimited,
     /// Any other 4xx.
     Refused,

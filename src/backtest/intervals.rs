@@ -27,6 +27,7 @@ pub enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UndecidedWord {
+    /// Its only word.
     Undecided,
 }
 
@@ -60,17 +61,24 @@ pub struct Change {
     pub moved: Mover,
     /// Both heads from then on.
     pub consumer: ObjectId,
+    /// The source's head from then on.
     pub source: ObjectId,
+    /// What the gate says of both heads.
     pub verdict: Verdict,
+    /// All that stand from then on, not only the new ones.
     pub findings: Vec<Finding>,
+    /// All parts that cannot be decided from then on.
     pub undecided: Vec<Undecided>,
 }
 
 /// Seconds under each verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Spent {
+    /// Seconds without a difference that counts.
     pub in_sync: i64,
+    /// Seconds with a difference that counts.
     pub drift: i64,
+    /// Seconds in which neither could be proven.
     pub undecided: i64,
 }
 

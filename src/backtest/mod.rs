@@ -44,7 +44,9 @@ pub struct Step {
 /// The first-parent lines of both branches, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
+    /// Of the gated branch of the consumer.
     pub consumer: Vec<Step>,
+    /// Of the source's branch.
     pub source: Vec<Step>,
 }
 

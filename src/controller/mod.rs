@@ -124,6 +124,9 @@ pub struct Controller {
 
 impl Controller {
     /// Makes the controller of a checked configuration. Reads nothing from a forge yet.
+    ///
+    /// # Errors
+    /// When the store cannot note the configured repositories.
     pub async fn new(
         config: &Config,
         forges: BTreeMap<String, Arc<dyn Forge>>,

@@ -15,7 +15,9 @@ use crate::tree::{ObjectId, Tree, TreeError};
 /// One gate's say about a commit, with its report.
 #[derive(Clone, Debug)]
 pub struct Told {
+    /// Whose say it is.
     pub gated: Gated,
+    /// What the commit was to that gate when it was judged.
     pub role: crate::gate::policy::Role,
     /// Or why there is none.
     pub report: Result<Report, String>,
@@ -24,7 +26,9 @@ pub struct Told {
 /// Everything behind one wanted key.
 #[derive(Clone, Debug)]
 pub struct Page {
+    /// What the status should say, and what the forge was told.
     pub row: WantedRow,
+    /// Each gate that has a say, as far as it is still configured.
     pub told: Vec<Told>,
     /// Newest first, this one included.
     pub history: Vec<HistoryRow>,
@@ -37,6 +41,9 @@ const FETCHES: usize = 4;
 
 impl Controller {
     /// Everything behind the wanted key with this id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn page(&self, id: &str) -> Result<Option<Page>, StoreError> {
         let Some(row) = self.store.wanted(id).await? else { return Ok(None) };
         let judgements: Vec<Judgement> = serde_json::from_str(&row.judgements).unwrap_or_default();
@@ -59,11 +66,17 @@ impl Controller {
     }
 
     /// All keys that are heads now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn heads_wanted(&self) -> Result<Vec<WantedRow>, StoreError> {
         self.store.current(None).await
     }
 
     /// What is known of every repository.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn repository_rows(&self) -> Result<Vec<RepositoryRow>, StoreError> {
         let rows = self.store.repositories().await?;
         let ours = |row: &RepositoryRow| {
@@ -73,11 +86,17 @@ impl Controller {
     }
 
     /// What waits now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn waiting(&self) -> Result<Waiting, StoreError> {
         self.store.waiting().await
     }
 
     /// Proves that the store can be written.
+    ///
+    /// # Errors
+    /// When it cannot.
     pub async fn check_store(&self) -> Result<(), StoreError> {
         self.store.check().await
     }

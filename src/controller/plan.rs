@@ -16,6 +16,7 @@ use crate::tree::ObjectId;
 /// A repository as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepoKey {
+    /// The forge's name in the configuration.
     pub forge: String,
     /// `owner/name`.
     pub name: String,
@@ -30,6 +31,7 @@ impl std::fmt::Display for RepoKey {
 /// What a forge said of a repository a moment ago.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// Its number, name and visibility.
     pub repository: Repository,
     /// Branch heads by branch name.
     pub heads: BTreeMap<String, ObjectId>,
@@ -40,8 +42,11 @@ pub struct View {
 /// A repository that was looked at.
 #[derive(Clone, Debug)]
 pub enum Seen {
+    /// It could be read.
     View(std::sync::Arc<View>),
+    /// It could not.
     Unreadable {
+        /// In words, for people.
         why: String,
         /// Unix milliseconds since when.
         since: i64,
@@ -53,8 +58,11 @@ pub enum Seen {
 pub struct Gated {
     /// `forge/owner/name:gate`, of the consumer.
     pub id: String,
+    /// As configured.
     pub gate: config::Gate,
+    /// The repository that bakes or copies.
     pub consumer: RepoKey,
+    /// The repository whose files must ship unchanged.
     pub source: RepoKey,
 }
 
@@ -85,9 +93,13 @@ fn key(place: &Place) -> Option<RepoKey> {
 /// A commit to judge, with everything it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// The repository that gets the status.
     pub repo: RepoKey,
+    /// The commit that gets it.
     pub sha: ObjectId,
+    /// The context of the status.
     pub context: String,
+    /// Every question of every gate that has a say under this context.
     pub asks: Vec<Ask>,
 }
 
@@ -96,19 +108,24 @@ pub struct Target {
 pub struct Ask {
     /// Index of the gate.
     pub gate: usize,
+    /// What the commit is to that gate.
     pub role: Role,
+    /// What to answer, or why nobody can.
     pub question: Question,
 }
 
 /// What is asked, or why it cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// A case to judge.
     Judge(Case),
     /// The forge said something that leaves nothing to compare: a missing branch.
     Impossible(String),
     /// The other side cannot be read, since then (Unix milliseconds).
     Unreadable {
+        /// In words, for people.
         why: String,
+        /// Unix milliseconds since when.
         since: i64,
     },
 }

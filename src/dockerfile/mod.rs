@@ -100,22 +100,43 @@ pub enum Taken {
     /// Everything at this path of the context: it was mounted.
     Tree(String),
     /// A link of this target, put at this path of a stage.
-    Link { at: String, target: String },
+    Link {
+        /// From the stage's root.
+        at: String,
+        /// As it is stored in the link.
+        target: String,
+    },
 }
 
 /// One path of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Baked {
+    /// What stands there.
     pub kind: BakedKind,
     /// The Dockerfile line (1-based) of the instruction that put it there.
     pub line: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+/// What stands at a path of the image.
 pub enum BakedKind {
-    File { content: Content, mode: u32 },
-    Dir { mode: u32 },
-    Link { target: String },
+    /// A regular file.
+    File {
+        /// Where its bytes come from.
+        content: Content,
+        /// Octal mode bits, as `chmod` takes them: mostly `0o644`.
+        mode: u32,
+    },
+    /// A directory.
+    Dir {
+        /// Octal mode bits, as `chmod` takes them: mostly `0o755`.
+        mode: u32,
+    },
+    /// A symbolic link; it is not followed.
+    Link {
+        /// As stored: an absolute one is from the root of the image.
+        target: String,
+    },
 }
 
 /// Where the bytes of a baked file come from.
@@ -130,21 +151,29 @@ pub enum Content {
 /// A part of the image that cannot be known: `path` and everything below it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Unknown {
+    /// Without leading slash; `""` is the whole image.
     pub path: String,
+    /// The Dockerfile line (1-based) after which nobody can know it.
     pub line: u32,
+    /// Why, in words for people.
     pub reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+/// Something that is taken for granted, so that the rest can be known.
 pub struct Assumption {
+    /// The Dockerfile line (1-based) that makes it necessary.
     pub line: u32,
+    /// One sentence for people.
     pub text: String,
 }
 
 /// An instruction that builds but does not do what its words say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trap {
+    /// The Dockerfile line (1-based) of the instruction.
     pub line: u32,
+    /// What happens instead, in words for people.
     pub message: String,
 }
 
@@ -153,10 +182,20 @@ pub struct Trap {
 pub enum BuildError {
     /// The build would fail, and this is what it would say.
     #[error("line {line}: {message}")]
-    Fails { line: u32, message: String },
+    Fails {
+        /// The Dockerfile line (1-based) at which it stops.
+        line: u32,
+        /// What BuildKit would say.
+        message: String,
+    },
     /// An instruction, flag or form that this evaluator does not understand, or a budget that it keeps.
     #[error("line {line}: {message}")]
-    Undecided { line: u32, message: String },
+    Undecided {
+        /// The Dockerfile line (1-based) that is not understood.
+        line: u32,
+        /// What is not understood, in words for people.
+        message: String,
+    },
     /// The context could not be read.
     #[error(transparent)]
     Tree(#[from] TreeError),

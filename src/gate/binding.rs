@@ -18,12 +18,21 @@ pub enum Bound {
     /// The head of the source's branch.
     Follow,
     /// This commit, named here.
-    Pin { commit: ObjectId, cause: Cause },
+    Pin {
+        /// A full object name; whether the source has it is not asked yet.
+        commit: ObjectId,
+        /// File and line of the consumer where it is written.
+        cause: Cause,
+    },
     /// Nothing that can be used; the findings say why.
     Nothing(Vec<Finding>),
 }
 
 /// Reads the binding of a consumer tree.
+///
+/// # Errors
+/// [`TreeError::NotHere`] names what to fetch before asking again; anything else is a tree that cannot be read.
+/// A pin that is missing or wrong is no error but [`Bound::Nothing`].
 pub fn read(binding: &Binding, tree: &dyn Tree) -> Result<Bound, TreeError> {
     let Binding::Pin { file, at, require } = binding else { return Ok(Bound::Follow) };
     let found = match at {

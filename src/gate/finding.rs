@@ -8,32 +8,59 @@ use crate::tree::TreeError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// The Dockerfile would not build, or it or its context does not exist.
     BuildFails,
+    /// An identity file is nowhere in the image.
     NotBaked,
+    /// Something else is baked where an identity file should be.
     ContentDiffers,
+    /// The source's bytes are in the image, at another path than the destination says.
     WrongDestination,
+    /// The source lacks a name that `identity` spells out, or nothing in it matches.
     MissingInSource,
+    /// An identity file without content.
     Empty,
+    /// A file of the source that is in no list of the gate.
     Unlisted,
+    /// The image has a file below the destination that the source does not have.
     ExtraAtDestination,
+    /// The right bytes, but from the consumer's own copy or from the Dockerfile.
     VendoredCopy,
+    /// The consumer tracks files where the build puts the source's tree.
     SourceDirTracked,
+    /// An instruction that builds and does not do what its words say; a notice.
     CopiesNothing,
+    /// The consumer names no commit of the source.
     PinMissing,
+    /// The path of the pin leads to more than one value.
     PinAmbiguous,
+    /// What stands at the pin's place is no full commit SHA, or its file cannot be parsed.
     PinInvalid,
+    /// The entry with the pin does not say what `require` asks for.
     PinRequirement,
+    /// The source does not have the pinned commit; it was asked twice.
     PinUnreachable,
+    /// The pinned commit is neither the head of the source's branch nor an ancestor of it.
     PinUnmerged,
+    /// A pull request moves the pin to an older commit, and files of the gate differ.
     PinBackwards,
+    /// A file that is not ignored differs between the pin and the source's head.
     Stale,
+    /// A file in the folder given as `--source` is not the one at the pinned commit.
     CheckoutDiffers,
+    /// A mirrored file does not say what the source's file says.
     CopyDiffers,
+    /// The consumer has no copy of a mirrored file.
     CopyMissing,
+    /// Among the copies is a file that the source does not have.
     CopyExtra,
+    /// A name whose value is not the same on both sides.
     ValuesDiffer,
+    /// A side gave fewer values than `least` asks for.
     ValuesTooFew,
+    /// Something that an `absent` check calls retired is there.
     NotAbsent,
+    /// The configuration that should judge cannot be used.
     ConfigInvalid,
 }
 
@@ -41,7 +68,9 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// It does, unless an option of the gate softens it or the base has it already.
     Error,
+    /// It does not: it is only told.
     Notice,
 }
 
@@ -57,10 +86,13 @@ pub struct Cause {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// Which difference; `docs/findings.md` explains each.
     pub kind: Kind,
+    /// Whether it can fail the head.
     pub severity: Severity,
     /// What differs: a path of the source, of the image (leading slash) or of the consumer.
     pub path: String,
+    /// Where it comes from; `None` where no one place can be named.
     pub cause: Option<Cause>,
     /// One sentence for people: what is wrong.
     pub message: String,
@@ -79,9 +111,13 @@ pub struct Finding {
 /// A part that cannot be decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undecided {
+    /// What it is about: a path of the source, of the image (leading slash) or of the consumer.
     pub path: String,
+    /// Where it comes from; `None` where no one place can be named.
     pub cause: Option<Cause>,
+    /// One sentence for people: why nobody can tell.
     pub reason: String,
+    /// The base of a pull request has it already.
     pub inherited: bool,
     /// The inputs that make it undecided, as object names: a pull request inherits only what did not change.
     #[serde(default, skip_serializing)]
@@ -91,8 +127,11 @@ pub struct Undecided {
 /// Something taken for granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assumption {
+    /// The file that it is about, mostly the Dockerfile; from the consumer's root.
     pub file: String,
+    /// 1-based; `None` when the file as a whole is meant.
     pub line: Option<u32>,
+    /// One sentence for people: what is believed without proof.
     pub text: String,
 }
 

@@ -16,7 +16,9 @@ use crate::tree::{ObjectId, Tree, TreeError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
+    /// The repository that bakes or copies; its commits ship.
     Consumer,
+    /// The repository whose files must ship unchanged.
     Source,
 }
 
@@ -24,6 +26,7 @@ pub enum Side {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(untagged)]
 pub enum Revision {
+    /// A commit of that side's repository.
     Commit(ObjectId),
     /// The files of a folder, as they are.
     WorkTree,
@@ -34,11 +37,30 @@ pub enum Revision {
 pub enum Case {
     /// Does what ships now say what the source says: consumer branch head `consumer` against source branch head
     /// `source`. Both branch heads are told this verdict.
-    Branch { consumer: Revision, source: Revision },
+    Branch {
+        /// Head of the gated branch.
+        consumer: Revision,
+        /// Head of the source's branch.
+        source: Revision,
+    },
     /// Would merging `head` into consumer revision `base` break it?
-    ConsumerPull { head: Revision, base: Revision, source: Revision },
+    ConsumerPull {
+        /// Head of the pull request.
+        head: Revision,
+        /// What it would be merged into.
+        base: Revision,
+        /// Head of the source's branch.
+        source: Revision,
+    },
     /// Would merging `head` into source revision `base` break consumer branch head `consumer`?
-    SourcePull { head: Revision, base: Revision, consumer: Revision },
+    SourcePull {
+        /// Head of the pull request.
+        head: Revision,
+        /// What it would be merged into: head of the source's branch.
+        base: Revision,
+        /// Head of the gated branch of the consumer.
+        consumer: Revision,
+    },
 }
 
 /// How a bound source commit stands to the source branch's head.
@@ -60,13 +82,22 @@ pub enum Relation {
 /// [`TreeError::NotHere`] for what must be fetched first.
 pub trait World {
     /// The tree of a revision; `None` when the repository does not have that commit (asked, and asked again).
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] names what to fetch before asking again; anything else is storage that failed.
     fn tree(&self, side: Side, revision: &Revision) -> Result<Option<Arc<dyn Tree>>, TreeError>;
 
     /// How `commit` stands to `head` on the commit graph of that side.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] names what to fetch before asking again: a part of the history.
     fn relation(&self, side: Side, commit: &Revision, head: &Revision) -> Result<Relation, TreeError>;
 
     /// The best common ancestors of two revisions: several where histories were merged crosswise, none when they are
     /// unrelated.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] names what to fetch before asking again: a part of the history.
     fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError>;
 }
 

@@ -17,13 +17,31 @@ use crate::config::{Gate, Inherited, Place, Stale};
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Role {
     /// Head of a gated branch of the consumer.
-    ConsumerBranch { branch: String },
+    ConsumerBranch {
+        /// Without `refs/heads/`.
+        branch: String,
+    },
     /// Head of the source's branch, told about one gated branch of the consumer.
-    SourceBranch { consumer_branch: String },
+    SourceBranch {
+        /// The consumer's branch, without `refs/heads/`.
+        consumer_branch: String,
+    },
     /// An open pull request of the consumer onto `base`.
-    ConsumerPull { number: u64, base: String },
+    ConsumerPull {
+        /// As the forge counts the consumer's pull requests.
+        number: u64,
+        /// The consumer's branch that it would be merged into.
+        base: String,
+    },
     /// An open pull request of the source onto `base`, judged with one gated branch of the consumer.
-    SourcePull { number: u64, base: String, consumer_branch: String },
+    SourcePull {
+        /// As the forge counts the source's pull requests.
+        number: u64,
+        /// The source's branch that it would be merged into.
+        base: String,
+        /// The consumer's branch, without `refs/heads/`.
+        consumer_branch: String,
+    },
 }
 
 impl Role {
@@ -44,6 +62,7 @@ impl Role {
 /// What came of one gate's question about a commit.
 #[derive(Clone, Debug)]
 pub enum Outcome<'a> {
+    /// It was judged; this is the report.
     Judged(&'a Report),
     /// It could not be judged; why, in a few words.
     Not(&'a str),
@@ -52,8 +71,11 @@ pub enum Outcome<'a> {
 /// One gate's say about a commit.
 #[derive(Clone, Debug)]
 pub struct Say<'a> {
+    /// Whose options soften the status.
     pub gate: &'a Gate,
+    /// What the commit is to that gate.
     pub role: &'a Role,
+    /// What came of its question.
     pub outcome: Outcome<'a>,
     /// When the oldest change of the source that is not adopted was first seen, Unix milliseconds.
     pub stale_since: Option<i64>,
@@ -64,14 +86,18 @@ pub struct Say<'a> {
 /// The state of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
+    /// Nothing stands against it.
     Success,
+    /// Nobody can tell: undecided, or not judged.
     Error,
+    /// Drift that counts; it comes before an error that another gate has.
     Failure,
 }
 
 /// One status for one commit and context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
+    /// The worst of what all gates say: `failure` before `error` before `success`.
     pub state: State,
     /// Not cut yet: what matters most stands first.
     pub description: String,

@@ -22,16 +22,27 @@ pub enum Verdict {
 pub struct Report {
     /// 1.
     pub schema: u32,
+    /// The gate's name in the configuration.
     pub gate: String,
+    /// The context of the status that the gate has a say in.
     pub context: String,
+    /// What findings and undecided parts come to, before any option softens the status.
     pub verdict: Verdict,
+    /// Differences, notices and what is inherited too.
     pub findings: Vec<Finding>,
+    /// Parts that nobody can decide.
     pub undecided: Vec<Undecided>,
+    /// What is taken for granted.
     pub assumptions: Vec<Assumption>,
+    /// What was judged of the consumer.
     pub consumer: ConsumerSide,
+    /// What it was judged against.
     pub source: SourceSide,
+    /// How the pin stands, or that there is none.
     pub binding: BindingState,
+    /// Files whose bytes were compared, over all checks.
     pub files_compared: u64,
+    /// The sizes of those files, in bytes.
     pub bytes_compared: u64,
     /// The version of drift-gate that judged.
     pub engine: String,
@@ -40,7 +51,9 @@ pub struct Report {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The consumer's part of a case.
 pub struct ConsumerSide {
+    /// For people: `owner/name`, the path of a URL, or `this repository`.
     pub repo: String,
     /// The commit judged (a pull request's head); absent for a work tree.
     pub commit: Option<Revision>,
@@ -49,12 +62,15 @@ pub struct ConsumerSide {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The source's part of a case.
 pub struct SourceSide {
+    /// For people: `owner/name`, the path of a URL, or `this repository`.
     pub repo: String,
     /// The commit that the consumer binds; absent where it binds none.
     pub bound: Option<Revision>,
     /// The head judged against (a pull request's head on the source).
     pub head: Option<Revision>,
+    /// What a pull request of the source would be merged into; absent for any other case.
     pub base: Option<Revision>,
 }
 

@@ -31,8 +31,11 @@ pub struct History {
 
 /// A backtest with what its readers want to know beside it.
 pub struct Told<'a> {
+    /// What was found.
     pub backtest: &'a Backtest,
+    /// The gated branch of the consumer.
     pub consumer: History,
+    /// The source's branch.
     pub source: History,
     /// The first line of a commit's message.
     pub subject: &'a dyn Fn(&Mover) -> String,

@@ -37,6 +37,7 @@ pub struct Item<'a> {
     pub kind: Option<Kind>,
     /// The stable name of its kind, or `undecided`.
     pub name: String,
+    /// What it does to the status.
     pub weight: Weight,
     /// What it is about.
     pub path: &'a str,

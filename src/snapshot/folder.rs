@@ -21,8 +21,10 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder at `root`; [`TreeError::Unfit`] when there is none, [`TreeError::Io`] when it cannot be read. `root`
-    /// itself may be a link.
+    /// The folder at `root`, which itself may be a link.
+    ///
+    /// # Errors
+    /// [`TreeError::Unfit`] when there is none, [`TreeError::Io`] when it cannot be read.
     pub fn new(root: &Path) -> Result<Self, TreeError> {
         let path = root.display().to_string();
         let real = match fs::canonicalize(root) {
@@ -39,6 +41,9 @@ impl Folder {
     }
 
     /// The folder with everything in it, `.git` too: what `docker build` takes from a local context.
+    ///
+    /// # Errors
+    /// As [`Folder::new`].
     pub fn whole(root: &Path) -> Result<Self, TreeError> {
         Ok(Self { git: true, ..Self::new(root)? })
     }

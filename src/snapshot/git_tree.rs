@@ -25,7 +25,10 @@ pub struct GitTree {
 }
 
 impl GitTree {
-    /// The tree of `commit`. [`TreeError::NotHere`] when the commit or its root directory is not here,
+    /// The tree of `commit`.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] when the commit or its root directory is not here,
     /// [`TreeError::Unfit`] when the name is of something else.
     pub fn new(objects: Arc<ObjectDb>, commit: &ObjectId) -> Result<Self, TreeError> {
         let root = objects.root(commit)?;

@@ -25,6 +25,9 @@ pub enum Standing {
 
 impl ObjectDb {
     /// Whether `ancestor` is `head` or one of its ancestors.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where a part of the history is missing, [`TreeError::Io`] where it cannot be read.
     pub fn is_ancestor(&self, ancestor: &ObjectId, head: &ObjectId) -> Result<bool, TreeError> {
         if ancestor == head {
             return Ok(true);
@@ -39,6 +42,9 @@ impl ObjectDb {
 
     /// The best common ancestors of two commits, as `git merge-base --all` finds them, the one that `git merge-base` prints
     /// first; none when they have no history in common, several when they were merged crosswise.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where a part of the history is missing, [`TreeError::Io`] where it cannot be read.
     pub fn merge_bases(&self, one: &ObjectId, other: &ObjectId) -> Result<Vec<ObjectId>, TreeError> {
         if one == other {
             return Ok(vec![one.clone()]);
@@ -55,6 +61,9 @@ impl ObjectDb {
 
     /// How many commits on the first-parent line of `head` are not `bound` or an ancestor of it: how many merges or direct
     /// commits the branch has gone on since. `None` when `bound` is no ancestor of `head`.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where a part of the history is missing, [`TreeError::Io`] where it cannot be read.
     pub fn behind_first_parent(&self, bound: &ObjectId, head: &ObjectId) -> Result<Option<u32>, TreeError> {
         if !self.is_ancestor(bound, head)? {
             return Ok(None);
@@ -65,6 +74,9 @@ impl ObjectDb {
     }
 
     /// How `commit` stands to `head`.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where a part of the history is missing, [`TreeError::Io`] where it cannot be read.
     pub fn standing(&self, commit: &ObjectId, head: &ObjectId) -> Result<Standing, TreeError> {
         if commit == head {
             return Ok(Standing::Same);
@@ -76,6 +88,9 @@ impl ObjectDb {
     }
 
     /// When `commit` was committed, in Unix seconds, as it says itself.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where the commit is missing, [`TreeError::Io`] where it cannot be read.
     pub fn commit_time(&self, commit: &ObjectId) -> Result<i64, TreeError> {
         let id = self.oid(commit)?;
         let repository = self.repository();
@@ -84,6 +99,9 @@ impl ObjectDb {
     }
 
     /// Whether every ancestor of `commit` is here. `known` are commits of which that is known already: the walk stops there.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] where what is here cannot be read.
     pub fn has_history(&self, commit: &ObjectId, known: &[ObjectId]) -> Result<bool, TreeError> {
         if !self.has(commit) {
             return Ok(false);
@@ -105,6 +123,7 @@ impl ObjectDb {
 
     /// The first-parent line that ends at `head`, oldest first: each commit with its committer's time, Unix seconds.
     ///
+    /// # Errors
     /// [`TreeError::NotHere`] where a commit of it is missing, [`TreeError::Unfit`] in a shallow clone.
     pub fn first_parents(&self, head: &ObjectId) -> Result<Vec<(ObjectId, i64)>, TreeError> {
         if self.is_shallow() {
@@ -124,6 +143,9 @@ impl ObjectDb {
     }
 
     /// The first line of a commit's message and its committer's time, Unix seconds; bytes that are not UTF-8 are replaced.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where the commit is missing, [`TreeError::Io`] where it cannot be read.
     pub fn subject(&self, commit: &ObjectId) -> Result<(String, i64), TreeError> {
         let repository = self.repository();
         let found = repository.find_commit(self.oid(commit)?).map_err(|error| self.absent(&error, &[commit]))?;

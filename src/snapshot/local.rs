@@ -30,14 +30,29 @@ pub enum OpenError {
     NoCommits(PathBuf),
     /// No commit has that name.
     #[error("{}: no commit `{rev}`: {why}", .folder.display())]
-    NoSuchRevision { folder: PathBuf, rev: String, why: String },
+    NoSuchRevision {
+        /// As given to [`Local::open`].
+        folder: PathBuf,
+        /// As the caller wrote it.
+        rev: String,
+        /// In words, for people.
+        why: String,
+    },
     /// It is there and cannot be read.
     #[error("{}: {why}", .folder.display())]
-    Unreadable { folder: PathBuf, why: String },
+    Unreadable {
+        /// As given to [`Local::open`].
+        folder: PathBuf,
+        /// In libgit2's words.
+        why: String,
+    },
 }
 
 impl Local {
     /// Opens the repository in `folder` (not one around it). The folder is its label in [`crate::tree::Need`]s.
+    ///
+    /// # Errors
+    /// [`OpenError::NotARepository`], [`OpenError::Sha256`], or [`OpenError::Unreadable`] with libgit2's words.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         prepare();
         let flags = RepositoryOpenFlags::NO_SEARCH;
@@ -67,6 +82,9 @@ impl Local {
 
     /// The commit that a revision means, as `git rev-parse` reads it: a branch, a tag (also an annotated one), a full or
     /// unique short commit name, `HEAD~2`.
+    ///
+    /// # Errors
+    /// [`OpenError::NoSuchRevision`], or [`OpenError::NoCommits`] where the repository has no branch or tag at all.
     pub fn resolve(&self, rev: &str) -> Result<ObjectId, OpenError> {
         let repository = self.objects.repository();
         let found = repository.revparse_single(rev).and_then(|object| object.peel_to_commit());
@@ -83,6 +101,9 @@ impl Local {
     }
 
     /// The commit that is checked out (that `HEAD` names); `None` where nothing was committed on that branch.
+    ///
+    /// # Errors
+    /// [`OpenError::Unreadable`] when `HEAD` cannot be read or names no commit.
     pub fn head(&self) -> Result<Option<ObjectId>, OpenError> {
         let repository = self.objects.repository();
         let head = repository.head().and_then(|head| head.peel_to_commit());
@@ -102,6 +123,9 @@ impl Local {
     }
 
     /// The tree of a commit of this repository.
+    ///
+    /// # Errors
+    /// As [`GitTree::new`].
     pub fn tree(&self, commit: &ObjectId) -> Result<GitTree, TreeError> {
         GitTree::new(self.objects.clone(), commit)
     }

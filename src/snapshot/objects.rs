@@ -85,12 +85,18 @@ impl ObjectDb {
     }
 
     /// Makes packs visible that were added since; lookups do not search for them.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] when the folder of packs cannot be read.
     pub fn refresh(&self) -> Result<(), TreeError> {
         let repository = self.repository();
         repository.odb().and_then(|odb| odb.refresh()).map_err(|error| self.io(&error))
     }
 
     /// Puts a newly opened repository in the place of the old one: after packs were removed.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] when the repository cannot be opened; the old one stays.
     pub fn reopen(&self) -> Result<(), TreeError> {
         let fresh = Repository::open_bare(&self.path).map_err(|error| self.io(&error))?;
         *self.repository() = fresh;
@@ -110,6 +116,9 @@ impl ObjectDb {
     }
 
     /// Whether the commit with all its directories is here (files need not be).
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] when what is here cannot be read, [`TreeError::Unfit`] when the name is of no commit.
     pub fn has_trees(&self, commit: &ObjectId) -> Result<bool, TreeError> {
         let mut pending = match self.root(commit) {
             Ok(root) => vec![root],

@@ -11,9 +11,11 @@ use super::StoreError;
 /// A delivery that was verified, and what it makes dirty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
+    /// The forge's name in the configuration.
     pub forge: String,
     /// The forge's id of the delivery; a redelivery may have the same or another.
     pub delivery: String,
+    /// The forge's name for what happened, from the delivery's header.
     pub event: String,
     /// The repository as the payload names it, or "".
     pub repository: String,
@@ -21,21 +23,27 @@ pub struct Arrival {
     pub outcome: String,
     /// Unix milliseconds.
     pub received_at: i64,
+    /// Written in the same transaction as the delivery.
     pub effect: Effect,
 }
 
 /// What a delivery makes dirty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Nothing: kept for people who ask what arrived.
     Nothing,
     /// A repository, by its configured name.
     Look {
+        /// As configured, `owner/name`.
         name: String,
     },
     /// A repository's comment that may be a command.
     Comment {
+        /// As configured, `owner/name`.
         name: String,
+        /// The forge's number for the comment.
         comment: i64,
+        /// The number of the pull request that it stands under.
         pull: i64,
     },
 }

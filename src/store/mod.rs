@@ -37,7 +37,12 @@ pub enum StoreError {
     Schema(#[from] sqlx::migrate::MigrateError),
     /// The address is none that this build understands.
     #[error("store.url `{url}`: {why}")]
-    Url { url: String, why: String },
+    Url {
+        /// As configured.
+        url: String,
+        /// In words, for people.
+        why: String,
+    },
     /// The writer has ended: the program is shutting down.
     #[error("the store is shutting down")]
     Closed,
@@ -55,6 +60,10 @@ const BUSY: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Opens (and makes, and brings up to date) the database at `url`: `sqlite://PATH`.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] for an address of another kind, [`StoreError::Schema`] when a newer version wrote it,
+    /// [`StoreError::Database`] when it cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let unusable = |why: &str| StoreError::Url { url: url.to_owned(), why: why.to_owned() };
         if !url.starts_with("sqlite:") {
@@ -96,22 +105,35 @@ impl Store {
     }
 
     /// Makes a delivery durable, with what it makes dirty. Returns when it is on disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when it could not be written, so it must not be acknowledged; [`StoreError::Closed`] when
+    /// the program is shutting down.
     pub async fn accept(&self, arrival: Arrival) -> Result<(), StoreError> {
         self.inbox.accept(arrival).await
     }
 
     /// Proves that the database answers and can be written.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when it does not, or cannot.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.set_meta("checked", "1").await
     }
 
     /// A value kept under a name, such as the secret of the addresses of reports.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
         let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(&self.pool).await?;
         Ok(row.map(|row| row.get(0)))
     }
 
     /// Keeps a value under a name.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",

@@ -8,18 +8,22 @@ use super::{Store, StoreError};
 /// A repository that must be looked at now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
+    /// The forge's name in the configuration.
     pub forge: String,
+    /// As configured, `owner/name`.
     pub name: String,
     /// The count of hints seen: settling names it.
     pub hinted: i64,
     /// Unix milliseconds of the oldest hint that is not settled.
     pub hinted_at: Option<i64>,
+    /// Looks that failed in a row.
     pub attempts: i64,
 }
 
 /// What is known of a gated repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryRow {
+    /// The forge's name in the configuration.
     pub forge: String,
     /// As configured.
     pub name: String,
@@ -27,12 +31,15 @@ pub struct RepositoryRow {
     pub forge_id: Option<i64>,
     /// Its name now, where it was renamed.
     pub current: Option<String>,
+    /// As the forge last said; who may see its reports follows from it.
     pub private: bool,
     /// Hints not settled yet.
     pub waiting: bool,
+    /// Looks that failed in a row.
     pub attempts: i64,
     /// Unix milliseconds since when it cannot be read.
     pub unreadable_since: Option<i64>,
+    /// Why it cannot be read, in words; `None` while it can.
     pub trouble: Option<String>,
 }
 
@@ -50,15 +57,23 @@ pub struct Waiting {
 /// A comment that may be a command and has not acted yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandRow {
+    /// The forge's name in the configuration.
     pub forge: String,
+    /// As configured, `owner/name`.
     pub repository: String,
+    /// The forge's number for the comment.
     pub comment: i64,
+    /// The number of the pull request that it stands under.
     pub pull: i64,
+    /// Failed tries to read or answer it.
     pub attempts: i64,
 }
 
 impl Store {
     /// Makes the configured repositories known; rows of others stay but are never due.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn register(&self, repositories: &[(String, String)]) -> Result<(), StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for (forge, name) in repositories {
@@ -73,6 +88,9 @@ impl Store {
     }
 
     /// Hints at repositories without a delivery: at start and by the timer.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn hint(&self, repositories: &[(String, String)], now: i64) -> Result<(), StoreError> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for (forge, name) in repositories {
@@ -91,6 +109,9 @@ impl Store {
     }
 
     /// The repositories that must be looked at now, oldest hint first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn due(&self, now: i64) -> Result<Vec<Due>, StoreError> {
         let rows = sqlx::query(
             "SELECT forge, name, hinted, hinted_at, attempts FROM repositories \
@@ -113,6 +134,9 @@ impl Store {
     }
 
     /// When the next repository falls due, unsent status or waiting comment too; `None` when nothing waits.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
         let row = sqlx::query(
             "SELECT MIN(at) FROM (\
@@ -128,6 +152,9 @@ impl Store {
     }
 
     /// How much waits now.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn waiting(&self) -> Result<Waiting, StoreError> {
         let hints = sqlx::query("SELECT COUNT(*), MIN(hinted_at) FROM repositories WHERE hinted > settled")
             .fetch_one(&self.pool)
@@ -142,6 +169,9 @@ impl Store {
     }
 
     /// A repository was looked at, with all hints up to `hinted`; look again at `look_at` even without a hint.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn settle(&self, due: &Due, look_at: Option<i64>) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE repositories SET settled = $3, attempts = 0, not_before = 0, look_at = $4, \
@@ -157,6 +187,9 @@ impl Store {
     }
 
     /// Looking failed: again at `not_before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn postpone(&self, due: &Due, not_before: i64) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE repositories SET attempts = attempts + 1, not_before = $3, look_at = NULL, \
@@ -171,6 +204,9 @@ impl Store {
     }
 
     /// A repository was read: its number, its name now, its visibility.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn readable(
         &self,
         forge: &str,
@@ -194,6 +230,9 @@ impl Store {
     }
 
     /// A repository could not be read. Returns since when that is so (Unix milliseconds).
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn unreadable(&self, forge: &str, name: &str, why: &str, now: i64) -> Result<i64, StoreError> {
         let row = sqlx::query(
             "UPDATE repositories SET unreadable_since = COALESCE(unreadable_since, $3), trouble = $4 \
@@ -209,6 +248,9 @@ impl Store {
     }
 
     /// Everything known of every repository.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT forge, name, forge_id, current, private, hinted, settled, attempts, unreadable_since, trouble \
@@ -220,6 +262,9 @@ impl Store {
     }
 
     /// Comments that wait to be read, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn commands(&self, now: i64) -> Result<Vec<CommandRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT forge, repository, comment, pull, attempts FROM comments \
@@ -241,6 +286,9 @@ impl Store {
     }
 
     /// A comment has acted, or never will; `outcome` says what it was taken for.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn acted(&self, command: &CommandRow, outcome: &str, now: i64) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE comments SET acted_at = $4, outcome = $5 WHERE forge = $1 AND repository = $2 AND comment = $3",
@@ -256,6 +304,9 @@ impl Store {
     }
 
     /// A comment could not be read or answered: again at `not_before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn postpone_command(&self, command: &CommandRow, not_before: i64) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE comments SET attempts = attempts + 1, not_before = $4 \

@@ -10,14 +10,21 @@ use super::{Store, StoreError};
 pub struct Judged {
     /// The HMAC of the key.
     pub id: String,
+    /// The forge's name in the configuration.
     pub forge: String,
     /// As configured.
     pub repository: String,
+    /// The forge's number for the repository: it stays through renames.
     pub forge_id: i64,
+    /// The commit, all hexadecimal digits.
     pub sha: String,
+    /// The context of the status.
     pub context: String,
+    /// `pending`, `success`, `error` or `failure`.
     pub state: String,
+    /// The words of the status, as the forge gets them.
     pub description: String,
+    /// Where the status leads: the page of this key.
     pub url: String,
     /// JSON, the controller's.
     pub judgements: String,
@@ -32,7 +39,9 @@ pub struct Judged {
 /// What the forge was last told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
+    /// `pending`, `success`, `error` or `failure`.
     pub state: String,
+    /// The words of the status, as they were sent.
     pub description: String,
     /// Unix milliseconds.
     pub at: i64,
@@ -41,23 +50,37 @@ pub struct Told {
 /// One wanted key as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedRow {
+    /// The HMAC of the key: the address of its page.
     pub id: String,
+    /// The forge's name in the configuration.
     pub forge: String,
+    /// As configured, `owner/name`.
     pub repository: String,
+    /// The forge's number for the repository: it stays through renames.
     pub forge_id: i64,
+    /// The commit, all hexadecimal digits.
     pub sha: String,
+    /// The context of the status.
     pub context: String,
+    /// What the forge should say: `pending`, `success`, `error` or `failure`.
     pub state: String,
+    /// The words that the forge should show.
     pub description: String,
+    /// Where the status leads: the page of this key.
     pub url: String,
+    /// JSON, the controller's: gate, role, and the report's key or why there is none.
     pub judgements: String,
+    /// Unix milliseconds of the last decision.
     pub decided_at: i64,
     /// Still the head of a branch or pull request.
     pub head: bool,
+    /// `None` before the first time, and from [`Store::doubt`] until it is told again.
     pub told: Option<Told>,
     /// Where it is not 0, what the forge has is not known: it is read before anything is written. Each new doubt counts up.
     pub doubt: i64,
+    /// Failed tries to tell the forge what is wanted now.
     pub attempts: i64,
+    /// Why the last try failed, in words; `None` once it is told.
     pub trouble: Option<String>,
 }
 
@@ -71,8 +94,11 @@ impl WantedRow {
 /// What a key said from `decided_at` on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRow {
+    /// `pending`, `success`, `error` or `failure`.
     pub state: String,
+    /// The words of the status.
     pub description: String,
+    /// Unix milliseconds.
     pub decided_at: i64,
 }
 
@@ -87,6 +113,9 @@ macro_rules! select {
 
 impl Store {
     /// Keeps decisions with their reports, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn decide(&self, decisions: &[Judged]) -> Result<(), StoreError> {
         if decisions.is_empty() {
             return Ok(());
@@ -100,6 +129,9 @@ impl Store {
     }
 
     /// Of a repository's keys only these are still heads; what is unsent for others is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn heads(&self, forge: &str, repository: &str, ids: &[String]) -> Result<(), StoreError> {
         let known = sqlx::query("SELECT id FROM wanted WHERE forge = $1 AND repository = $2 AND head = 1")
             .bind(forge)
@@ -121,6 +153,9 @@ impl Store {
     }
 
     /// Keys whose status the forge must be told now, the longest waiting first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn unsent(&self, now: i64, most: i64) -> Result<Vec<WantedRow>, StoreError> {
         let rows = select!(
             "WHERE head = 1 AND (told_state IS NULL OR told_state <> state OR told_description <> description) \
@@ -134,6 +169,9 @@ impl Store {
     }
 
     /// The forge has this row's status now. A doubt that came while it was being told remains: what the forge has is read again.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn told(&self, row: &WantedRow, now: i64) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE wanted SET told_state = $2, told_description = $3, told_at = $4, doubt = 0, attempts = 0, \
@@ -150,6 +188,9 @@ impl Store {
     }
 
     /// The forge could not be told: again at `not_before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn not_told(&self, id: &str, why: &str, not_before: i64) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE wanted SET attempts = attempts + 1, not_before = $2, trouble = $3, doubt = doubt + 1 \
@@ -164,6 +205,9 @@ impl Store {
     }
 
     /// What the forge was told about a commit is in doubt: it is read again before anything is written.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn doubt(&self, forge: &str, forge_id: i64, sha: &str) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE wanted SET told_state = NULL, told_description = NULL, doubt = doubt + 1, not_before = 0 \
@@ -178,12 +222,18 @@ impl Store {
     }
 
     /// One key by its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn wanted(&self, id: &str) -> Result<Option<WantedRow>, StoreError> {
         let row = select!("WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
         Ok(row.as_ref().map(wanted))
     }
 
     /// All keys that are heads, of one repository or of all.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn current(&self, repository: Option<(&str, &str)>) -> Result<Vec<WantedRow>, StoreError> {
         let rows = match repository {
             Some((forge, name)) => {
@@ -199,6 +249,9 @@ impl Store {
     }
 
     /// What a key said, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn history(&self, id: &str, most: i64) -> Result<Vec<HistoryRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT state, description, decided_at FROM history WHERE wanted = $1 ORDER BY seq DESC LIMIT $2",
@@ -214,6 +267,9 @@ impl Store {
     }
 
     /// A report by its key, as JSON.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
     pub async fn report(&self, key: &str) -> Result<Option<String>, StoreError> {
         let row = sqlx::query("SELECT report FROM reports WHERE key = $1").bind(key).fetch_optional(&self.pool).await?;
         Ok(row.map(|row| row.get(0)))

@@ -22,6 +22,9 @@ pub enum Led {
 
 /// Follows the links of `path`, the last name's too. Nothing outside the tree is ever meant: an absolute target is not
 /// clamped to the root, because whoever opens it on a real system gets another file.
+///
+/// # Errors
+/// As [`Tree::node`]; a link that leads nowhere is no error.
 pub fn follow(tree: &dyn Tree, path: &str) -> Result<Led, TreeError> {
     let mut at = String::new();
     let mut todo: Vec<String> = path.rsplit('/').map(str::to_owned).collect();

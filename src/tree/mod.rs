@@ -84,13 +84,25 @@ impl<'de> serde::Deserialize<'de> for ObjectId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// A regular file; `mode` has the permission bits (0o644, 0o755; a work tree may have others).
-    File { mode: u32 },
+    File {
+        /// Octal permission bits, without the type of file.
+        mode: u32,
+    },
     /// A directory; `mode` has the permission bits (0o755 where the tree does not record them, as in git).
-    Dir { mode: u32 },
+    Dir {
+        /// Octal permission bits, without the type of file.
+        mode: u32,
+    },
     /// A symbolic link and its target, as stored.
-    Link { target: String },
+    Link {
+        /// Relative to the link's own directory, or absolute; it need not exist.
+        target: String,
+    },
     /// A commit of another repository (a git submodule): its files are not in this tree.
-    Submodule { commit: ObjectId },
+    Submodule {
+        /// The commit that the outer repository records.
+        commit: ObjectId,
+    },
 }
 
 /// A read-only tree of files.
@@ -100,31 +112,52 @@ pub enum Node {
 /// appears with its odd bytes as `\ooo`, as git prints it.
 pub trait Tree: Send + Sync {
     /// What stands at `path`; `None` when nothing does (also when a parent is no directory).
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where a directory on the way is not fetched, [`TreeError::Io`] where it cannot be read.
     fn node(&self, path: &str) -> Result<Option<Node>, TreeError>;
 
     /// The names in the directory at `path` with what stands there, sorted by name bytes. Empty where there is no
     /// directory.
+    ///
+    /// # Errors
+    /// As [`Tree::node`].
     fn list(&self, path: &str) -> Result<Vec<(String, Node)>, TreeError>;
 
     /// The git blob name of the file (of the target text, for a link) at `path`. Equal names are equal bytes. In a git
     /// tree this needs no content; a work tree hashes the file.
+    ///
+    /// # Errors
+    /// As [`Tree::node`], and [`TreeError::Unfit`] where there is neither file nor link.
     fn blob_id(&self, path: &str) -> Result<ObjectId, TreeError>;
 
     /// The bytes of the file at `path` (the target text, for a link).
+    ///
+    /// # Errors
+    /// As [`Tree::blob_id`]; [`TreeError::NotHere`] also where only the content is not fetched.
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError>;
 
     /// The size in bytes of the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Tree::read`].
     fn size(&self, path: &str) -> Result<u64, TreeError> {
         Ok(self.read(path)?.len() as u64)
     }
 
     /// A name that is equal for directories of equal content, where the tree knows one without looking (git does).
+    ///
+    /// # Errors
+    /// As [`Tree::node`].
     fn dir_id(&self, _path: &str) -> Result<Option<ObjectId>, TreeError> {
         Ok(None)
     }
 
     /// Says that the content of these paths will be read. A partial tree answers [`TreeError::NotHere`] with all that
     /// is missing at once, so that one request brings it; paths without a file are passed over.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] with all of it; [`TreeError::Io`] where that cannot be told.
     fn expect(&self, _paths: &[&str]) -> Result<(), TreeError> {
         Ok(())
     }
@@ -174,13 +207,26 @@ pub enum TreeError {
     NotHere(Need),
     /// Both sides of a merge changed this path in ways that cannot be put together.
     #[error("both sides changed {path}, and a merge would conflict")]
-    Conflict { path: String },
+    Conflict {
+        /// From the root of the tree.
+        path: String,
+    },
     /// There is nothing of that kind at the path.
     #[error("{path}: {what}")]
-    Unfit { path: String, what: String },
+    Unfit {
+        /// From the root of the tree; the folder itself where that is missing.
+        path: String,
+        /// In words, for people: what is wrong with it.
+        what: String,
+    },
     /// The storage failed: a corrupt object, an unreadable file.
     #[error("{path} cannot be read: {why}")]
-    Io { path: String, why: String },
+    Io {
+        /// From the root of the tree, or the repository's place on disk.
+        path: String,
+        /// In the words of the system or of libgit2.
+        why: String,
+    },
 }
 
 impl Objects {

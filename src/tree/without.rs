@@ -7,6 +7,7 @@ use super::{Node, ObjectId, Tree, TreeError, join, split};
 /// `of` as if nothing stood at `at`.
 #[derive(Clone)]
 pub struct Without {
+    /// The whole tree.
     pub of: Arc<dyn Tree>,
     /// Not the root.
     pub at: String,

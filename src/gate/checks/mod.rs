@@ -32,10 +32,15 @@ const MOST_FILES: usize = 200_000;
 /// What a check found.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// Differences and notices.
     pub findings: Vec<Finding>,
+    /// What could not be read or decided.
     pub undecided: Vec<Undecided>,
+    /// What the check takes for granted.
     pub assumptions: Vec<Assumption>,
+    /// Files whose bytes were compared.
     pub files_compared: u64,
+    /// The sizes of those files, in bytes.
     pub bytes_compared: u64,
     /// A comparison took place: without one nothing is ever inherited, and nothing is in sync.
     pub compared: bool,
