@@ -36,10 +36,20 @@ impl Default for Timeouts {
 pub enum ConnectError {
     /// The configured address is none that an API can stand under.
     #[error("forge.{forge}.url: `{url}` {why}; write the forge's address like `https://git.example.org`")]
-    Url { forge: String, url: String, why: &'static str },
+    Url {
+        /// Its name in the configuration.
+        forge: String,
+        /// As configured.
+        url: String,
+        /// What is wrong with it, in words.
+        why: &'static str,
+    },
     /// The token cannot be a header's value.
     #[error("forge.{forge}.token: the token holds a line break or another character that no token has")]
-    Token { forge: String },
+    Token {
+        /// Its name in the configuration.
+        forge: String,
+    },
     /// TLS could not be set up: no certificate store, for example.
     #[error("the HTTP client cannot be made: {0}; is the ca-certificates package installed?")]
     Client(String),

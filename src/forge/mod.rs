@@ -69,10 +69,13 @@ impl std::fmt::Display for RepoName {
 pub struct Repository {
     /// Stays through renames and transfers.
     pub id: u64,
+    /// Its name now: a rename changes it.
     pub name: RepoName,
+    /// Without `refs/heads/`.
     pub default_branch: String,
     /// Not readable for everyone who can reach the forge.
     pub private: bool,
+    /// Nothing can be posted there.
     pub archived: bool,
     /// Whether our token may write there (and so post a status).
     pub can_write: bool,
@@ -81,17 +84,25 @@ pub struct Repository {
 /// An open or closed pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pull {
+    /// Counted in its repository, together with issues.
     pub number: u64,
+    /// Its author's words.
     pub title: String,
+    /// Neither closed nor merged.
     pub open: bool,
+    /// Closed by merging it.
     pub merged: bool,
+    /// Marked as not ready for review.
     pub draft: bool,
+    /// What it would merge: the newest commit of its branch.
     pub head_sha: ObjectId,
     /// The branch's name, without `refs/heads/`; after its deletion whatever the forge says.
     pub head_ref: String,
     /// `None` when the fork is gone.
     pub head_repo: Option<RepoName>,
+    /// The branch that it would be merged into, without `refs/heads/`.
     pub base_ref: String,
+    /// Login of who opened it.
     pub author: String,
 }
 
@@ -99,9 +110,13 @@ pub struct Pull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// Still being judged; blocks where it is required.
     Pending,
+    /// The only one that lets a required check pass on every forge.
     Success,
+    /// Drift.
     Failure,
+    /// Undecided, or something could not be read.
     Error,
 }
 
@@ -120,10 +135,13 @@ impl State {
 /// A commit status to post, or as read back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
+    /// The name that a branch protection requires.
     pub context: String,
+    /// The verdict as the forge shows it.
     pub state: State,
     /// At most 140 characters.
     pub description: String,
+    /// The address of the report page.
     pub target_url: String,
 }
 
@@ -162,7 +180,9 @@ fn one_line(text: &str) -> String {
 pub struct PostedStatus {
     /// The state's word as the forge has it: others may post words that we never would.
     pub state: String,
+    /// What the forge shows beside it.
     pub description: String,
+    /// Where it links to; empty where it links nowhere.
     pub target_url: String,
     /// Login of who posted it.
     pub creator: String,
@@ -171,21 +191,28 @@ pub struct PostedStatus {
 /// A comment on a pull request or issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comment {
+    /// The forge's number for it: commands act once for each.
     pub id: u64,
+    /// Login of who wrote it.
     pub author: String,
+    /// Stays when the login changes.
     pub author_id: u64,
+    /// Markdown, as written.
     pub body: String,
     /// The number of the issue or pull request it stands on.
     pub issue: u64,
     /// RFC 3339, as the forge says.
     pub created_at: String,
+    /// RFC 3339; another time than `created_at` means that it was edited.
     pub updated_at: String,
 }
 
 /// Who a token belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
+    /// The forge's number for them.
     pub id: u64,
+    /// Their name on the forge.
     pub login: String,
 }
 
@@ -194,25 +221,60 @@ pub struct User {
 pub enum ForgeError {
     /// 404 (and for private repositories without access, everywhere).
     #[error("{what}: not found")]
-    NotFound { what: String },
+    NotFound {
+        /// The call: method and URL, without secrets.
+        what: String,
+    },
     /// 301, 307, 308: the repository has another name now.
     #[error("{what}: moved; ask for the repository by its id")]
-    Moved { what: String },
+    Moved {
+        /// The call: method and URL, without secrets.
+        what: String,
+    },
     /// 401, 403.
     #[error("{what}: {status} {message}")]
-    Denied { what: String, status: u16, message: String },
+    Denied {
+        /// The call: method and URL, without secrets.
+        what: String,
+        /// Of the answer.
+        status: u16,
+        /// The forge's words.
+        message: String,
+    },
     /// The forge does not know the commit (yet): 422 on GitHub, 404 or 500 on Gitea and Forgejo.
     #[error("{what}: the forge does not know commit {sha}")]
-    UnknownCommit { what: String, sha: ObjectId },
+    UnknownCommit {
+        /// The call: method and URL, without secrets.
+        what: String,
+        /// The commit that was asked for.
+        sha: ObjectId,
+    },
     /// 429, or GitHub's 403 with `retry-after`: wait this long.
     #[error("{what}: rate limit, wait {}s", .after.as_secs())]
-    RateLimited { what: String, after: std::time::Duration },
+    RateLimited {
+        /// The call: method and URL, without secrets.
+        what: String,
+        /// How long the forge asks to wait.
+        after: std::time::Duration,
+    },
     /// 5xx, transport, time-out, half an answer: the same call may go through later.
     #[error("{what}: {message}")]
-    Transient { what: String, message: String },
+    Transient {
+        /// The call: method and URL, without secrets.
+        what: String,
+        /// What went wrong.
+        message: String,
+    },
     /// Any other answer: asking again would get the same.
     #[error("{what}: {status} {message}")]
-    Refused { what: String, status: u16, message: String },
+    Refused {
+        /// The call: method and URL, without secrets.
+        what: String,
+        /// Of the answer.
+        status: u16,
+        /// The forge's words.
+        message: String,
+    },
 }
 
 impl ForgeError {
@@ -243,15 +305,19 @@ pub fn connect_with(
 pub trait Forge: Send + Sync {
     /// Who we are there.
     async fn whoami(&self) -> Result<User, ForgeError>;
+    /// The repository of this name; [`ForgeError::Moved`] where it has another one now.
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError>;
     /// Finds a repository after a rename.
     async fn repository_by_id(&self, id: u64) -> Result<Repository, ForgeError>;
     /// All pages of them.
     async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError>;
+    /// One pull request, open or not.
     async fn pull(&self, repo: &RepoName, number: u64) -> Result<Pull, ForgeError>;
     /// The newest status of `context` on `sha`; `None` where there is none.
     async fn status(&self, repo: &RepoName, sha: &ObjectId, context: &str) -> Result<Option<PostedStatus>, ForgeError>;
+    /// Posts a status, once: whether to repeat it is for who calls. The commit may not be known there yet ([`ForgeError::UnknownCommit`]).
     async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError>;
+    /// A comment as it stands now, by its id.
     async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError>;
     /// `reaction` is one that all forges know: `+1 -1 laugh hooray confused heart rocket eyes`. Twice is once.
     async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError>;

@@ -83,28 +83,68 @@ impl Default for Limits {
 pub enum GitError {
     /// 404, 410. Forges say so as well about private repositories that the token may not read.
     #[error("{url}: no such repository, or the token may not read it")]
-    NotFound { url: String },
+    NotFound {
+        /// Where it was looked for.
+        url: String,
+    },
     /// 401, 403.
     #[error("{url}: access denied ({status}): {message}; check the token and its scopes")]
-    Denied { url: String, status: u16, message: String },
+    Denied {
+        /// Where it was asked for.
+        url: String,
+        /// 401 or 403.
+        status: u16,
+        /// The forge's words.
+        message: String,
+    },
     /// 301 and its like: the repository has another name now.
     #[error("{url}: moved ({status}); ask the forge for the repository by its id")]
-    Moved { url: String, status: u16 },
+    Moved {
+        /// Where it was.
+        url: String,
+        /// 301 or its like.
+        status: u16,
+    },
     /// The repository does not have the object; asked twice.
     #[error("{url}: the repository does not have {id}")]
-    NotOurRef { url: String, id: ObjectId },
+    NotOurRef {
+        /// Where it was asked for.
+        url: String,
+        /// What is not there.
+        id: ObjectId,
+    },
     /// Time-out, connection, 429, 5xx, half an answer: the same request may go through later.
     #[error("{url}: {message}")]
-    Transient { url: String, message: String },
+    Transient {
+        /// Where it was asked for.
+        url: String,
+        /// What went wrong.
+        message: String,
+    },
     /// An answer that is no git, or that git refuses with: asking again would get the same.
     #[error("{url}: {message}")]
-    Refused { url: String, message: String },
+    Refused {
+        /// Where it was asked for.
+        url: String,
+        /// What it said.
+        message: String,
+    },
     /// More bytes than [`Limits`] allow.
     #[error("{url}: the answer is larger than {limit} bytes")]
-    TooLarge { url: String, limit: u64 },
+    TooLarge {
+        /// Where it came from.
+        url: String,
+        /// In bytes.
+        limit: u64,
+    },
     /// The cache itself failed: a full disk, a folder that cannot be written.
     #[error("the cache {path}: {message}")]
-    Storage { path: String, message: String },
+    Storage {
+        /// The cache's folder or file; empty where the storage did not say.
+        path: String,
+        /// What the system said.
+        message: String,
+    },
 }
 
 impl GitError {

@@ -15,6 +15,7 @@ use crate::tree::ObjectId;
 /// All gates and what is under way.
 #[derive(Clone, Debug, Default)]
 pub struct Overview {
+    /// In the order of the configuration.
     pub gates: Vec<GateRow>,
     /// Statuses that the forge does not say yet, the longest waiting first.
     pub unsent: Vec<Unsent>,
@@ -29,12 +30,15 @@ pub struct Overview {
 pub struct GateRow {
     /// The gate's name, unique in the configuration.
     pub name: String,
+    /// The name of its status.
     pub context: String,
     /// `owner/name`.
     pub consumer: String,
+    /// `owner/name` of the source.
     pub source: String,
     /// Both repositories can be read by everyone who reaches their forge: only then strangers get a badge.
     pub public: bool,
+    /// The branch heads of both sides that were judged.
     pub heads: Vec<HeadRow>,
 }
 
@@ -43,12 +47,17 @@ pub struct GateRow {
 pub struct HeadRow {
     /// `owner/name`.
     pub repo: String,
+    /// Without `refs/heads/`.
     pub branch: String,
+    /// The branch's head.
     pub sha: ObjectId,
     /// The id of its report page.
     pub page: String,
+    /// What its status says.
     pub state: CommitState,
+    /// The status's words.
     pub description: String,
+    /// Since when it says so.
     pub decided_at: DateTime<Utc>,
 }
 
@@ -57,10 +66,15 @@ pub struct HeadRow {
 pub struct Unsent {
     /// `owner/name`.
     pub repo: String,
+    /// The commit that it stands on.
     pub sha: ObjectId,
+    /// The id of its report page.
     pub page: String,
+    /// What it should say.
     pub state: CommitState,
+    /// Since when it should.
     pub decided_at: DateTime<Utc>,
+    /// How often the forge was asked in vain.
     pub attempts: u32,
     /// The forge's last refusal.
     pub trouble: Option<String>,
@@ -69,6 +83,7 @@ pub struct Unsent {
 /// Changes that the timer found.
 #[derive(Clone, Debug)]
 pub struct Gap {
+    /// When the timer found them.
     pub found_at: DateTime<Utc>,
     /// Changes that no delivery told.
     pub missed: u32,

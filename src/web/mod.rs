@@ -124,6 +124,7 @@ pub struct Settings {
     pub session_secret: SecretString,
     /// Everything is open to everyone: for a demonstration on a loopback address.
     pub open: bool,
+    /// What a request may cost.
     pub limits: Limits,
     /// What time it is; tests have their own.
     pub clock: fn() -> DateTime<Utc>,
@@ -132,6 +133,7 @@ pub struct Settings {
 /// How a forge signs its deliveries.
 #[derive(Clone, Debug)]
 pub struct HookForge {
+    /// Whose headers and payloads to expect.
     pub kind: ForgeKind,
     /// One or more; a delivery must be signed with one of them.
     pub secrets: Vec<SecretString>,

@@ -19,6 +19,7 @@ pub struct Delivery {
     pub event: String,
     /// Where it happened; `None` where the payload names no repository (some pings) or not readably.
     pub repository: Option<RepositoryRef>,
+    /// What may have changed.
     pub hint: Hint,
 }
 
@@ -27,6 +28,7 @@ pub struct Delivery {
 pub struct RepositoryRef {
     /// Stays through renames, of which Gitea and Forgejo send no delivery.
     pub id: u64,
+    /// As the payload names it: a rename may have made that untrue.
     pub full_name: RepoName,
     /// `None` where the payload does not say.
     pub private: Option<bool>,
@@ -36,17 +38,46 @@ pub struct RepositoryRef {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// A branch (its name without `refs/heads/`) moved or appeared.
-    Push { branch: String, before: ObjectId, after: ObjectId },
+    Push {
+        /// Without `refs/heads/`.
+        branch: String,
+        /// Zeros where the branch is new.
+        before: ObjectId,
+        /// Zeros where the branch was deleted.
+        after: ObjectId,
+    },
     /// A branch appeared or went.
-    Branch { branch: String, change: BranchChange },
+    Branch {
+        /// Without `refs/heads/`.
+        branch: String,
+        /// What happened to it.
+        change: BranchChange,
+    },
     /// A pull request opened, closed, merged, moved, was edited or got another base.
-    PullRequest { number: u64, action: String },
+    PullRequest {
+        /// Which one.
+        number: u64,
+        /// The forge's word: `opened`, `synchronized`, `closed`, …
+        action: String,
+    },
     /// Someone wrote a comment on a pull request whose first line [is a command](is_command).
-    Comment { id: u64, pull: u64 },
+    Comment {
+        /// The comment's own id: it is read again by it.
+        id: u64,
+        /// The pull request that it stands on.
+        pull: u64,
+    },
     /// The repository was made, renamed, transferred, archived, deleted, or changed its visibility.
     RepositoryChanged,
     /// Someone posted a status: our own come back too. `creator` is a login, for the comparison with our own.
-    Status { sha: ObjectId, context: String, creator: String },
+    Status {
+        /// The commit that it stands on.
+        sha: ObjectId,
+        /// Its name.
+        context: String,
+        /// Login of who posted it.
+        creator: String,
+    },
     /// GitHub's greeting to a new hook.
     Ping,
     /// Known, and no verdict depends on it; says why.
@@ -60,7 +91,9 @@ pub enum Hint {
 /// See [`Hint::Branch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BranchChange {
+    /// It is new.
     Created,
+    /// It is gone.
     Deleted,
 }
 
@@ -69,7 +102,12 @@ pub enum BranchChange {
 pub enum ParseError {
     /// Where in the body it stops being JSON.
     #[error("the body is not JSON (line {line}, column {column})")]
-    NotJson { line: usize, column: usize },
+    NotJson {
+        /// 1-based.
+        line: usize,
+        /// 1-based.
+        column: usize,
+    },
 }
 
 /// Whether a comment's first line is for drift-gate: its first word is `/drift-gate`, in any case.

@@ -17,14 +17,19 @@ pub use crate::gate::Side;
 pub struct PageData {
     /// The repository that the status stands in.
     pub repo: Repo,
+    /// The commit that the status stands on.
     pub sha: ObjectId,
+    /// The name of the status.
     pub context: String,
+    /// What the status says.
     pub state: State,
     /// The status's own words; the forge shows them to whoever reads the repository.
     pub description: String,
+    /// Since when it says so.
     pub decided_at: DateTime<Utc>,
     /// Still the head of a branch or an open pull request.
     pub head: bool,
+    /// Whether the forge says it, too.
     pub told: Told,
     /// One for each gate and role, in the order in which they are to be read.
     pub judgements: Vec<Judgement>,
@@ -35,9 +40,11 @@ pub struct PageData {
 /// Whether the forge says what it should.
 #[derive(Clone, Debug)]
 pub enum Told {
+    /// It does.
     Yes,
     /// Not yet, and why it last refused.
     NotYet {
+        /// The forge's last answer, where it was asked.
         trouble: Option<String>,
     },
 }
@@ -45,8 +52,11 @@ pub enum Told {
 /// A verdict that held before.
 #[derive(Clone, Debug)]
 pub struct Earlier {
+    /// When it was decided.
     pub at: DateTime<Utc>,
+    /// What the status said.
     pub state: State,
+    /// The status's words.
     pub description: String,
 }
 
@@ -56,7 +66,14 @@ pub enum Role {
     /// Head of this branch.
     Branch(String),
     /// Head of this pull request of the status's repository.
-    Pull { number: u64, title: String, onto: String },
+    Pull {
+        /// Which one.
+        number: u64,
+        /// Its title; empty where it is not known.
+        title: String,
+        /// Its base branch.
+        onto: String,
+    },
 }
 
 /// One gate's answer about the commit in one role.
@@ -64,19 +81,24 @@ pub enum Role {
 pub struct Judgement {
     /// The gate's name.
     pub gate: String,
+    /// What the commit is to the gate.
     pub role: Role,
     /// Which side of the gate the status's repository is.
     pub place: Side,
+    /// Who bakes.
     pub consumer: Repo,
+    /// What is true.
     pub source: Repo,
     /// The gate has `quote = "always"`: contents and names may be told to everyone who has the address.
     pub quote: bool,
+    /// What the gate says of it.
     pub outcome: Outcome,
 }
 
 /// A report, or why there is none.
 #[derive(Clone)]
 pub enum Outcome {
+    /// It was judged.
     Judged(Box<Judged>),
     /// Nothing was compared; in words.
     Unreadable(String),
@@ -85,6 +107,7 @@ pub enum Outcome {
 /// A report with what only the page shows.
 #[derive(Clone)]
 pub struct Judged {
+    /// Everything that was found.
     pub report: Report,
     /// What differs in bytes, by the finding's index in the report.
     pub diffs: BTreeMap<usize, Diff>,
@@ -97,6 +120,7 @@ pub struct Diff {
     pub old: String,
     /// What the lines with `+` are.
     pub new: String,
+    /// In order, hunks with their heads.
     pub lines: Vec<DiffLine>,
     /// Lines beyond the end that is shown.
     pub more: usize,
@@ -105,18 +129,24 @@ pub struct Diff {
 /// One line of a diff, without its line end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiffLine {
+    /// The head of a hunk: where it is in both files.
     Hunk(String),
+    /// In both.
     Same(String),
+    /// Only in the old one.
     Removed(String),
+    /// Only in the new one.
     Added(String),
 }
 
 /// A repository, where to look at it, and who can.
 #[derive(Clone)]
 pub struct Repo {
+    /// Its name now.
     pub name: RepoName,
     /// Not readable for everyone who can reach the forge.
     pub private: bool,
+    /// Where people see it on its forge.
     pub addresses: Arc<dyn Addresses>,
 }
 
@@ -129,7 +159,9 @@ impl Repo {
 
 /// Where people look at a repository.
 pub trait Addresses: Send + Sync {
+    /// The page of a commit.
     fn commit(&self, sha: &ObjectId) -> String;
+    /// The page of a pull request.
     fn pull(&self, number: u64) -> String;
     /// A file at a commit, at a line where one is given.
     fn file(&self, sha: &ObjectId, path: &str, line: Option<u32>) -> String;
@@ -137,7 +169,9 @@ pub trait Addresses: Send + Sync {
 
 /// The pages of a repository on its forge.
 pub struct OnForge {
+    /// Whose pages.
     pub forge: Arc<dyn Forge>,
+    /// The repository's name now.
     pub name: RepoName,
 }
 
