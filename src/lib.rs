@@ -20,6 +20,11 @@
 //!
 //! A test (`tests/architecture.rs`) reads the `use` paths and holds this table.
 
+// Nothing that arrives may end the process; a test that cannot go on may say so.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+// Results are written by the commands, which know what to do when nobody reads them.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod backtest;
 pub mod cli;
 pub mod config;

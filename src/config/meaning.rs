@@ -302,6 +302,7 @@ fn flat<T>(read: Option<Option<T>>) -> Option<Option<T>> {
 
 /// SHA-256 of a gate's meaning. Its JSON has the fields in the order of the structs and maps in the order of their keys, so
 /// neither order nor comments nor spelling (`60m`, `1h`) of the file show in it.
+#[allow(clippy::expect_used, reason = "a gate is text, numbers, lists and maps with text for keys")]
 fn digest(gate: &Gate) -> String {
     let canonical = serde_json::to_vec(gate).expect("a gate is text, numbers, lists and maps with text for keys");
     hex::encode(Sha256::digest(&canonical))

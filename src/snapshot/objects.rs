@@ -266,6 +266,7 @@ pub(super) fn oid(id: &ObjectId) -> Option<Oid> {
 }
 
 /// The house's form of libgit2's name.
+#[allow(clippy::expect_used, reason = "libgit2 prints nothing else")]
 pub(super) fn object_id(id: Oid) -> ObjectId {
     ObjectId::parse(&id.to_string()).expect("libgit2 prints names as 40 lower-case hexadecimal digits")
 }
