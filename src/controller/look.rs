@@ -40,7 +40,6 @@ impl Controller {
             self.doubt(&seen, repo, *pull).await?;
         }
         let looked = self.decide_all(&seen, &affected, &before, &afresh).await?;
-        tracing::debug!("decided");
         for due in &due {
             let unreadable = matches!(seen.get(&key(due)), Some(Seen::Unreadable { .. }));
             let concerned = plan::affected(&self.gates, &BTreeSet::from([key(due)]));
@@ -241,6 +240,7 @@ impl Controller {
             }
             if !keep.is_empty() {
                 self.store.decide(&keep).await?;
+                tracing::debug!(decisions = keep.len(), "kept");
                 self.publish_wake.notify_one();
             }
         }
