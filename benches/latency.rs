@@ -1,10 +1,10 @@
 //! From a push to both statuses on a real forge, beside the floor: the requests that no service can do without.
 //!
 //! Needs a forge: `DRIFT_GATE_FORGE_BIN=/path/to/gitea cargo bench --bench latency`. Each round pushes to the source and
-//! holds the forge's delivery until it is there. A round of the loop then hands the delivery to drift-gate and waits until
-//! the forge has taken the second status. A round of the floor makes the requests itself, with the same client, as parallel
-//! as they can be: the branch heads and open pull requests of both repositories; the new commit's directories; both
-//! statuses. The rounds alternate, so both see the same forge and the same machine.
+//! waits for the forge's delivery. Then the loop: the delivery is handed to drift-gate, until the forge has taken the second
+//! status. And the floor: the requests alone, with the same client, as parallel as they can be: the branch heads and open
+//! pull requests of both repositories; the new commit's directories; both statuses. Which of the two goes first alternates,
+//! so both see the same forge and the same machine.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -45,14 +45,14 @@ fn main() {
         );
         return;
     }
-    let (sender, statuses) = mpsc::unbounded_channel();
-    let subscriber = tracing_subscriber::registry().with(Statuses(sender));
+    let (sender, log) = mpsc::unbounded_channel();
+    let subscriber = tracing_subscriber::registry().with(Log(sender));
     tracing::subscriber::set_global_default(subscriber).expect("the only subscriber");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(measure(statuses));
+    runtime.block_on(measure(log));
 }
 
-async fn measure(mut statuses: mpsc::UnboundedReceiver<Stands>) {
+async fn measure(mut log: mpsc::UnboundedReceiver<Line>) {
     let mut world = World::before_the_first_look(Setting::default()).await;
     // Straight to the forge: what is measured is not the stories' proxy.
     world.proxy.url = world.admin.base.clone();
@@ -64,49 +64,94 @@ async fn measure(mut statuses: mpsc::UnboundedReceiver<Stands>) {
     let floor = Floor::new(&world);
     let (mut loops, mut floors) = (Vec::new(), Vec::new());
     for round in 0..WARM + ROUNDS {
-        while statuses.try_recv().is_ok() {}
-        let took = one_loop(&world, round, &mut statuses).await;
-        let parts = floor.once(&world, round).await;
+        let (head, delivery) = push(&world, round).await;
+        let (took, least) = if round % 4 < 2 {
+            let took = one_loop(&world, &head, &delivery, &mut log).await;
+            (took, floor.once(&world, &head).await)
+        } else {
+            let least = floor.once(&world, &head).await;
+            (one_loop(&world, &head, &delivery, &mut log).await, least)
+        };
         if round >= WARM {
             loops.push(took);
-            floors.push(parts);
+            floors.push(least);
         }
     }
     world.stop().await;
     report(&loops, &floors);
 }
 
-/// One push that turns both statuses around, and how long drift-gate took to say so.
-async fn one_loop(world: &World, round: usize, statuses: &mut mpsc::UnboundedReceiver<Stands>) -> Duration {
-    // Away from what core pins, and back: so each push changes the status of both.
+/// How long each step of the loop took, from the receipt of the delivery.
+#[derive(Clone, Copy)]
+struct Loop {
+    /// Until the delivery was on disk and the look began.
+    taken: Duration,
+    /// Reading heads and pull requests of both.
+    seen: Duration,
+    /// Fetching, judging, and keeping what is wanted.
+    decided: Duration,
+    /// Until the forge had taken the second status.
+    told: Duration,
+}
+
+impl Loop {
+    fn whole(self) -> Duration {
+        self.taken + self.seen + self.decided + self.told
+    }
+}
+
+/// One push that turns both statuses around, and its delivery.
+async fn push(world: &World, round: usize) -> (String, relay::Delivery) {
+    // Away from what core pins, and back.
     let changed = format!("{CONFIG}# {round}\n");
     let content = if round.is_multiple_of(2) { changed.as_str() } else { CONFIG };
     let head = world.push_template(&[("config.yaml", Some(content))]).await;
-    let delivery = push_of(world, &head).await;
-    let began = Instant::now();
-    let answer = world.relay.deliver(&delivery).await;
-    assert_eq!(answer, 202, "the delivery is accepted");
-    let mut waiting = vec![head.as_str(), world.core_head.as_str()];
-    while !waiting.is_empty() {
-        let next = tokio::time::timeout(PATIENCE, statuses.recv()).await.expect("both statuses in time");
-        let stands = next.expect("the service runs");
-        waiting.retain(|sha| *sha != stands.sha);
-        if waiting.is_empty() {
-            return stands.at - began;
-        }
-    }
-    unreachable!("two were waited for");
-}
-
-/// The delivery of a push, once the forge has sent it.
-async fn push_of(world: &World, head: &str) -> relay::Delivery {
-    host::eventually("the forge delivers the push", async || {
+    let delivery = host::eventually("the forge delivers the push", async || {
         let found = world.relay.take().into_iter().find(|delivery| {
             delivery.event() == "push" && String::from_utf8_lossy(&delivery.body).contains(&format!("\"{head}\""))
         });
         found.ok_or_else(|| "no delivery yet".to_owned())
     })
-    .await
+    .await;
+    (head, delivery)
+}
+
+/// How long drift-gate takes from the delivery to both statuses.
+async fn one_loop(
+    world: &World,
+    head: &str,
+    delivery: &relay::Delivery,
+    log: &mut mpsc::UnboundedReceiver<Line>,
+) -> Loop {
+    while log.try_recv().is_ok() {}
+    let began = Instant::now();
+    let deliver = world.relay.deliver(delivery);
+    let listen = async {
+        let (mut looking, mut seen, mut decided) = (began, began, began);
+        let mut waiting = vec![head, world.core_head.as_str()];
+        loop {
+            let line = tokio::time::timeout(PATIENCE, log.recv()).await.expect("both statuses in time");
+            let line = line.expect("the service runs");
+            match line.message.as_str() {
+                "looking" => looking = line.at,
+                "seen" => seen = line.at,
+                "kept" => decided = line.at,
+                "status stands" => waiting.retain(|sha| *sha != line.sha),
+                _ => {}
+            }
+            if waiting.is_empty() {
+                break Loop {
+                    taken: looking - began,
+                    seen: seen - looking,
+                    decided: decided - seen,
+                    told: line.at - decided,
+                };
+            }
+        }
+    };
+    let (answer, took) = tokio::join!(deliver, listen);
+    assert_eq!(answer, 202, "the delivery is accepted");
+    took
 }
 
 /// The requests that the loop cannot do without.
@@ -154,11 +199,9 @@ impl Floor {
         git::Remote { url: self.forge.git_url(&RepoName(repo.to_owned())), authorization }
     }
 
-    /// One push, and the requests that it costs at least.
-    async fn once(&self, world: &World, round: usize) -> Parts {
-        let head = world.push_template(&[("README.md", Some(&format!("Round {round}\n")))]).await;
-        push_of(world, &head).await;
-        let head = ObjectId::parse(&head).expect("a commit");
+    /// The requests that one push costs at least.
+    async fn once(&self, world: &World, head: &str) -> Parts {
+        let head = ObjectId::parse(head).expect("a commit");
         let core_head = ObjectId::parse(&world.core_head).expect("a commit");
         let (template, core) = (RepoName(TEMPLATE.to_owned()), RepoName(CORE.to_owned()));
         let (template_git, core_git) = (self.remote(TEMPLATE).await, self.remote(CORE).await);
@@ -174,9 +217,8 @@ impl Floor {
         let looked = Instant::now();
         self.template.fetch_commit(&template_git, &head).await.expect("the commit");
         let fetched = Instant::now();
-        let state = if round.is_multiple_of(2) { State::Failure } else { State::Success };
-        let status =
-            Status::new("floor", state, "config.yaml differs from the template", "http://gate.example.org/r/0");
+        let words = "config.yaml differs: move the pin";
+        let status = Status::new("floor", State::Failure, words, "http://gate.example.org/r/0");
         let (first, second) = tokio::join!(
             self.forge.post_status(&template, &head, &status),
             self.forge.post_status(&core, &core_head, &status),
@@ -192,16 +234,18 @@ impl Floor {
     }
 }
 
-/// A status that the forge has taken, as drift-gate logs it.
-struct Stands {
+/// A line of drift-gate's log.
+struct Line {
+    message: String,
+    /// Empty where the line is about no commit.
     sha: String,
     at: Instant,
 }
 
-/// Hears the log for the one line that says so: nobody has to ask the forge meanwhile.
-struct Statuses(mpsc::UnboundedSender<Stands>);
+/// Hears what the controller logs: nobody has to ask the forge meanwhile.
+struct Log(mpsc::UnboundedSender<Line>);
 
-impl<S: tracing::Subscriber> Layer<S> for Statuses {
+impl<S: tracing::Subscriber> Layer<S> for Log {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let at = Instant::now();
         if !event.metadata().target().starts_with("drift_gate::controller") {
@@ -209,11 +253,9 @@ impl<S: tracing::Subscriber> Layer<S> for Statuses {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        if fields.0.get("message").is_some_and(|message| message == "status stands") {
-            let sha = fields.0.remove("sha").unwrap_or_default();
-            // Nobody listens any more once the last round is over.
-            let _ = self.0.send(Stands { sha, at });
-        }
+        let mut field = |name| fields.0.remove(name).unwrap_or_default();
+        // Nobody listens any more once the last round is over.
+        let _ = self.0.send(Line { message: field("message"), sha: field("sha"), at });
     }
 }
 
@@ -226,19 +268,25 @@ impl Visit for Fields {
     }
 }
 
-fn report(loops: &[Duration], floors: &[Parts]) {
+fn report(loops: &[Loop], floors: &[Parts]) {
     let ms = |at: Duration| at.as_secs_f64() * 1000.0;
     let row = |name: &str, times: Vec<Duration>| {
         let sorted = sorted(times);
         println!("{name:<58} {:>8.1} {:>8.1}", ms(quantile(&sorted, 0.5)), ms(quantile(&sorted, 0.95)));
         quantile(&sorted, 0.5)
     };
+    let of_loops = |part: fn(&Loop) -> Duration| loops.iter().map(part).collect();
+    let of_floors = |part: fn(&Parts) -> Duration| floors.iter().map(part).collect();
     println!("{:<58} {:>8} {:>8}", format!("latency of {} pushes, ms", loops.len()), "median", "p95");
-    let whole = row("loop: delivery received, both statuses taken", loops.to_vec());
-    let floor = row("floor: the requests alone", floors.iter().map(|parts| parts.whole()).collect());
-    row("  heads and open pull requests of both, in parallel", floors.iter().map(|parts| parts.look).collect());
-    row("  the new commit's directories", floors.iter().map(|parts| parts.fetch).collect());
-    row("  both statuses, in parallel", floors.iter().map(|parts| parts.post).collect());
+    let whole = row("loop: delivery received, both statuses taken", of_loops(|one| one.whole()));
+    row("  the delivery on disk, the look begun", of_loops(|one| one.taken));
+    row("  heads and open pull requests of both", of_loops(|one| one.seen));
+    row("  the new commit fetched, judged, the decision on disk", of_loops(|one| one.decided));
+    row("  both statuses", of_loops(|one| one.told));
+    let floor = row("floor: the requests alone", of_floors(|one| one.whole()));
+    row("  heads and open pull requests of both, in parallel", of_floors(|one| one.look));
+    row("  the new commit's directories", of_floors(|one| one.fetch));
+    row("  both statuses, in parallel", of_floors(|one| one.post));
     println!("{:<58} {:>8.2}", "loop / floor, medians", whole.as_secs_f64() / floor.as_secs_f64());
 }
 

@@ -40,7 +40,6 @@ impl Controller {
             self.doubt(&seen, repo, *pull).await?;
         }
         let looked = self.decide_all(&seen, &affected, &before, &afresh).await?;
-        tracing::debug!("decided");
         // Also where nothing new was decided: a status may be in doubt, or its commit may be a head again.
         self.publish_wake.notify_one();
         for due in &due {
@@ -243,6 +242,7 @@ impl Controller {
             }
             if !keep.is_empty() {
                 self.store.decide(&keep).await?;
+                tracing::debug!(decisions = keep.len(), "kept");
                 self.publish_wake.notify_one();
             }
         }

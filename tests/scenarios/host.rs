@@ -333,7 +333,7 @@ impl Gitea {
              OFFLINE_MODE = true\nDISABLE_SSH = true\n{assets}\n\
              [database]\nDB_TYPE = sqlite3\nPATH = {folder}/forge.db\n[security]\nINSTALL_LOCK = true\n\
              SECRET_KEY = a-key\n[webhook]\nALLOWED_HOST_LIST = *\n[log]\nLEVEL = warn\nMODE = console\n\
-             [repository]\nROOT = {folder}/repositories\n[actions]\nENABLED = false\n[indexer]\nISSUE_INDEXER_TYPE = db\n"
+             [repository]\nROOT = {folder}/repositories\n[actions]\nENABLED = false\n[queue]\nTYPE = channel\n[indexer]\nISSUE_INDEXER_TYPE = db\n"
         )
     }
 }
