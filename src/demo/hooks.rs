@@ -20,21 +20,32 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// What happened, in the words of two headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
+    /// The broad name, for `X-Gitea-Event`: an edit and a new head of a pull request are both `pull_request`.
     pub name: &'static str,
     /// The same in detail; what hooks subscribe to.
     pub detail: &'static str,
 }
 
 impl Event {
+    /// A branch or tag has moved, or is new; a tag that is gone is one too. Also a hook's test.
     pub const PUSH: Self = Self::plain("push");
+    /// A branch or tag is new; its push is told as well.
     pub const CREATE: Self = Self::plain("create");
+    /// A branch or tag is gone. For a branch there is no push besides.
     pub const DELETE: Self = Self::plain("delete");
+    /// Somebody has copied the repository; hooks of the original hear it.
     pub const FORK: Self = Self::plain("fork");
+    /// The repository is about to be deleted. A rename tells nobody.
     pub const REPOSITORY: Self = Self::plain("repository");
+    /// A status was posted on a commit.
     pub const STATUS: Self = Self::plain("status");
+    /// A comment on an issue was written or edited.
     pub const ISSUE_COMMENT: Self = Self::plain("issue_comment");
+    /// A pull request was opened, edited, closed, merged or reopened.
     pub const PULL_REQUEST: Self = Self::plain("pull_request");
+    /// A pull request has a new head: somebody pushed to its branch.
     pub const PULL_REQUEST_SYNC: Self = Self { name: "pull_request", detail: "pull_request_sync" };
+    /// A comment on a pull request was written or edited. Its broad name is that of comments on issues.
     pub const PULL_REQUEST_COMMENT: Self = Self { name: "issue_comment", detail: "pull_request_comment" };
 
     const fn plain(name: &'static str) -> Self {

@@ -15,10 +15,16 @@ pub struct Bare(Repository);
 /// What a commit changes against its first parent.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
+    /// Paths that only the later side has. All paths are from the root, without a leading slash.
     pub added: Vec<String>,
+    /// Paths that only the earlier side has; a renamed file is here under its old name and in `added` under its new
+    /// one.
     pub removed: Vec<String>,
+    /// Paths that both have, with other content or another mode.
     pub modified: Vec<String>,
+    /// New lines over all files, as `git diff --stat` counts them.
     pub additions: usize,
+    /// Lines that went, over all files.
     pub deletions: usize,
 }
 
@@ -32,15 +38,20 @@ impl Changes {
 /// A file of a commit.
 #[derive(Clone, Debug)]
 pub struct File {
+    /// Its blob's id: what the contents API calls a file's `sha`.
     pub blob: Oid,
+    /// As it is stored; not every file is text.
     pub content: Vec<u8>,
 }
 
 /// A name in a directory.
 #[derive(Clone, Debug)]
 pub struct Name {
+    /// One part of a path, without slashes. What is not UTF-8 in it is replaced.
     pub name: String,
+    /// Of the blob or the tree that it names.
     pub id: Oid,
+    /// Whether it names a folder. A link and a submodule are none.
     pub is_folder: bool,
 }
 

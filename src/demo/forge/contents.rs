@@ -11,15 +11,21 @@ use super::state::State;
 /// What happens to one file.
 #[derive(Clone, Debug)]
 pub enum Operation {
+    /// A new file; refused where the path has one already.
     Create {
+        /// All of the file, no longer in the base64 of the request.
         content: Vec<u8>,
     },
     /// `sha`: the blob that the caller saw there, if it says so.
     Update {
+        /// In hex. One that is not the file's present blob refuses the change; empty is believed.
         sha: String,
+        /// All of the file as it will be; nothing of the old content stays.
         content: Vec<u8>,
     },
+    /// The file goes; refused where there is none.
     Delete {
+        /// The blob that the caller saw there, in hex; empty is believed, as in an update.
         sha: String,
     },
 }
@@ -27,7 +33,9 @@ pub enum Operation {
 /// One file of a [`Change`].
 #[derive(Clone, Debug)]
 pub struct FileChange {
+    /// From the repository's root; slashes around it do not matter. `.`, `..` and `.git` are no parts of one.
     pub path: String,
+    /// A renamed file takes two of them: one to delete and one to create.
     pub operation: Operation,
 }
 
@@ -40,7 +48,9 @@ pub struct Change {
     pub new_branch: Option<String>,
     /// Let `new_branch` be overwritten.
     pub force: bool,
+    /// Of the commit. It gets one line break at its end, whatever it had.
     pub message: String,
+    /// All of them go into one commit, or none does where one does not fit.
     pub files: Vec<FileChange>,
 }
 

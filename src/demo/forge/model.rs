@@ -19,17 +19,29 @@ pub fn now() -> DateTime<Utc> {
 /// A user or an organization.
 #[derive(Clone, Debug)]
 pub struct Account {
+    /// Counted from 1; no account is ever deleted here.
     pub id: AccountId,
+    /// Its name in addresses, as it was written; it is found in any case.
     pub login: String,
+    /// When it was made.
     pub created: DateTime<Utc>,
+    /// Whether it can act itself, or others act for it.
     pub kind: Kind,
 }
 
 /// What an account is.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    Person { site_admin: bool },
-    Organization { owners: Vec<AccountId> },
+    /// A user: whoever has tokens, writes commits and comments.
+    Person {
+        /// Gitea's administrators own every repository, private ones too.
+        site_admin: bool,
+    },
+    /// Owns repositories, but does nothing itself.
+    Organization {
+        /// The users of its owners' team; Gitea's other teams are not here.
+        owners: Vec<AccountId>,
+    },
 }
 
 impl Account {
@@ -58,6 +70,7 @@ impl Account {
 /// What a token may be used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scopes {
+    /// Everything that its user may do.
     All,
     /// Such as `read:repository`.
     Only(Vec<String>),
@@ -66,17 +79,24 @@ pub enum Scopes {
 /// A token and whose it is.
 #[derive(Clone, Debug)]
 pub struct Token {
+    /// The user for whom it acts.
     pub account: AccountId,
+    /// They only narrow what the user may do; an API call outside of them is a 403. Git does not ask for them here.
     pub scopes: Scopes,
 }
 
 /// How far someone gets in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// Not even to know of it: the API answers 404.
     None,
+    /// See, clone, comment, and open pull requests. In a public repository everybody has it.
     Read,
+    /// Push, merge, and post statuses.
     Write,
+    /// See and change the settings as well: hooks, protections, collaborators.
     Admin,
+    /// Delete it too: its owner, the owners of its organization, and site administrators.
     Owner,
 }
 
@@ -101,16 +121,27 @@ impl Access {
 /// A repository without its objects, which are in the bare repository named after its id.
 #[derive(Clone, Debug)]
 pub struct Repo {
+    /// Its number on this forge. Deliveries tell it, and a rename leaves it.
     pub id: RepoId,
+    /// A user or an organization.
     pub owner: AccountId,
+    /// The second half of `owner/name`. Unique for its owner in any case.
     pub name: String,
+    /// Whether only those see it who were let in; others get a 404.
     pub private: bool,
+    /// Without `refs/heads/`. It is there only once it has a commit, and the API does not delete it.
     pub default_branch: String,
+    /// What it was copied from. The number stays when the original is deleted.
     pub fork_of: Option<RepoId>,
+    /// When it was made, or copied.
     pub created: DateTime<Utc>,
+    /// When a reference of it last moved. Comments and settings leave it.
     pub updated: DateTime<Utc>,
+    /// Whom its administrators let in, besides those who own it.
     pub collaborators: BTreeMap<AccountId, Access>,
+    /// Oldest first: the order in which they are told.
     pub hooks: Vec<Hook>,
+    /// At most one for each rule, oldest first; the order decides between globs.
     pub protections: Vec<Protection>,
     /// Issues and pull requests by their number.
     pub issues: BTreeMap<u64, Issue>,
@@ -121,37 +152,53 @@ pub struct Repo {
 /// An issue, or what a pull request shares with one.
 #[derive(Clone, Debug)]
 pub struct Issue {
+    /// Counted over the whole forge, issues and pull requests alike.
     pub id: u64,
+    /// Counted in its repository from 1, issues and pull requests alike; addresses have this one.
     pub number: u64,
+    /// Who opened it; may edit a pull request without the right to write.
     pub author: AccountId,
+    /// Not blank when it is opened: Gitea demands one.
     pub title: String,
+    /// Markdown, as written; often empty.
     pub body: String,
+    /// When it was opened.
     pub created: DateTime<Utc>,
+    /// When it was last changed; a new comment and a new head count, an edited comment does not.
     pub updated: DateTime<Utc>,
     /// Closed or merged.
     pub closed: Option<DateTime<Utc>>,
+    /// In the order in which they were written.
     pub comments: Vec<Comment>,
+    /// What makes it a pull request; `None` for an issue.
     pub pull: Option<Pull>,
 }
 
 /// What makes an issue a pull request. The head's commit is at `refs/pull/N/head` of the base repository.
 #[derive(Clone, Debug)]
 pub struct Pull {
+    /// Counted over the whole forge, apart from the ids of issues.
     pub id: u64,
+    /// The branch that it is merged into, without `refs/heads/`. It may be changed later.
     pub base: String,
+    /// The branch that it brings, in `head_repo`, without `refs/heads/`.
     pub head: String,
     /// `None` once the fork is gone.
     pub head_repo: Option<RepoId>,
+    /// `None` where it is open, and where it was closed without a merge.
     pub merged: Option<Merge>,
 }
 
 /// How a pull request ended well.
 #[derive(Clone, Debug)]
 pub struct Merge {
+    /// The merge commit, on the base branch.
     pub commit: Oid,
     /// What head and base had in common before.
     pub merge_base: Option<Oid>,
+    /// Who merged it, and wrote the commit.
     pub by: AccountId,
+    /// The pull request is closed since the same moment.
     pub at: DateTime<Utc>,
 }
 
@@ -170,19 +217,28 @@ impl Issue {
 /// A comment on an issue or pull request.
 #[derive(Clone, Debug)]
 pub struct Comment {
+    /// Counted over the whole forge; an edit leaves it.
     pub id: u64,
+    /// Who wrote it; an edit by somebody else leaves this.
     pub author: AccountId,
+    /// Markdown, as last written.
     pub body: String,
+    /// When it was first written.
     pub created: DateTime<Utc>,
+    /// When it was last written; another time than `created` means that it was edited. Reactions leave it.
     pub updated: DateTime<Utc>,
+    /// In the order in which they came.
     pub reactions: Vec<Reaction>,
 }
 
 /// Somebody's feeling about a comment.
 #[derive(Clone, Debug)]
 pub struct Reaction {
+    /// Whose it is. One account has each content once.
     pub account: AccountId,
+    /// One of Gitea's eight words, such as `eyes` or `+1`.
     pub content: String,
+    /// When it was first given; the same again leaves it.
     pub created: DateTime<Utc>,
 }
 
@@ -195,24 +251,34 @@ pub struct Status {
     pub index: u64,
     /// Any word: a real forge takes any too.
     pub state: String,
+    /// Whose check it is. Branch protections name it; Gitea's `default` where the poster gave none.
     pub context: String,
+    /// A line for people, without space around it; may be empty.
     pub description: String,
+    /// Where a click on it leads; empty where it leads nowhere.
     pub target_url: String,
+    /// The user of the token that posted it.
     pub creator: AccountId,
+    /// When it was posted, in whole seconds; lists are ordered by it. A status is never changed afterwards.
     pub created: DateTime<Utc>,
 }
 
 /// Who wants to hear of a repository's events.
 #[derive(Clone, Debug)]
 pub struct Hook {
+    /// Counted over the whole forge.
     pub id: u64,
+    /// Where deliveries are posted to.
     pub url: String,
+    /// The key of the signatures. Empty: they are sent empty. No answer tells it.
     pub secret: String,
+    /// Whether it hears of anything; a test reaches it all the same.
     pub active: bool,
     /// Names of event types, as Gitea's API has them.
     pub events: Vec<String>,
     /// A glob for the names of branches and tags; empty: all.
     pub branch_filter: String,
+    /// When it was made.
     pub created: DateTime<Utc>,
 }
 
@@ -221,9 +287,12 @@ pub struct Hook {
 pub struct Protection {
     /// A branch's name, or a glob.
     pub rule: String,
+    /// Whether the API commits to it; a merge always may. A push over git is not asked here.
     pub push: bool,
+    /// Whether a merge needs the statuses of `contexts`.
     pub status_check: bool,
     /// Globs.
     pub contexts: Vec<String>,
+    /// When the rule was made.
     pub created: DateTime<Utc>,
 }

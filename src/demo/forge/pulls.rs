@@ -12,26 +12,35 @@ use crate::demo::wire;
 pub struct NewPull {
     /// A branch, or `owner:branch` of a fork.
     pub head: String,
+    /// A branch of the repository that it is opened in, without `refs/heads/`.
     pub base: String,
+    /// A blank one is refused; `WIP:` at its start makes a draft.
     pub title: String,
+    /// Markdown; may be empty.
     pub body: String,
 }
 
 /// What changes about a pull request; `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct Edit {
+    /// The title as it shall be. `WIP:` at its start makes a draft.
     pub title: Option<String>,
+    /// The text as it shall be, all of it.
     pub body: Option<String>,
+    /// The branch that it shall be merged into instead, without `refs/heads/`; it must be there.
     pub base: Option<String>,
+    /// Whether it shall be open. A merged one refuses either answer, as on Gitea.
     pub open: Option<bool>,
 }
 
 /// How a pull request is merged.
 #[derive(Clone, Debug, Default)]
 pub struct MergeWish {
+    /// The merge commit's message; without one, Gitea's words with the title, the number and both branches.
     pub title: Option<String>,
     /// The head that the caller saw.
     pub head: Option<String>,
+    /// Delete the head branch after the merge, in the fork if it is there.
     pub delete_branch: bool,
 }
 

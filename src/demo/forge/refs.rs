@@ -15,7 +15,9 @@ use crate::demo::wire;
 pub struct Moved {
     /// In full, such as `refs/heads/main`.
     pub name: String,
+    /// The object that it pointed to; `None` where the reference is new.
     pub before: Option<Oid>,
+    /// The object that it points to now; `None` where the reference is gone.
     pub after: Option<Oid>,
 }
 

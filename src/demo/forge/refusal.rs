@@ -14,7 +14,12 @@ pub enum Refusal {
     Forbidden(String),
     /// 404 for what an address names; also for what the caller may not know of.
     #[error("{message}")]
-    NotFound { message: String, detail: Option<String> },
+    NotFound {
+        /// The answer's `message`.
+        message: String,
+        /// The one entry of the answer's `errors`, which is null without it.
+        detail: Option<String>,
+    },
     /// 404 for what a request names besides.
     #[error("{0}")]
     Missing(String),

@@ -12,9 +12,13 @@ use crate::demo::wire;
 /// A repository that is to be.
 #[derive(Clone, Debug)]
 pub struct NewRepo<'a> {
+    /// A user or an organization; the caller has asked whether the maker may.
     pub owner: AccountId,
+    /// Letters, digits, `-`, `_` and `.`; one that the owner has already is refused.
     pub name: &'a str,
+    /// Hide it from everyone who is not let in.
     pub private: bool,
+    /// Where `HEAD` points, without `refs/heads/`; the branch comes with the first commit.
     pub default_branch: &'a str,
     /// Begin with a commit of a `README.md`.
     pub readme: bool,

@@ -14,9 +14,13 @@ use crate::demo::wire;
 /// What somebody says of a commit.
 #[derive(Clone, Debug)]
 pub struct NewStatus {
+    /// `success`, `failure` and the like, but any word is taken; empty becomes `pending`, as on Gitea.
     pub state: String,
+    /// The name that protections require; empty becomes `default`, as on Gitea.
     pub context: String,
+    /// A line for people; space around it is dropped.
     pub description: String,
+    /// Where a click on it leads; space around it is dropped, and empty is fine.
     pub target_url: String,
 }
 

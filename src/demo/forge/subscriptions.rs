@@ -13,10 +13,15 @@ use crate::demo::wire;
 /// A hook to make; it gets JSON.
 #[derive(Clone, Debug)]
 pub struct NewHook {
+    /// Where its deliveries go; refused where it is no URL.
     pub url: String,
+    /// The key of the signatures; empty for none.
     pub secret: String,
+    /// Gitea's names of events; `pull_request` brings everything about pull requests.
     pub events: Vec<String>,
+    /// A glob for the short names of branches and tags; empty lets all through.
     pub branch_filter: String,
+    /// Whether it hears of events at once. Gitea makes a silent hook where a request does not say.
     pub active: bool,
 }
 

@@ -40,6 +40,7 @@ pub struct Page {
     pub intro: String,
     /// Other places, as words and addresses.
     pub links: Vec<(String, String)>,
+    /// The buttons, from top to bottom; without any, their section is left out.
     pub actions: Vec<Action>,
     /// Look again after this many seconds.
     pub refresh: Option<u32>,
