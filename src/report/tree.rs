@@ -1,7 +1,8 @@
 //! The file tree of an image: for people, as JSON, and as a list for `sha256sum -c`. It may use `dockerfile` and `tree`.
 //!
 //! Traps handled here: a file of the context that cannot be read is a part that is not known, not a file without content;
-//! names come from repositories, so what a terminal would obey is escaped, and what `sha256sum` reads differently too.
+//! names come from repositories, so what would act in a terminal is written out, and what `sha256sum` reads
+//! differently is escaped.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,6 +10,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::safe::one_line;
 use super::text::{BLUE, BOLD, DIM, RED, YELLOW, quote};
 use crate::dockerfile::{Assumption, BakedKind, BuildError, Content, Image, Trap, Unknown};
 use crate::tree::Tree;
@@ -96,7 +98,7 @@ impl Listing {
             out.push_str(&notes);
         }
         for one in &self.assumptions {
-            let _ = writeln!(out, "{DIM}assumed: {} ({dockerfile}:{}){DIM:#}", visible(&one.text), one.line);
+            let _ = writeln!(out, "{DIM}assumed: {} ({dockerfile}:{}){DIM:#}", one_line(&one.text), one.line);
         }
         self.summary(&mut out, dockerfile);
         out
@@ -110,12 +112,12 @@ impl Listing {
             causes.entry((part.line, &part.reason)).or_default().push(self.unknown_path(&part.path));
         }
         for ((line, reason), paths) in causes {
-            let (paths, reason) = (paths.join(", "), visible(reason));
+            let (paths, reason) = (paths.join(", "), one_line(reason));
             let _ = writeln!(out, "{YELLOW}unknown{YELLOW:#}{BOLD}: {paths}: {reason}{BOLD:#}");
             place(&mut out, dockerfile, text, line);
         }
         for trap in &self.traps {
-            let _ = writeln!(out, "{YELLOW}warning{YELLOW:#}{BOLD}: {}{BOLD:#}", visible(&trap.message));
+            let _ = writeln!(out, "{YELLOW}warning{YELLOW:#}{BOLD}: {}{BOLD:#}", one_line(&trap.message));
             place(&mut out, dockerfile, text, trap.line);
         }
         out
@@ -126,7 +128,7 @@ impl Listing {
         let below = if path.is_empty() { String::new() } else { format!("{path}/") };
         let listed = self.tree.contains_key(path)
             || self.tree.range(below.clone()..).next().is_some_and(|(first, _)| first.starts_with(&below));
-        format!("{}/{}", if listed { "what else is in " } else { "" }, visible(path))
+        format!("{}/{}", if listed { "what else is in " } else { "" }, one_line(path))
     }
 
     fn summary(&self, out: &mut String, dockerfile: &str) {
@@ -161,7 +163,7 @@ pub fn error(error: &BuildError, dockerfile: &str, text: &str) -> String {
         BuildError::Tree(_) => "error",
     };
     let (message, line) = parts(error);
-    let _ = writeln!(out, "{RED}{word}{RED:#}{BOLD}: {}{BOLD:#}", visible(&message));
+    let _ = writeln!(out, "{RED}{word}{RED:#}{BOLD}: {}{BOLD:#}", one_line(&message));
     if let Some(line) = line {
         place(&mut out, dockerfile, text, line);
     }
@@ -206,11 +208,11 @@ fn covers(dir: &str, path: &str) -> bool {
 }
 
 fn row(out: &mut String, path: &str, entry: &Entry) {
-    let path = visible(path);
+    let path = one_line(path);
     let (mode, size, shown) = match &entry.what {
         What::File { mode, size, .. } => (mode.as_str(), size.to_string(), format!("/{path}")),
         What::Dir { mode } => (mode.as_str(), "-".to_owned(), format!("{BLUE}/{path}/{BLUE:#}")),
-        What::Link { target } => ("link", "-".to_owned(), format!("/{path} -> {}", visible(target))),
+        What::Link { target } => ("link", "-".to_owned(), format!("/{path} -> {}", one_line(target))),
     };
     let _ = writeln!(out, "{mode:4}  {size:>10}  {:>5}  {shown}", entry.line);
 }
@@ -223,18 +225,6 @@ fn place(out: &mut String, dockerfile: &str, text: &str, line: u32) {
 
 fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// A name without what a terminal would obey.
-fn visible(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if c.is_control() {
-            out.extend(c.escape_default())
-        } else {
-            out.push(c)
-        }
-        out
-    })
 }
 
 /// A name as `sha256sum` writes it, and the mark of a line whose name is escaped.

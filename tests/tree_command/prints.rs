@@ -107,7 +107,7 @@ fn names_cannot_write_to_the_terminal() {
     let world = World::with("FROM scratch\nCOPY . /d/\n").file("ctx/\u{1b}[31mred\nline", "x");
     let ended = world.tree(&[]);
     assert_eq!(ended.code, 0, "{}", ended.err);
-    assert!(ended.out.contains("/d/\\u{1b}[31mred\\nline\n"), "{:?}", ended.out);
+    assert!(ended.out.contains("/d/<U+001B>[31mred<U+000A>line\n"), "{:?}", ended.out);
 }
 
 #[test]
