@@ -109,6 +109,7 @@ mod data;
 pub mod finding;
 pub mod glob;
 mod judge;
+mod merge;
 pub mod policy;
 pub mod verdict;
 pub mod words;
@@ -117,4 +118,5 @@ pub mod words;
 mod tests;
 
 pub use judge::{judge, repo_name};
+pub use merge::{Proposed, proposed};
 pub use verdict::Report;
