@@ -111,6 +111,7 @@ pub mod glob;
 mod judge;
 pub mod policy;
 pub mod verdict;
+mod weakened;
 pub mod words;
 
 #[cfg(test)]
@@ -118,3 +119,4 @@ mod tests;
 
 pub use judge::{judge, repo_name};
 pub use verdict::Report;
+pub use weakened::weakened;
