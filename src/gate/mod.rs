@@ -112,6 +112,7 @@ mod judge;
 mod merge;
 pub mod policy;
 pub mod verdict;
+mod weakened;
 pub mod words;
 
 #[cfg(test)]
@@ -120,3 +121,4 @@ mod tests;
 pub use judge::{judge, repo_name};
 pub use merge::{Proposed, proposed};
 pub use verdict::Report;
+pub use weakened::weakened;

@@ -26,6 +26,7 @@ mod pulls;
 mod source;
 mod statuses;
 mod values;
+mod weakened;
 
 const DOCKERFILE: &str = "Dockerfile";
 const SOURCE_DIR: &str = ".deps/template";
