@@ -282,10 +282,7 @@ impl Reading<'_> {
             return Some(Place::Forge { forge: forge.clone(), repo: source.clone() });
         }
         let message = format!("the service does not list {address} as a source of {repo}");
-        let help = format!(
-            "ask its operator to add it to `sources` of the `[[repository]]` {repo}; listed: {}",
-            sources.join(", ")
-        );
+        let help = format!("ask its operator to add it to `sources` of the `[[repository]]` {repo}");
         self.wrong(at.span(), message, help);
         None
     }

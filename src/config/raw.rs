@@ -89,6 +89,7 @@ pub(super) struct File {
     pub repository: Vec<At<Repository>>,
     /// The gates: each is one rule between one source and one consumer.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     pub gate: Vec<At<Gate>>,
 }
 

@@ -4,6 +4,7 @@ use super::plan::RepoKey;
 use super::{Controller, lock};
 use crate::forge::webhook::{Delivery, Hint, RepositoryRef};
 use crate::store::{Arrival, Effect, StoreError};
+use crate::tree::ObjectId;
 
 /// What a delivery was taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,12 @@ impl Controller {
             && (matches!(delivery.hint, Hint::RepositoryChanged | Hint::Unparsed) || self.contradicts(repo, named))
         {
             self.doubt_facts(repo);
+        }
+        if let (Some(repo), Hint::Push { branch, before, after }) = (&repo, &delivery.hint)
+            && self.shows_a_gap(repo, branch, before, after)
+        {
+            tracing::warn!(%repo, branch, "a delivery was lost: this one begins at a commit that none had told");
+            self.gap_shown();
         }
         let (taken, effect, outcome) = match (&delivery.hint, repo) {
             (Hint::Nothing(why), _) => (Taken::Ignored, Effect::Nothing, format!("ignored: {why}")),
@@ -69,6 +76,15 @@ impl Controller {
         Ok(taken)
     }
 
+    /// Whether a push begins where neither a look nor a delivery had left the branch.
+    fn shows_a_gap(&self, repo: &RepoKey, branch: &str, before: &ObjectId, after: &ObjectId) -> bool {
+        let told = lock(&self.told).insert((repo.clone(), branch.to_owned()), after.clone());
+        let Some(view) = self.view(repo) else { return false };
+        let known = view.heads.get(branch);
+        let is_known = |sha: &ObjectId| told.as_ref() == Some(sha) || known == Some(sha);
+        known.is_some() && !before.is_zero() && !is_known(before) && !is_known(after)
+    }
+
     /// Whether a payload tells of the repository other than was last read.
     fn contradicts(&self, repo: &RepoKey, named: &RepositoryRef) -> bool {
         self.known(repo).is_some_and(|known| {
@@ -81,10 +97,8 @@ impl Controller {
     /// The gated repository that a payload names: by its id, which survives a rename, else by its name.
     fn gated_repository(&self, forge: &str, named: &RepositoryRef) -> Option<RepoKey> {
         let of_forge = |repo: &&RepoKey| repo.forge == forge;
-        let views = lock(&self.views);
-        let by_id = views.iter().find(|(repo, view)| repo.forge == forge && view.repository.id == named.id);
-        if let Some((repo, _)) = by_id {
-            return Some(repo.clone());
+        if let Some(repo) = self.by_forge_id(forge, named.id) {
+            return Some(repo);
         }
         self.repositories
             .iter()

@@ -21,7 +21,26 @@ use crate::tree::{ObjectId, Tree, TreeError};
 /// Only [`TreeError::NotHere`]: fetch what it names and call again. Everything else that cannot be read becomes an
 /// undecided part of the report.
 pub fn judge(gate: &Gate, case: &Case, world: &dyn World) -> Result<Report, TreeError> {
-    let mut judge = Judge { gate, world, out: Outcome::default(), state: state_of(&gate.binding), bound: None };
+    judge_proposed(gate, Before::This, case, world)
+}
+
+/// What judged the base of a pull request: it inherits only what that found there.
+#[derive(Clone, Copy, Debug)]
+pub enum Before<'a> {
+    /// The same gate.
+    This,
+    /// The pull request brings the gate in place of this one.
+    Other(&'a Gate),
+    /// The pull request brings a gate that was not there: it inherits nothing.
+    Nothing,
+}
+
+/// As [`judge`], of a gate that a consumer's pull request brings itself.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_proposed(gate: &Gate, before: Before<'_>, case: &Case, world: &dyn World) -> Result<Report, TreeError> {
+    let mut judge = Judge { gate, before, world, out: Outcome::default(), state: state_of(&gate.binding), bound: None };
     let judged = match case {
         Case::Branch { consumer, source } => judge.branch(consumer, source),
         Case::ConsumerPull { head, base, source } => judge.consumer_pull(head, base, source),
@@ -54,6 +73,7 @@ struct Pinned {
 
 struct Judge<'a> {
     gate: &'a Gate,
+    before: Before<'a>,
     world: &'a dyn World,
     out: Outcome,
     state: BindingState,
@@ -94,8 +114,7 @@ impl Judge<'_> {
             return Ok(());
         };
         let Some(head_of_source) = self.tree(Side::Source, source)? else { return Ok(()) };
-        let before = self.side_of_pull(&base_tree, source, &head_of_source, None);
-        let before = allow(before)?;
+        let before = self.base_of_pull(&base_tree, source, &head_of_source)?;
         let base_bound = before.as_ref().and_then(|(_, bound)| bound.clone());
         self.state = state_of(&self.gate.binding);
         let now = self.side_of_pull(&merged, source, &head_of_source, base_bound.as_ref())?;
@@ -105,6 +124,24 @@ impl Judge<'_> {
         });
         self.out = inherit(now.0, before.as_ref().map(|(outcome, _)| outcome));
         Ok(())
+    }
+
+    /// What the base has already; `None` where nothing can be inherited.
+    fn base_of_pull(
+        &mut self,
+        base: &Shared,
+        source: &Revision,
+        head: &Shared,
+    ) -> Result<Option<(Outcome, Option<ObjectId>)>, TreeError> {
+        let of_now = self.gate;
+        match self.before {
+            Before::This => {}
+            Before::Other(gate) => self.gate = gate,
+            Before::Nothing => return Ok(None),
+        }
+        let before = self.side_of_pull(base, source, head, None);
+        self.gate = of_now;
+        allow(before)
     }
 
     /// `bake(x, b(x))` with the findings of the pin; `base` is what the pull request's base binds.

@@ -118,7 +118,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-pub use judge::{judge, repo_name};
+pub use judge::{Before, judge, judge_proposed, repo_name};
 pub use merge::{Proposed, proposed};
 pub use verdict::Report;
 pub use weakened::weakened;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::html::{ago, counted, frame, plain};
+use super::html::{ago, counted, frame, minutes, plain};
 use super::page::render_state;
 use super::{Shared, html, line, unavailable};
 use crate::forge::State as CommitState;
@@ -86,9 +86,11 @@ pub struct Gap {
     /// When the timer found them.
     pub found_at: DateTime<Utc>,
     /// Changes that no delivery told.
-    pub missed: u32,
-    /// Of those, statuses that were put right.
-    pub repaired: u32,
+    pub missed: u64,
+    /// Of those, how many were judged at once.
+    pub repaired: u64,
+    /// How long at most the oldest of them was unknown.
+    pub oldest: std::time::Duration,
 }
 
 pub(super) async fn show(State(app): Shared, headers: HeaderMap) -> Response {
@@ -124,7 +126,7 @@ fn render(overview: &Overview, base: &str, now: DateTime<Utc>, open: bool) -> Ma
         @if let Some(gap) = &overview.last_gap {
             section { p.small {
                 "The timer last found what no delivery had told " (ago(gap.found_at, now)) ": missed "
-                (gap.missed) ", repaired " (gap.repaired) ". If this goes on, look at the forge's list of deliveries."
+                (gap.missed) ", repaired " (gap.repaired) ", oldest " (minutes(gap.oldest)) ". If this goes on, look at the forge's list of deliveries."
             } }
         }
         @for gate in &overview.gates { (gate_section(gate, base, now)) }
