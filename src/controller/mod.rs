@@ -160,6 +160,7 @@ impl Controller {
         let repositories: BTreeSet<RepoKey> =
             of_gates.chain(bringers.values().flat_map(gates::Listed::repositories)).collect();
         store.register(&pairs(&repositories)).await?;
+        store.recover(chrono::Utc::now().timestamp_millis()).await?;
         let controller = Self {
             gates: Mutex::new(Arc::new(own_gates.clone())),
             own_gates,

@@ -53,7 +53,7 @@ pub(super) enum Holds {
 /// An open database; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Database {
-    kind: Kind,
+    pub kind: Kind,
     options: AnyConnectOptions,
     /// Reads; on PostgreSQL writes as well.
     pub pool: AnyPool,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use sqlx::AssertSqlSafe;
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
 use super::database::{Database, Holds, json};
 use super::queue::hint_statement;
+use super::{Level, StoreError};
 
 /// A delivery that was verified, and what it makes dirty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,7 +179,8 @@ async fn commit(db: &Database, statements: &Statements, batch: &[Pending]) -> Re
             }
         };
     }
-    let hints: Vec<(&str, &str, i64)> = hints.into_iter().map(|((forge, name), at)| (forge, name, at)).collect();
+    let level = Level::ReadBoth.number();
+    let hints: Vec<_> = hints.into_iter().map(|((forge, name), at)| (forge, name, at, level)).collect();
     let mut work = vec![(statements.deliveries.as_str(), json(&deliveries))];
     if !comments.is_empty() {
         work.push((statements.comments.as_str(), json(&comments)));
