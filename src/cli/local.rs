@@ -14,11 +14,14 @@ use std::sync::Arc;
 use super::remote::Remote;
 use crate::config::{Check, Gate};
 use crate::gate::finding::{Finding, Kind};
-use crate::gate::{Case, Relation, Report, Revision, Side, World, judge};
+use crate::gate::{Case, Relation, Report, Revision, Side, Version, World, judge};
 use crate::git;
 use crate::report::text::Texts;
 use crate::snapshot::{Folder, GitTree, Local as Repository, ObjectDb, OpenError, Standing};
 use crate::tree::{Merged, Need, Node, ObjectId, Objects, Tree, TreeError, Without};
+
+/// The longest line of commits in which copies are looked for.
+const LINE: usize = 50_000;
 
 /// One side.
 pub struct Local {
@@ -320,6 +323,17 @@ impl World for Pair<'_> {
                 Ok(objects.merge_bases(&one, &other)?.into_iter().map(Revision::Commit).collect())
             }
             _ => Ok(Vec::new()),
+        }
+    }
+
+    fn version(&self, head: &Revision, path: &str, blob: &ObjectId) -> Version {
+        // Of an address, only what is judged is fetched.
+        let History::Here(repository) = &self.source.history else { return Version::NotLookedUp };
+        let Ok(Some(head)) = self.source.commit(head) else { return Version::NotLookedUp };
+        match repository.objects().version(&head, path, blob, LINE) {
+            Ok(Some((commit, path))) => Version::Of { commit, path },
+            Ok(None) => Version::Never,
+            Err(_) => Version::NotLookedUp,
         }
     }
 }
