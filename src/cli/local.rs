@@ -366,7 +366,7 @@ impl Texts for Seen<'_> {
         let source = |tree: &Option<Arc<dyn Tree>>| self.text(tree.as_ref(), &finding.path);
         match finding.kind {
             Kind::Stale => Some((source(&self.bound).unwrap_or_default(), source(&self.head).unwrap_or_default())),
-            Kind::ContentDiffers | Kind::CopyDiffers => {
+            Kind::ContentDiffers | Kind::VendoredCopy | Kind::CopyDiffers => {
                 Some((self.consumer(finding.baked.as_ref()?)?, source(&self.bound)?))
             }
             _ => None,
