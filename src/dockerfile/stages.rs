@@ -84,7 +84,7 @@ pub(super) fn evaluate(build: &Build<'_>, limits: Limits) -> Result<Image, Build
         let defaults = defaults.map(|globals| globals.arguments).unwrap_or_default();
         lint.script(&script, &program, &lexer, &globals.arguments, &defaults);
     }
-    let mut context = Context::new(build.context, patterns, &budget);
+    let mut context = Context::new(build.context, patterns, build.generated, &budget);
     context.will_need(&graph.context_sources(&reachable, &lexer, build, &globals, &budget)?)?;
     let mut shared = Shared::new(build, &budget, lexer, globals, context, lint);
     let mut states: Vec<Option<State>> = graph.plans.iter().map(|_| None).collect();

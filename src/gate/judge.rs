@@ -90,11 +90,11 @@ impl Judge<'_> {
             Bound::Nothing(findings) => self.out.findings.extend(findings),
             Bound::Follow => {
                 self.bound = Some(source.clone());
-                self.out = self.bake(&tree, &head)?;
+                self.out = self.bake(&tree, &head, source)?;
             }
             Bound::Pin { commit, cause } => {
                 let Some(pinned) = self.pinned(commit, cause, source, &head)? else { return Ok(()) };
-                let outcome = self.bake(&tree, &pinned.tree)?;
+                let outcome = self.bake(&tree, &pinned.tree, source)?;
                 self.add(outcome);
                 if *source == Revision::WorkTree && self.state.state == "unknown" {
                     self.checkout(&pinned, &head)?;
@@ -171,13 +171,13 @@ impl Judge<'_> {
                 Ok(None)
             }
             Bound::Follow => {
-                let outcome = self.bake(consumer, head)?;
+                let outcome = self.bake(consumer, head, source)?;
                 self.add(outcome);
                 Ok(None)
             }
             Bound::Pin { commit, cause } => {
                 let Some(pinned) = self.pinned(commit.clone(), cause, source, head)? else { return Ok(Some(commit)) };
-                let outcome = self.bake(consumer, &pinned.tree)?;
+                let outcome = self.bake(consumer, &pinned.tree, source)?;
                 self.add(outcome);
                 if let Some(base) = base {
                     self.backwards(&pinned, base, source)?;
@@ -194,8 +194,8 @@ impl Judge<'_> {
             return Ok(());
         };
         let Some(consumer) = self.tree(Side::Consumer, consumer)? else { return Ok(()) };
-        let before = allow(self.bake(&consumer, &base_tree))?;
-        let now = self.bake(&consumer, &merged)?;
+        let before = allow(self.bake(&consumer, &base_tree, base))?;
+        let now = self.bake(&consumer, &merged, base)?;
         self.state.state = if matches!(self.gate.binding, Binding::Follow) { "follow" } else { "unknown" }.into();
         self.out = inherit(now, before.as_ref());
         Ok(())
@@ -348,8 +348,10 @@ impl Judge<'_> {
     }
 
     /// The findings of a consumer tree with a source tree: of the gate's identity, then of each check.
-    fn bake(&self, consumer: &Shared, source: &Shared) -> Result<Outcome, TreeError> {
-        checks::all(self.gate, consumer, source)
+    /// `head` ends the source's history.
+    fn bake(&self, consumer: &Shared, source: &Shared, head: &Revision) -> Result<Outcome, TreeError> {
+        let version = |path: &str, blob: &ObjectId| self.world.version(head, path, blob);
+        checks::all(self.gate, consumer, source, &version)
     }
 
     fn add(&mut self, outcome: Outcome) {

@@ -198,6 +198,14 @@ fn bake(old: &Bake, new: &Bake, loosened: &mut Loosened) {
     loosened.unless_same("check", &old.source_dir, &new.source_dir, || {
         format!("{of} has another `source_dir`: {} instead of {}", new.source_dir, old.source_dir)
     });
+    loosened.unless_same("check", &old.target, &new.target, || {
+        let stage = |target: &Option<String>| target.clone().unwrap_or_else(|| "the last one".into());
+        format!("{of} builds another stage: {} instead of {}", stage(&new.target), stage(&old.target))
+    });
+    loosened.unless_same("check", &old.git_context, &new.git_context, || {
+        format!("{of} has `git_context = {}` now", new.git_context)
+    });
+    loosened.not_added("generated", &old.generated, &new.generated);
     let names: BTreeMap<_, _> = old.build_args.iter().chain(&new.build_args).collect();
     for name in names.keys().filter(|name| old.build_args.get(**name) != new.build_args.get(**name)) {
         loosened.say("check", format!("{of} has another build argument {name}"));

@@ -400,3 +400,39 @@ fn a_folder_that_is_not_there_or_none_says_so() {
         assert_eq!(what, words);
     }
 }
+
+#[test]
+fn a_copy_is_known_by_the_newest_commit_that_has_its_bytes() {
+    let w = Written::new();
+    let inside = |name: &str, content: &str| w.tree(&[(name.as_bytes(), 0o100644, w.blob(content))]);
+    let root = |file: &str, dir: Oid| w.tree(&[(b"d", 0o040000, dir), (b"file", 0o100644, w.blob(file))]);
+    let first = w.commit(root("old", inside("x", "moved")), &[]);
+    let second = w.commit(root("old", inside("y", "moved")), &[&first]);
+    // A branch that was merged is not on the first-parent line.
+    let side = w.commit(root("side", inside("y", "z")), &[&second]);
+    let third = w.commit(root("new", inside("y", "z")), &[&second, &side]);
+    let version = |content: &str| {
+        w.objects()
+            .version(&third, "file", &blob_id(content.as_bytes()), 10)
+            .unwrap()
+            .map(|(commit, path)| (commit, path))
+    };
+    assert_eq!(version("new"), Some((third.clone(), "file".into())));
+    assert_eq!(version("old"), Some((second.clone(), "file".into())), "the newest that has it");
+    assert_eq!(version("moved"), Some((second.clone(), "d/y".into())), "another path, where it was last");
+    assert_eq!((version("side"), version("nowhere")), (None, None));
+    let objects = w.objects();
+    let line_is_longer = objects.version(&third, "file", &blob_id(b"old"), 2);
+    assert!(matches!(line_is_longer, Err(TreeError::Unfit { .. })), "{line_is_longer:?}");
+}
+
+#[test]
+fn a_partial_clone_knows_versions_by_its_directories_alone() {
+    let w = Written::new();
+    let old = w.step("old", &[]);
+    let new = w.step("new", &[&old]);
+    w.lose(blob_id(b"old").as_str());
+    fs::create_dir_all(w.dir.path().join("objects/pack")).unwrap();
+    fs::write(w.dir.path().join("objects/pack/pack-1.promisor"), "").unwrap();
+    assert_eq!(w.objects().version(&new, "file", &blob_id(b"old"), 10).unwrap(), Some((old, "file".into())));
+}

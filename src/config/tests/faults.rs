@@ -59,21 +59,6 @@ fn what_is_not_built_yet_is_refused_not_ignored() {
             "18:7: `repair` is not built yet => remove it: this version cannot do what it asks for",
         ),
         (
-            "destination = ",
-            "target = \"final\"\ndestination = ",
-            "22:1: `target` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
-            "destination = ",
-            "git_context = true\ndestination = ",
-            "22:1: `git_context` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
-            "destination = ",
-            "generated = [\"out/**\"]\ndestination = ",
-            "22:1: `generated` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
             "kind = \"bake\"",
             "kind = \"image\"",
             r#"19:8: checks of kind `image` are not built yet => write `kind = "bake"` or `"mirror"` or `"values"` or `"pin"` or `"absent"`, or remove this [[gate.check]]"#,

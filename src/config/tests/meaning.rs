@@ -61,6 +61,9 @@ fn a_short_file_means_the_defaults() {
             source_dir: ".deps/template".to_owned(),
             destination: "/opt/agent".to_owned(),
             build_args: std::collections::BTreeMap::new(),
+            target: None,
+            git_context: false,
+            generated: Vec::new(),
         })],
         digest: gate.digest.clone(),
     };

@@ -228,6 +228,21 @@ fn what_nobody_can_weigh_counts_as_weaker() {
             "dockerfile = \"Dockerfile\"\ncontext = \"web\"",
             "gate agent: the bake of Dockerfile has another `context`: web instead of .",
         ),
+        (
+            "LEVEL = \"3\" }",
+            "LEVEL = \"3\" }\ntarget = \"runtime\"",
+            "gate agent: the bake of Dockerfile builds another stage: runtime instead of the last one",
+        ),
+        (
+            "LEVEL = \"3\" }",
+            "LEVEL = \"3\" }\ngit_context = true",
+            "gate agent: the bake of Dockerfile has `git_context = true` now",
+        ),
+        (
+            "LEVEL = \"3\" }",
+            "LEVEL = \"3\" }\ngenerated = [\"out/**\"]",
+            "gate agent: `generated` names out/** as well",
+        ),
         ("LEVEL = \"3\"", "LEVEL = \"4\"", "gate agent: the bake of Dockerfile has another build argument LEVEL"),
         (
             "names[*]",
