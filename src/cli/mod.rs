@@ -13,6 +13,7 @@ mod local;
 mod remote;
 pub mod serve;
 pub mod tree;
+mod waiting;
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
