@@ -534,19 +534,23 @@ async fn take(State(post): State<Post>, headers: HeaderMap, body: Bytes) -> Stat
         let event = headers.get("x-gitea-event-type").and_then(|event| event.to_str().ok()).unwrap_or("?");
         post.record.add(format!("  delivery {nth} ({event}): {fate:?}"));
     }
-    if fate == Fate::Arrives {
-        // In order, as the forge sends them.
+    if fate == Fate::Lost {
+        return StatusCode::ACCEPTED;
+    }
+    // A task of its own: a forge that does not wait any longer does not take it back.
+    let carried = tokio::spawn(async move {
+        if fate == Fate::Twice {
+            post.deliver(&headers, body.clone()).await;
+        }
+        if fate != Fate::Arrives {
+            post.calm.or(rng.millis(20, 1500)).await;
+        }
         post.deliver(&headers, body).await;
         post.counts.lock().expect("counts").under_way -= 1;
-    } else if fate != Fate::Lost {
-        tokio::spawn(async move {
-            if fate == Fate::Twice {
-                post.deliver(&headers, body.clone()).await;
-            }
-            post.calm.or(rng.millis(20, 1500)).await;
-            post.deliver(&headers, body).await;
-            post.counts.lock().expect("counts").under_way -= 1;
-        });
+    });
+    if fate == Fate::Arrives {
+        // In order, as the forge sends them.
+        drop(carried.await);
     }
     StatusCode::ACCEPTED
 }

@@ -5,10 +5,6 @@
 pub struct Rng(u64);
 
 impl Rng {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// The generator of one question of a seed: its answers do not depend on what else was asked before.
     pub fn of(seed: u64, question: &str, nth: u64) -> Self {
         let mut rng = Self(seed);

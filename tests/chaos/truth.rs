@@ -196,17 +196,18 @@ impl Seen {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let branches = all(person, &format!("/repos/{repo}/branches?")).await?;
         let pulls = all(person, &format!("/repos/{repo}/pulls?state=open&")).await?;
-        Ok(Self {
-            branches: branches.iter().map(|branch| (text(&branch["name"]), text(&branch["commit"]["id"]))).collect(),
-            pulls: pulls
-                .iter()
-                .map(|pull| Pull {
-                    number: pull["number"].as_u64().unwrap_or_default(),
-                    head: text(&pull["head"]["sha"]),
-                    base: text(&pull["base"]["ref"]),
-                })
-                .collect(),
-        })
+        let mut pulls: Vec<Pull> = pulls
+            .iter()
+            .map(|pull| Pull {
+                number: pull["number"].as_u64().unwrap_or_default(),
+                head: text(&pull["head"]["sha"]),
+                base: text(&pull["base"]["ref"]),
+            })
+            .collect();
+        // Of several roles the first in this order has the word.
+        pulls.sort_by_key(|pull| pull.number);
+        let branches = branches.iter().map(|branch| (text(&branch["name"]), text(&branch["commit"]["id"]))).collect();
+        Ok(Self { branches, pulls })
     }
 
     /// A base branch that is gone has no head, and nothing can be compared.
