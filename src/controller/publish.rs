@@ -1,7 +1,9 @@
 //! Makes the forge say what is wanted.
 //!
-//! The races it handles: an answer that was lost after the forge took the status (before the second try the status is
-//! read, and found as wanted); a want that changes while the old one is being sent (what was sent is kept as told, the
+//! The races it handles: an answer that was lost after the forge took the status (what the forge has is in doubt from then
+//! on: it is read before anything is written, also where what is wanted has meanwhile become again what was told before); a
+//! store that fails after the forge took the status (noting it is tried until the store takes it: one that was sent and not
+//! noted would be sent again without being read); a want that changes while the old one is being sent (what was sent is kept as told, the
 //! difference remains and is sent next; one pass at a time, so no older status overtakes a newer one); a doubt that comes
 //! meanwhile (it remains, and the status is read again); a commit that the forge announces before it serves it (asked again
 //! soon).
@@ -32,8 +34,13 @@ impl Controller {
             let mut sending = futures_util::stream::iter(rows)
                 .map(|row| async move { self.publish(&row).await })
                 .buffer_unordered(AT_ONCE);
+            // All of them to their end: one that is dropped while it is sent would not be noted.
+            let mut failed = None;
             while let Some(result) = sending.next().await {
-                result?;
+                failed = failed.or(result.err());
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
         }
     }
@@ -48,7 +55,7 @@ impl Controller {
                 if wrote && lock(&self.denied).remove(&repo).is_some() {
                     tracing::info!(%repo, "statuses can be posted again");
                 }
-                self.store.told(row, self.now()).await
+                self.note(row, Note::Told).await
             }
             Err(error) => {
                 let why = error.to_string();
@@ -73,7 +80,33 @@ impl Controller {
                     _ if passing => backoff(row.attempts),
                     _ => REFUSED,
                 };
-                self.store.not_told(&row.id, &why, self.now() + wait).await
+                let doubtful = matches!(error, ForgeError::Transient { .. });
+                self.note(row, Note::NotTold { why: &why, wait, doubtful }).await
+            }
+        }
+    }
+
+    /// Notes what came of a try, as soon as the store takes it.
+    async fn note(&self, row: &WantedRow, note: Note<'_>) -> Result<(), StoreError> {
+        loop {
+            match self.try_to_note(row, note).await {
+                Err(StoreError::Database(error)) => {
+                    tracing::error!(id = row.id, %error, "what became of a status cannot be noted; trying again");
+                    tokio::time::sleep(super::STORE_PAUSE).await;
+                }
+                noted => return noted,
+            }
+        }
+    }
+
+    async fn try_to_note(&self, row: &WantedRow, note: Note<'_>) -> Result<(), StoreError> {
+        match note {
+            Note::Told => self.store.told(row, self.now()).await,
+            Note::NotTold { why, wait, doubtful } => {
+                if doubtful {
+                    self.store.doubt(&row.forge, row.forge_id, &row.sha).await?;
+                }
+                self.store.not_told(&row.id, why, self.now() + wait).await
             }
         }
     }
@@ -106,6 +139,19 @@ impl Controller {
         api.post_status(&name, &sha, &status).await?;
         Ok(true)
     }
+}
+
+/// What came of a try to tell the forge.
+#[derive(Clone, Copy)]
+enum Note<'a> {
+    Told,
+    NotTold {
+        why: &'a str,
+        /// Milliseconds until the next try.
+        wait: i64,
+        /// The forge may have taken it all the same.
+        doubtful: bool,
+    },
 }
 
 /// A state by its word in the store.

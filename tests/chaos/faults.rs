@@ -352,17 +352,17 @@ async fn pass(
         match fault {
             Fault::Delay => proxy.calm.or(rng.millis(5, 400)).await,
             Fault::Refuse => {
-                let trouble = [
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    StatusCode::BAD_GATEWAY,
-                    StatusCode::SERVICE_UNAVAILABLE,
-                ];
+                let trouble =
+                    [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE];
                 return (*rng.pick(&trouble), "not now").into_response();
             }
-            Fault::Limit => return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], "slow down").into_response(),
+            Fault::Limit => {
+                return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], "slow down").into_response();
+            }
             Fault::Page => {
                 let statuses = [StatusCode::OK, StatusCode::OK, StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
-                return (*rng.pick(&statuses), [("content-type", "text/html")], "<html>Be right back</html>").into_response();
+                return (*rng.pick(&statuses), [("content-type", "text/html")], "<html>Be right back</html>")
+                    .into_response();
             }
             Fault::Hang => {
                 proxy.calm.or(rng.millis(100, 1500)).await;

@@ -87,8 +87,7 @@ impl Truth {
     async fn heads(&self, person: &Person) -> Result<BTreeMap<Head, Vec<Question>>, PersonError> {
         let (core, template) = (Seen::read(person, CORE).await?, Seen::read(person, TEMPLATE).await?);
         let source = template.branches.get(&self.gate.source.branch).cloned().unwrap_or_default();
-        let gated: Vec<(&String, &String)> =
-            core.branches.iter().filter(|(name, _)| self.gates_branch(name)).collect();
+        let gated: Vec<(&String, &String)> = core.branches.iter().filter(|(name, _)| self.gates_branch(name)).collect();
         let mut heads: BTreeMap<Head, Vec<Question>> = BTreeMap::new();
         let mut add = |repo, sha: &str, role, options: &[(&'static str, &str)]| {
             let options = options.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -216,8 +215,8 @@ impl Seen {
     }
 }
 
-/// All pages of a list.
-async fn all(person: &Person, path: &str) -> Result<Vec<Value>, PersonError> {
+/// All pages of a list; the path ends with `?` or `&`.
+pub async fn all(person: &Person, path: &str) -> Result<Vec<Value>, PersonError> {
     let mut all = Vec::new();
     for page in 1.. {
         let rows = person.ask(Method::GET, &format!("{path}limit=50&page={page}"), None).await?;
