@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::decide::Decided;
 use super::plan::{self, Known, RepoKey, Seen, Target, View};
 use super::sight::Change;
 use super::{Controller, backoff, lock, pairs};
@@ -224,18 +226,35 @@ impl Controller {
     async fn decide_all(&self, repo: &RepoKey, look: &Look<'_>, targets: Vec<Target>) -> Result<Left, StoreError> {
         let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
         let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
+        // Decisions go on while others are kept: both use the store, whose connections are few, and a decision that nobody
+        // polls would hold the one that keeping waits for.
+        let (decided, kept) = mpsc::unbounded_channel();
+        let deciding = async {
+            let mut deciding = futures_util::stream::iter(targets)
+                .map(|target| {
+                    let rows = &rows;
+                    async move { self.decide(look, &target, rows).await }
+                })
+                .buffer_unordered(DECISIONS);
+            while let Some(one) = deciding.next().await {
+                if decided.send(one).is_err() {
+                    break;
+                }
+            }
+            drop(decided);
+        };
+        let ((), left) = tokio::join!(deciding, self.keep_all(look, kept));
+        left
+    }
+
+    /// Keeps decisions as they come, many in one transaction; then says which commits are heads.
+    async fn keep_all(&self, look: &Look<'_>, mut decided: Decisions) -> Result<Left, StoreError> {
         let mut left = Left::default();
         let mut ids = Vec::new();
-        let mut deciding = futures_util::stream::iter(targets)
-            .map(|target| {
-                let rows = &rows;
-                async move { self.decide(look, &target, rows).await }
-            })
-            .buffer_unordered(DECISIONS)
-            .ready_chunks(KEPT_TOGETHER);
-        while let Some(chunk) = deciding.next().await {
+        let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
+        while decided.recv_many(&mut chunk, KEPT_TOGETHER).await > 0 {
             let mut keep = Vec::new();
-            for decided in chunk {
+            for decided in chunk.drain(..) {
                 let decided = decided?;
                 ids.push(decided.id);
                 left.look_at = earlier(left.look_at, decided.look_at);
@@ -266,6 +285,8 @@ impl Controller {
         lock(&self.afresh).extend(numbers.into_iter().map(|number| (repo.clone(), number)));
     }
 }
+
+type Decisions = mpsc::UnboundedReceiver<Result<Decided, StoreError>>;
 
 fn key(due: &Due) -> RepoKey {
     RepoKey { forge: due.forge.clone(), name: due.name.clone() }

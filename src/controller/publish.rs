@@ -1,7 +1,8 @@
 //! Makes the forge say what is wanted.
 //!
-//! The races it handles: an answer that was lost after the forge took the status (before the second try the status is
-//! read, and found as wanted); a want that changes while the old one is being sent (what was sent is kept as told, the
+//! The races it handles: an answer that was lost after the forge took the status (what the forge has is in doubt from then
+//! on: it is read before anything is written, also where what is wanted has meanwhile become again what was told before); a
+//! store that fails after the forge took the status (noting it is tried again, and the lease outlives that); a want that changes while the old one is being sent (what was sent is kept as told, the
 //! difference remains and is sent next; a status is leased to one sender, so no older one overtakes a newer one); a sender that
 //! stalls past its lease (whoever takes over reads first, and once more when nothing late can land any more); a doubt that
 //! comes meanwhile (it remains, and the status is read again); a commit that the forge announces before it serves it (asked
@@ -29,6 +30,8 @@ const AT_ONCE: usize = 4;
 const REFUSED: i64 = 5 * 60_000;
 /// How long a status is leased: longer than the request for it may take.
 const LEASE: Duration = Duration::from_secs(90);
+/// How often it is tried to note what came of a status: for less time than the lease lasts.
+const NOTED: usize = 30;
 /// What was sent before may land until then.
 const LATE: Duration = Duration::from_secs(60);
 
@@ -103,7 +106,7 @@ impl Controller {
                 if wrote && lock(&self.denied).remove(&repo).is_some() {
                     tracing::info!(%repo, "statuses can be posted again");
                 }
-                self.store.told_held(outgoing, self.now()).await?
+                self.noted(|| self.store.told_held(outgoing, self.now())).await?
             }
             Err(error) => self.not_sent(&repo, outgoing, error).await?,
         };
@@ -133,12 +136,33 @@ impl Controller {
         if matches!(error, ForgeError::Moved { .. }) {
             self.hint(repo, Level::Read).await?;
         }
-        let wait = match error {
+        let wait = match &error {
             ForgeError::RateLimited { after, .. } => i64::try_from(after.as_millis()).unwrap_or(REFUSED),
             _ if passing => backoff(row.attempts),
             _ => REFUSED,
         };
-        self.store.not_told_held(outgoing, &why, self.now() + wait).await
+        if matches!(error, ForgeError::Transient { .. }) {
+            // It may stand there all the same, whatever is wanted by the time that it is looked for.
+            self.noted(|| self.store.doubt(&row.forge, row.forge_id, &row.sha)).await?;
+        }
+        self.noted(|| self.store.not_told_held(outgoing, &why, self.now() + wait)).await
+    }
+
+    /// Notes what came of a try, as soon as the store takes it; what it does not take in time, the lease's end says.
+    async fn noted<T, F>(&self, note: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        for _ in 0..NOTED {
+            match note().await {
+                Err(StoreError::Database(error)) => {
+                    tracing::error!(%error, "what became of a status cannot be noted; trying again");
+                    tokio::time::sleep(super::STORE_PAUSE).await;
+                }
+                noted => return noted,
+            }
+        }
+        note().await
     }
 
     /// Whether a status had to be written.

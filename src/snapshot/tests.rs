@@ -438,12 +438,7 @@ fn a_copy_is_known_by_the_newest_commit_that_has_its_bytes() {
     // A branch that was merged is not on the first-parent line.
     let side = w.commit(root("side", inside("y", "z")), &[&second]);
     let third = w.commit(root("new", inside("y", "z")), &[&second, &side]);
-    let version = |content: &str| {
-        w.objects()
-            .version(&third, "file", &blob_id(content.as_bytes()), 10)
-            .unwrap()
-            .map(|(commit, path)| (commit, path))
-    };
+    let version = |content: &str| w.objects().version(&third, "file", &blob_id(content.as_bytes()), 10).unwrap();
     assert_eq!(version("new"), Some((third.clone(), "file".into())));
     assert_eq!(version("old"), Some((second.clone(), "file".into())), "the newest that has it");
     assert_eq!(version("moved"), Some((second.clone(), "d/y".into())), "another path, where it was last");
