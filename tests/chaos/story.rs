@@ -301,9 +301,9 @@ impl<'a> Story<'a> {
         let rng = &mut self.rng;
         let one = |path: &str, text: &str| vec![(path.to_owned(), Some(text.to_owned()))];
         match rng.between(0, 10) {
-            0..4 => one("config.yaml", *rng.pick(&CONFIGS)),
-            4 => one("mcp_servers.yaml", *rng.pick(&SERVERS)),
-            5 => one("prompts/concierge.md", *rng.pick(&PROMPTS)),
+            0..4 => one("config.yaml", rng.pick(&CONFIGS)),
+            4 => one("mcp_servers.yaml", rng.pick(&SERVERS)),
+            5 => one("prompts/concierge.md", rng.pick(&PROMPTS)),
             6 => one("prompts/team/lead.md", "# Lead\n"),
             7 => one("hooks/boot.sh", "#!/bin/sh\n"),
             8 => vec![(rng.pick(&["hooks/boot.sh", "prompts/team/lead.md", "mcp_servers.yaml"]).to_string(), None)],
