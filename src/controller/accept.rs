@@ -39,9 +39,16 @@ impl Controller {
             (Hint::Nothing(why), _) => (Taken::Ignored, Effect::Nothing, format!("ignored: {why}")),
             (Hint::Ping, _) => (Taken::Ignored, Effect::Nothing, "ping".to_owned()),
             (Hint::Unknown, _) => (Taken::Ignored, Effect::Nothing, "unknown event".to_owned()),
-            // Ours come back; what others post under our name is found when the status is read back.
-            (Hint::Status { .. }, _) => (Taken::Ignored, Effect::Nothing, "a status".to_owned()),
             (_, None) => (Taken::UnknownRepository, Effect::Nothing, "unknown repository".to_owned()),
+            // Ours come back.
+            (Hint::Status { creator, .. }, Some(_)) if self.is_ours(forge, creator) => {
+                (Taken::Ignored, Effect::Nothing, "a status of ours".to_owned())
+            }
+            // Under a context that is not ours nothing is found to be read back.
+            (Hint::Status { sha, context, .. }, Some(repo)) => {
+                let effect = Effect::Recheck { name: repo.name, sha: sha.to_string(), context: context.clone() };
+                (Taken::Ignored, effect, "a status by somebody else".to_owned())
+            }
             (Hint::Comment { id, pull }, Some(repo)) => {
                 let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
                 let effect = Effect::Comment { name: repo.name, comment: number(*id), pull: number(*pull) };
@@ -57,6 +64,7 @@ impl Controller {
             ) => (Taken::Queued, Effect::Look { name: repo.name }, "look".to_owned()),
         };
         let is_comment = matches!(effect, Effect::Comment { .. });
+        let is_recheck = matches!(effect, Effect::Recheck { .. });
         self.store
             .accept(Arrival {
                 forge: forge.to_owned(),
@@ -68,6 +76,9 @@ impl Controller {
                 effect,
             })
             .await?;
+        if is_recheck {
+            self.publish_wake.notify_one();
+        }
         if is_comment {
             self.command_wake.notify_one();
         } else if taken == Taken::Queued {

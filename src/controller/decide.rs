@@ -1,11 +1,12 @@
 //! One target: asks every gate that has a say, makes one status of the answers, and keeps what an outage must not rewrite.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::judge::Verdict;
-use super::look::Look;
+use super::look::{Look, millis};
 use super::plan::{Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
 use crate::config::Quote;
@@ -85,15 +86,21 @@ impl Controller {
         let answers = match tokio::time::timeout(self.options.moment, answering).await {
             Ok(answers) => answers?,
             Err(_) => {
-                // It takes longer than a moment: say so where nothing final was said, and go on. The deadline is the
-                // look itself: it ends in a verdict, in `error`, or at the next start in another look.
-                if row.is_none_or(|row| row.state == "pending") {
+                // It takes longer than a moment: say so where nothing final was said, and go on until the deadline. One that
+                // was said before a restart counts on.
+                let pending_since = row.filter(|row| row.state == "pending").map(|row| row.decided_at);
+                if row.is_none() {
                     let pending = make(status(State::Pending, "comparing"), "[]".into(), Vec::new());
                     if self.store.decide_held(&[pending], &[look.lease]).await? == Fenced::Done {
                         self.publish_wake.notify_one();
                     }
                 }
-                self.answer_all(target, look.afresh).await?
+                let spent = pending_since.map_or(0, |since| self.now().saturating_sub(since));
+                let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
+                match tokio::time::timeout(left, self.answer_all(target, look.afresh)).await {
+                    Ok(answers) => answers?,
+                    Err(_) => target.asks.iter().map(|_| self.too_late()).collect(),
+                }
             }
         };
 
@@ -137,6 +144,15 @@ impl Controller {
             tracing::info!(repo = %target.repo, sha = %target.sha, context = target.context, state = kept.state, description = kept.description, "decided");
         }
         Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some() })
+    }
+
+    /// The answer where none came before the deadline.
+    fn too_late(&self) -> Answer {
+        let why = format!(
+            "not compared within {}; comment `/drift-gate check` to try again",
+            super::rounds::minutes(millis(self.options.deadline))
+        );
+        Answer::Unreadable { why, since: self.now(), passing: false }
     }
 
     async fn answer_all(&self, target: &Target, afresh: &BTreeSet<u64>) -> Result<Vec<Answer>, StoreError> {

@@ -22,7 +22,7 @@ use super::decide::Decided;
 use super::plan::{self, Known, RepoKey, Seen, Target, View};
 use super::sight::Change;
 use super::{Controller, backoff, lock, pairs};
-use crate::store::{Claim, Claimed, Due, Fenced, Lease, Level, StoreError, WantedRow};
+use crate::store::{Claim, Claimed, Due, Fenced, Judged, Lease, Level, StoreError, WantedRow};
 
 /// Looks at a time, for each forge.
 const LOOKS: usize = 8;
@@ -190,7 +190,15 @@ impl Controller {
             Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
         let targets = plan::targets(&known, repo);
         let look = Look { view: &view, before: before.as_deref(), afresh: &afresh, lease: &claimed.lease };
-        let left = Left { missed, ..self.decide_all(repo, &look, targets).await? };
+        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
+        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let left = Left { missed, ..self.decide_all(&look, targets, &rows).await? };
+        let rows: Vec<&WantedRow> = rows.values().collect();
+        self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
+        if claimed.due.level == Level::Read {
+            self.find_comments(repo, &view).await?;
+            self.audit(&view, &rows).await?;
+        }
         // Also where nothing new was decided: a status may be in doubt, or its commit may be a head again.
         self.publish_wake.notify_one();
         Ok(left)
@@ -223,18 +231,18 @@ impl Controller {
         Ok(())
     }
 
-    async fn decide_all(&self, repo: &RepoKey, look: &Look<'_>, targets: Vec<Target>) -> Result<Left, StoreError> {
-        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
-        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
+    async fn decide_all(
+        &self,
+        look: &Look<'_>,
+        targets: Vec<Target>,
+        rows: &BTreeMap<String, WantedRow>,
+    ) -> Result<Left, StoreError> {
         // Decisions go on while others are kept: both use the store, whose connections are few, and a decision that nobody
         // polls would hold the one that keeping waits for.
         let (decided, kept) = mpsc::unbounded_channel();
         let deciding = async {
             let mut deciding = futures_util::stream::iter(targets)
-                .map(|target| {
-                    let rows = &rows;
-                    async move { self.decide(look, &target, rows).await }
-                })
+                .map(|target| async move { self.decide(look, &target, rows).await })
                 .buffer_unordered(DECISIONS);
             while let Some(one) = deciding.next().await {
                 if decided.send(one).is_err() {
@@ -243,12 +251,17 @@ impl Controller {
             }
             drop(decided);
         };
-        let ((), left) = tokio::join!(deciding, self.keep_all(look, kept));
+        let ((), left) = tokio::join!(deciding, self.keep_all(look, kept, rows));
         left
     }
 
     /// Keeps decisions as they come, many in one transaction; then says which commits are heads.
-    async fn keep_all(&self, look: &Look<'_>, mut decided: Decisions) -> Result<Left, StoreError> {
+    async fn keep_all(
+        &self,
+        look: &Look<'_>,
+        mut decided: Decisions,
+        rows: &BTreeMap<String, WantedRow>,
+    ) -> Result<Left, StoreError> {
         let mut left = Left::default();
         let mut ids = Vec::new();
         let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
@@ -269,9 +282,29 @@ impl Controller {
                 self.publish_wake.notify_one();
             }
         }
+        ids.extend(self.left_pending(look, &ids, rows).await?);
         // Lost or not: whoever looks now says which commits are heads.
         let _ = self.store.heads_held(look.lease, &ids).await?;
         Ok(left)
+    }
+
+    /// Commits that stopped being heads while they were `pending`: nothing stays so, they get `error`. Answers whom the forge
+    /// has still to be told of.
+    async fn left_pending(
+        &self,
+        look: &Look<'_>,
+        heads: &[String],
+        rows: &BTreeMap<String, WantedRow>,
+    ) -> Result<Vec<String>, StoreError> {
+        let gone = rows.values().filter(|row| !heads.contains(&row.id));
+        let (pending, told_of): (Vec<&WantedRow>, Vec<&WantedRow>) = gone.partition(|row| row.state == "pending");
+        let ended: Vec<Judged> = pending.iter().map(|row| superseded(row, self.now())).collect();
+        if !ended.is_empty() {
+            // Where it is lost, whoever looks now finds them as well.
+            let _ = self.store.decide_held(&ended, &[look.lease]).await?;
+        }
+        let unsent = told_of.into_iter().filter(|row| row.description == SUPERSEDED && !row.is_told());
+        Ok(unsent.chain(pending).map(|row| row.id.clone()).collect())
     }
 
     fn take_afresh(&self, repo: &RepoKey) -> BTreeSet<u64> {
@@ -283,6 +316,27 @@ impl Controller {
 
     fn put_back(&self, repo: &RepoKey, numbers: BTreeSet<u64>) {
         lock(&self.afresh).extend(numbers.into_iter().map(|number| (repo.clone(), number)));
+    }
+}
+
+/// What is said of a commit that was not judged before another took its place.
+const SUPERSEDED: &str = "not judged: no head of a branch or open pull request any more";
+
+fn superseded(row: &WantedRow, now: i64) -> Judged {
+    Judged {
+        id: row.id.clone(),
+        forge: row.forge.clone(),
+        repository: row.repository.clone(),
+        forge_id: row.forge_id,
+        sha: row.sha.clone(),
+        context: row.context.clone(),
+        state: "error".to_owned(),
+        description: SUPERSEDED.to_owned(),
+        url: row.url.clone(),
+        judgements: "[]".to_owned(),
+        decided_at: now,
+        is_new: false,
+        reports: Vec::new(),
     }
 }
 

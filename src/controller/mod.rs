@@ -26,6 +26,7 @@
 //! May use all rooms but `web` and `demo`.
 
 mod accept;
+mod audit;
 mod brought;
 mod commands;
 mod counted;
@@ -50,7 +51,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::forge::{Forge, ForgeError, RepoName};
+use crate::forge::{Forge, ForgeError, RepoName, User};
 use crate::git;
 use crate::metrics::Metrics;
 use crate::store::{Level, Store, StoreError};
@@ -69,6 +70,8 @@ pub struct Options {
     pub first_verdict: Duration,
     /// How long an evaluation may take before `pending` is said.
     pub moment: Duration,
+    /// How long a status may say `pending`; then it says `error`, and why.
+    pub deadline: Duration,
 }
 
 impl Default for Options {
@@ -77,6 +80,7 @@ impl Default for Options {
             reconcile: Duration::from_secs(5 * 60),
             first_verdict: Duration::from_secs(20),
             moment: Duration::from_secs(2),
+            deadline: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -133,7 +137,7 @@ pub struct Controller {
     /// Where the last delivery left each branch.
     told: Mutex<HashMap<(RepoKey, String), ObjectId>>,
     /// Our own user on each forge.
-    us: Mutex<HashMap<String, u64>>,
+    us: Mutex<HashMap<String, User>>,
     look_wake: Notify,
     publish_wake: Notify,
     command_wake: Notify,
@@ -204,7 +208,13 @@ impl Controller {
             watched.join(", ")
         );
         let me = self.clone();
-        tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move { me.reconcile().await }));
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move {
+            // What comes back as a delivery is told from what others post by who posted it.
+            for forge in me.forges.keys() {
+                me.who_we_are(forge).await;
+            }
+            me.reconcile().await;
+        }));
         tasks.spawn(self.clone().look_always(shutdown.clone()));
         tasks.spawn(self.clone().publish_always(shutdown.clone()));
         tasks.spawn(self.clone().run_commands_always(shutdown));
@@ -243,18 +253,22 @@ impl Controller {
     }
 
     async fn is_us(&self, forge: &str, user: u64) -> bool {
+        self.who_we_are(forge).await.is_some_and(|us| us.id == user)
+    }
+
+    /// Our own user on a forge; asked once.
+    async fn who_we_are(&self, forge: &str) -> Option<User> {
         if let Some(us) = lock(&self.us).get(forge) {
-            return *us == user;
+            return Some(us.clone());
         }
-        let Some(api) = self.forges.get(forge) else { return false };
-        match api.whoami().await {
+        match self.forges.get(forge)?.whoami().await {
             Ok(us) => {
-                lock(&self.us).insert(forge.to_owned(), us.id);
-                us.id == user
+                lock(&self.us).insert(forge.to_owned(), us.clone());
+                Some(us)
             }
             Err(error) => {
                 tracing::warn!(forge, %error, "cannot tell who the token belongs to");
-                false
+                None
             }
         }
     }

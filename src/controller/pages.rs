@@ -11,7 +11,7 @@ pub use super::sight::Outage;
 use super::{Controller, lock};
 use crate::forge::{Forge, RepoName};
 use crate::gate::{Report, Revision, Side};
-use crate::store::{HistoryRow, RepositoryRow, StoreError, Waiting, WantedRow};
+use crate::store::{Alarm, HistoryRow, RepositoryRow, StoreError, Waiting, WantedRow};
 use crate::tree::{ObjectId, Tree, TreeError};
 
 /// One gate's say about a commit, with its report.
@@ -108,6 +108,14 @@ impl Controller {
             })
         };
         Ok(rows.into_iter().filter_map(standing).collect())
+    }
+
+    /// What an operator should hear of, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn alarms(&self, most: i64) -> Result<Vec<Alarm>, StoreError> {
+        self.store.alarms(most).await
     }
 
     /// What waits now.

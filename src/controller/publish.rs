@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::{Overwritten, PARKED};
 use super::look::millis;
 use super::plan::RepoKey;
 use super::{Controller, backoff, lock};
@@ -99,8 +100,14 @@ impl Controller {
         let row = &outgoing.row;
         let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
         let began = self.now();
-        let fenced = match self.send(&repo, row).await {
-            Ok(wrote) => {
+        let fenced = match self.send(&repo, row).await? {
+            Ok(Sent::Parked(why)) => {
+                // It is not as wanted, and that shows.
+                self.store.doubt(&row.forge, row.forge_id, &row.sha).await?;
+                self.store.not_told_held(outgoing, &why, self.now() + PARKED).await?
+            }
+            Ok(sent) => {
+                let wrote = matches!(sent, Sent::Written);
                 tracing::info!(%repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
                 self.metrics.published(wrote, began.saturating_sub(row.decided_at));
                 if wrote && lock(&self.denied).remove(&repo).is_some() {
@@ -165,23 +172,31 @@ impl Controller {
         note().await
     }
 
-    /// Whether a status had to be written.
-    async fn send(&self, repo: &RepoKey, row: &WantedRow) -> Result<bool, ForgeError> {
+    /// Makes the forge say it, where it does not.
+    async fn send(&self, repo: &RepoKey, row: &WantedRow) -> Result<Result<Sent, ForgeError>, StoreError> {
         let refused =
             |message: &str| ForgeError::Refused { what: row.id.clone(), status: 0, message: message.to_owned() };
         let Some(api) = self.forges.get(&repo.forge) else {
-            return Err(refused("its forge is not configured any more"));
+            return Ok(Err(refused("its forge is not configured any more")));
         };
         let (Some(sha), Some(state)) = (ObjectId::parse(&row.sha), state(&row.state)) else {
-            return Err(refused("the stored status cannot be read"));
+            return Ok(Err(refused("the stored status cannot be read")));
         };
         let name = self.current_name(repo);
         if row.doubt != 0 {
-            let stands = api.status(&name, &sha, &row.context).await?;
-            if stands.is_some_and(|stands| {
+            let stands = match api.status(&name, &sha, &row.context).await {
+                Ok(stands) => stands,
+                Err(error) => return Ok(Err(error)),
+            };
+            if stands.as_ref().is_some_and(|stands| {
                 stands.state == row.state && stands.description == row.description && stands.target_url == row.url
             }) {
-                return Ok(false);
+                return Ok(Ok(Sent::Stood));
+            }
+            if row.is_told()
+                && let Overwritten::Park(why) = self.overwritten(repo, row, stands.as_ref()).await?
+            {
+                return Ok(Ok(Sent::Parked(why)));
             }
         }
         let status = Status {
@@ -190,9 +205,18 @@ impl Controller {
             description: row.description.clone(),
             target_url: row.url.clone(),
         };
-        api.post_status(&name, &sha, &status).await?;
-        Ok(true)
+        Ok(api.post_status(&name, &sha, &status).await.map(|()| Sent::Written))
     }
+}
+
+/// What came of sending a status.
+enum Sent {
+    /// It had to be written.
+    Written,
+    /// It stood there already.
+    Stood,
+    /// Somebody else writes over it again and again; what is told of it, in words.
+    Parked(String),
 }
 
 /// A state by its word in the store.

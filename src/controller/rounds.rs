@@ -41,7 +41,7 @@ impl Controller {
     /// Begins a round at start, on the timer, and when a delivery shows a gap.
     pub(super) async fn reconcile(&self) {
         for round in 0_u64.. {
-            if round == 0 || self.is_ours(round).await {
+            if round == 0 || self.is_our_turn(round).await {
                 if round.is_multiple_of(FACTS) {
                     lock(&self.in_doubt).extend(self.repositories.iter().cloned());
                 }
@@ -58,7 +58,7 @@ impl Controller {
     }
 
     /// Whether this process begins the round, and not another replica that did so a moment ago.
-    async fn is_ours(&self, round: u64) -> bool {
+    async fn is_our_turn(&self, round: u64) -> bool {
         let now = self.now();
         let before = now - look::millis(self.options.reconcile) / 2;
         match self.store.take_turn(ROUND, now, before).await {
@@ -113,7 +113,7 @@ impl Controller {
 }
 
 /// A time in milliseconds, as people say it: `4 min`, `20 s`.
-fn minutes(milliseconds: i64) -> String {
+pub(super) fn minutes(milliseconds: i64) -> String {
     match milliseconds / 1000 {
         seconds @ ..120 => format!("{seconds} s"),
         seconds => format!("{} min", seconds / 60),

@@ -39,6 +39,15 @@ pub enum Effect {
         /// As configured, `owner/name`.
         name: String,
     },
+    /// A status that somebody else posted: what stands there is read back, where we have one of that name.
+    Recheck {
+        /// As configured, `owner/name`.
+        name: String,
+        /// The commit, all hexadecimal digits.
+        sha: String,
+        /// The context of the status.
+        context: String,
+    },
     /// A repository's comment that may be a command.
     Comment {
         /// As configured, `owner/name`.
@@ -125,6 +134,7 @@ struct Statements {
     deliveries: String,
     comments: String,
     hints: String,
+    rechecks: String,
 }
 
 impl Statements {
@@ -156,6 +166,12 @@ impl Statements {
                  ON CONFLICT DO NOTHING"
             ),
             hints: hint_statement(db),
+            rechecks: format!(
+                "UPDATE wanted SET recheck_at = at FROM {} AS other WHERE wanted.forge = other.forge \
+                 AND wanted.repository = other.name AND wanted.sha = other.sha AND wanted.context = other.context \
+                 AND wanted.head = 1 AND wanted.parked_until IS NULL",
+                db.rows(1, &[("forge", Text), ("name", Text), ("sha", Text), ("context", Text), ("at", Number)])
+            ),
         }
     }
 }
@@ -166,12 +182,17 @@ async fn commit(db: &Database, statements: &Statements, batch: &[Pending]) -> Re
     }
     let mut deliveries = Vec::with_capacity(batch.len());
     let mut comments = Vec::new();
+    let mut rechecks = Vec::new();
     let mut hints: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for Pending { arrival, .. } in batch {
         let Arrival { forge, delivery, event, repository, outcome, received_at, effect } = arrival;
         deliveries.push((forge, delivery, event, repository, outcome, received_at));
         match effect {
             Effect::Nothing => continue,
+            Effect::Recheck { name, sha, context } => {
+                rechecks.push((forge, name, sha, context, received_at));
+                continue;
+            }
             Effect::Look { name } => hints.entry((forge, name)).or_insert(*received_at),
             Effect::Comment { name, comment, pull } => {
                 comments.push((forge, name, comment, pull, received_at));
@@ -187,6 +208,9 @@ async fn commit(db: &Database, statements: &Statements, batch: &[Pending]) -> Re
     }
     if !hints.is_empty() {
         work.push((statements.hints.as_str(), json(&hints)));
+    }
+    if !rechecks.is_empty() {
+        work.push((statements.rechecks.as_str(), json(&rechecks)));
     }
     let mut connection = db.write().await?;
     let mut tx = connection.begin().await?;

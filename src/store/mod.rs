@@ -12,6 +12,7 @@
 //!   the count that was seen when looking began.
 //! - *Two replicas must not do the same work, and one that stalled must not undo the other's*: see [`lease`].
 
+mod audit;
 mod comments;
 mod database;
 mod inbox;
@@ -26,6 +27,7 @@ use std::sync::{Arc, RwLock};
 
 use sqlx::Row;
 
+pub use audit::Alarm;
 pub use comments::{ClaimedCommand, CommandRow};
 use database::Database;
 pub use inbox::{Arrival, Effect};

@@ -270,7 +270,7 @@ impl Store {
                told_state = CASE WHEN doubt = $5 THEN $2 ELSE told_state END, \
                told_description = CASE WHEN doubt = $5 THEN $3 ELSE told_description END, \
                told_at = CASE WHEN doubt = $5 THEN $4 ELSE told_at END, \
-               recheck_at = CASE WHEN recheck_at <= $7 THEN NULL ELSE recheck_at END, \
+               recheck_at = CASE WHEN recheck_at <= $7 THEN NULL ELSE recheck_at END, parked_until = NULL, \
                doubt = CASE WHEN doubt = $5 THEN 0 ELSE doubt END, attempts = 0, not_before = 0, trouble = NULL \
              WHERE id = $1 AND lease = $6 AND leased_until IS NOT NULL"
         );

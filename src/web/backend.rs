@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::dashboard::{Gap as GapRow, GateRow, HeadRow, Overview, Unsent};
+use super::dashboard::{Alarm as AlarmRow, Gap as GapRow, GateRow, HeadRow, Overview, Unsent};
 use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, unified};
 use super::{Accepted, Backend, Queue, Readiness, Unavailable};
 use crate::config::Quote;
@@ -22,6 +22,8 @@ use crate::tree::ObjectId;
 
 /// Diffs on one page.
 const MOST_DIFFS: usize = 12;
+/// Alarms on the dashboard.
+const ALARMS: i64 = 20;
 
 impl From<StoreError> for Unavailable {
     fn from(error: StoreError) -> Self {
@@ -84,7 +86,12 @@ impl Backend for Controller {
         });
         let waiting = self.standings().await?.iter().filter(|repo| repo.waiting).count();
         let last_gap = self.last_gap().await?.map(|gap| gap_row(&gap));
-        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting })
+        let alarms = self.alarms(ALARMS).await?.into_iter().map(|alarm| AlarmRow {
+            at: time(alarm.at),
+            repo: alarm.repository,
+            words: alarm.words,
+        });
+        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting, alarms: alarms.collect() })
     }
 
     async fn queue(&self) -> Result<Queue, Unavailable> {

@@ -23,6 +23,19 @@ pub struct Overview {
     pub last_gap: Option<Gap>,
     /// Repositories that wait for a look.
     pub waiting: usize,
+    /// What the operator should hear of, newest first.
+    pub alarms: Vec<Alarm>,
+}
+
+/// Something that the operator should hear of.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    /// When it was found.
+    pub at: DateTime<Utc>,
+    /// `owner/name`.
+    pub repo: String,
+    /// A sentence.
+    pub words: String,
 }
 
 /// A gate and its branch heads.
@@ -129,11 +142,28 @@ fn render(overview: &Overview, base: &str, now: DateTime<Utc>, open: bool) -> Ma
                 (gap.missed) ", repaired " (gap.repaired) ", oldest " (minutes(gap.oldest)) ". If this goes on, look at the forge's list of deliveries."
             } }
         }
+        @if !overview.alarms.is_empty() { (alarms(&overview.alarms, now)) }
         @for gate in &overview.gates { (gate_section(gate, base, now)) }
         @if overview.gates.is_empty() { section { p { "No gate is configured." } } }
         @if !overview.unsent.is_empty() { (unsent(&overview.unsent, base, now)) }
     };
     frame(base, "Dashboard", &right, &content)
+}
+
+fn alarms(alarms: &[Alarm], now: DateTime<Utc>) -> Markup {
+    html! {
+        section {
+            div.head { h2 { "Alarms" } }
+            table.wide {
+                thead { tr { th { "Found" } th { "Repository" } th { "What" } } }
+                tbody {
+                    @for alarm in alarms {
+                        tr { td { (ago(alarm.at, now)) } td { (plain(&alarm.repo)) } td { (plain(&alarm.words)) } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn gate_section(gate: &GateRow, base: &str, now: DateTime<Utc>) -> Markup {

@@ -85,6 +85,7 @@ impl Default for Setting {
             reconcile: Duration::from_secs(600),
             first_verdict: Duration::from_millis(600),
             moment: Duration::from_secs(2),
+            deadline: Duration::from_secs(300),
         };
         Self { options, gate: "", private_template: false, brings: false }
     }
@@ -249,6 +250,12 @@ webhook_secrets = [{{ file = "{secret}" }}]
         let asked = reqwest::Client::new().get(format!("{}/readyz", self.gate_url())).bearer_auth(ADMIN_TOKEN);
         let answer = asked.send().await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// The operator's dashboard.
+    pub async fn dashboard(&self) -> String {
+        let asked = reqwest::Client::new().get(self.gate_url()).bearer_auth(ADMIN_TOKEN);
+        asked.send().await.expect("an answer").text().await.expect("text")
     }
 
     /// Stops it, as SIGTERM would.
