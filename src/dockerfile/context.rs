@@ -67,25 +67,29 @@ impl<'a> Context<'a> {
     }
 
     /// Notes the sources of all instructions of the build: the client sends what they name.
-    pub fn will_need(&mut self, sources: &[String]) -> Result<(), BuildError> {
+    pub fn will_need(&mut self, sources: &[(u32, String)]) -> Result<(), BuildError> {
         let mut names = Vec::new();
-        for source in sources {
+        for (line, source) in sources {
             let path = clean(&format!("/{source}"));
             if path == "/" {
                 return Ok(());
             }
-            names.push(path[1..].to_owned());
+            names.push((*line, path[1..].to_owned()));
         }
         if names.is_empty() {
             return Ok(());
         }
         let mut sent = BTreeSet::new();
-        for name in &names {
+        for (_, name) in &names {
             self.follow(name, &mut sent, 0)?;
         }
         let patterns = Patterns::new(sent.iter().map(String::as_str));
-        let failed = |message| BuildError::Fails { line: self.line, message };
-        self.sent = Some(patterns.map_err(|why| failed(format!("invalid includepatterns: {why}")))?);
+        let failed = |why| {
+            let is_wrong = |name: &String| Patterns::new([name.as_str()]).is_err();
+            let line = names.iter().find(|(_, name)| is_wrong(name)).map_or(self.line, |(line, _)| *line);
+            BuildError::Fails { line, message: format!("invalid includepatterns: {why}") }
+        };
+        self.sent = Some(patterns.map_err(failed)?);
         Ok(())
     }
 

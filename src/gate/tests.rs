@@ -15,6 +15,7 @@ use crate::tree::{Memory, ObjectId, Tree, TreeError};
 
 mod absent;
 mod baking;
+mod commands;
 mod copies;
 mod dockerfiles;
 mod generated;

@@ -182,7 +182,7 @@ async fn diff(controller: &Controller, gated: &Gated, report: &Report, finding: 
             let new = source(report.source.head.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
             unified(("at the pin", &old), ("at the source's head", &new))
         }
-        Kind::ContentDiffers | Kind::CopyDiffers => {
+        Kind::ContentDiffers | Kind::VendoredCopy | Kind::CopyDiffers => {
             let commit = report.consumer.commit.as_ref()?;
             let baked = controller.file(gated, Side::Consumer, commit, finding.baked.as_ref()?).await?;
             let wanted = source(report.source.bound.as_ref().or(report.source.head.as_ref())?).await?;

@@ -103,8 +103,7 @@ impl Check<'_> {
         for (end, _) in dir.match_indices('/') {
             let parent = &dir[..end];
             if !matches!(consumer.node(parent)?, Some(Node::Dir { .. }) | None) {
-                let message =
-                    format!("the consumer tracks {parent}, which is no directory, where the build makes {dir}");
+                let message = format!("the consumer has {parent}, which is no directory, where the build makes {dir}");
                 let fix = format!("remove {parent} from the consumer");
                 let finding = Finding::new(Kind::SourceDirTracked, parent, message, fix);
                 self.out.findings.push(finding.of(digest(consumer, parent)?));
@@ -116,7 +115,8 @@ impl Check<'_> {
             return Ok(());
         }
         if tracked.is_some() {
-            let message = format!("the consumer tracks files at {dir}, where the build puts the source's files");
+            let message =
+                format!("the consumer has files of its own at {dir}, where the build puts the source's files");
             let fix = format!("remove {dir} from the consumer and ignore it in .gitignore");
             let finding = Finding::new(Kind::SourceDirTracked, dir, message, fix);
             self.out.findings.push(finding.of(digest(consumer, dir)?));
