@@ -182,9 +182,11 @@ async fn link_secret(config: &Config, store: &Store) -> anyhow::Result<Vec<u8>> 
     Ok(made.to_vec())
 }
 
-/// Repository caches lie beside the database: they can be lost at any time, and come back from the forge.
+/// Repository caches lie beside the database's file, or in the working directory where it has none: they can be lost at any
+/// time, and come back from the forge.
 fn caches_beside(url: &str) -> PathBuf {
-    let file = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let Some(file) = url.strip_prefix("sqlite:") else { return PathBuf::from("drift-gate-repositories") };
+    let file = file.trim_start_matches("//");
     let file = file.split_once('?').map_or(file, |(file, _)| file);
     let stem = Path::new(file).with_extension("");
     PathBuf::from(format!("{}-repositories", stem.display()))

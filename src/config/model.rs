@@ -51,7 +51,7 @@ pub struct Server {
 /// `[store]`.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// `sqlite://PATH`.
+    /// `sqlite://PATH`, or `postgres://USER@HOST/DATABASE`, without a password.
     pub url: String,
 }
 

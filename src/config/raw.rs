@@ -138,8 +138,9 @@ impl Default for Server {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Store {
-    /// The database: `sqlite://` and a path, relative to the working directory unless it begins with a third slash. The
-    /// caches of repositories lie beside it.
+    /// The database: `sqlite://` and a path, relative to the working directory unless it begins with a third slash, or
+    /// `postgres://USER@HOST/DATABASE` without a password (PGPASSWORD, PGPASSFILE). The caches of repositories lie beside a
+    /// file, else in the working directory.
     pub url: Text,
 }
 

@@ -284,7 +284,7 @@ impl Controller {
         }
         ids.extend(self.left_pending(look, &ids, rows).await?);
         // Lost or not: whoever looks now says which commits are heads.
-        let _ = self.store.heads_held(look.lease, &ids).await?;
+        let _ = self.store.heads_held(look.lease, &ids, self.now()).await?;
         Ok(left)
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::RepoKey;
 use super::sight::Change;
 use super::{Controller, chance, lock, look, pairs};
-use crate::store::{Level, StoreError};
+use crate::store::{Keep, Level, Pruned, StoreError};
 
 /// What a repository *is* (its name, visibility and our rights) is read again every so many rounds: deliveries tell it as a
 /// rule, and a round costs a request less for each repository.
@@ -49,11 +49,23 @@ impl Controller {
                     Ok(()) => self.look_wake.notify_one(),
                     Err(error) => tracing::error!(%error, "the timer cannot write its hint"),
                 }
+                if round.is_multiple_of(FACTS) {
+                    self.prune().await;
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(jittered(self.options.reconcile)) => {}
                 () = self.round_wake.notified() => {}
             }
+        }
+    }
+
+    /// Removes what is kept no longer.
+    async fn prune(&self) {
+        match self.store.prune(self.now(), Keep::default()).await {
+            Ok(pruned) if pruned == Pruned::default() => {}
+            Ok(pruned) => tracing::info!(?pruned, "removed what is kept no longer"),
+            Err(error) => tracing::error!(%error, "old rows are not removed; again in an hour"),
         }
     }
 

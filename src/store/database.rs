@@ -75,31 +75,43 @@ struct File {
 }
 
 impl Database {
-    /// Opens the database at `url` and brings its schema up to date.
+    /// Opens the database at `url`, makes it where it is a file that is missing, and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        sqlx::any::install_default_drivers();
-        let database = match kind(url)? {
-            Kind::Sqlite => Self::open_sqlite(url).await?,
-            Kind::Postgres => Self::open_postgres(url).await?,
-        };
+        let database = Self::connect_to(url, "rwc").await?;
         database.migrate().await?;
         Ok(database)
     }
 
-    async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
+    /// Opens the database at `url` as it is. A file that is missing is not made.
+    pub async fn attach(url: &str) -> Result<Self, StoreError> {
+        Self::connect_to(url, "rw").await
+    }
+
+    async fn connect_to(url: &str, mode: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        match kind(url)? {
+            Kind::Sqlite => Self::open_sqlite(url, mode).await,
+            Kind::Postgres => Self::open_postgres(url).await,
+        }
+    }
+
+    async fn open_sqlite(url: &str, mode: &str) -> Result<Self, StoreError> {
         let path = sqlite_path(url);
-        let unusable = |why: String| StoreError::Url { url: url.to_owned(), why };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-            return Err(unusable(format!("there is no folder {}: make it, writable for this user", folder.display())));
+            let folder = folder.display();
+            return Err(StoreError::Url(format!("there is no folder {folder}: make it, writable for this user")));
+        }
+        if mode == "rw" && !path.exists() {
+            return Err(StoreError::Url(format!("there is no file {}", path.display())));
         }
         let separator = if url.contains('?') { '&' } else { '?' };
-        let make = options(url, &format!("{url}{separator}mode=rwc"))?;
-        let here = |error: sqlx::Error| unusable(told(&path, &error));
+        let make = options(&format!("{url}{separator}mode={mode}"))?;
+        let here = |error: sqlx::Error| StoreError::Url(told(&path, &error));
         let mut writer = AnyConnection::connect_with(&make).await.map_err(here)?;
         prepare(&mut writer).await.map_err(here)?;
-        let file = File::at(&path).map_err(|error| unusable(format!("{}: {error}", path.display())))?;
+        let file = File::at(&path).map_err(|error| StoreError::Url(format!("{}: {error}", path.display())))?;
         // From here on the file is there: a connection that would have to make it has lost it.
-        let options = options(url, &format!("{url}{separator}mode=rw"))?;
+        let options = options(&format!("{url}{separator}mode=rw"))?;
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(BUSY)
@@ -111,7 +123,7 @@ impl Database {
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
-        let options = options(url, url)?;
+        let options = options(url)?;
         // Asked once by itself: a pool would ask again and again, and then say only that it waited.
         AnyConnection::connect_with(&options).await?.close().await?;
         let pool = AnyPoolOptions::new()
@@ -130,21 +142,30 @@ impl Database {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        // One of its own: replicas that start at once wait for each other here, longer than statements otherwise may.
-        let mut connection = self.connect().await?;
-        self.migrator().run(&mut connection).await?;
-        connection.close().await?;
+        // A connection of its own: replicas that start at once wait for each other here, longer than statements may later.
+        let pool = AnyPoolOptions::new().max_connections(1).connect_with(self.options.clone()).await?;
+        self.migrator().run(&pool).await?;
+        pool.close().await;
         Ok(())
     }
 
     /// The steps of the schema, as this version of the program knows them.
-    pub fn migrator(&self) -> &'static Migrator {
+    fn migrator(&self) -> &'static Migrator {
         static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
         static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
         match self.kind {
             Kind::Sqlite => &SQLITE,
             Kind::Postgres => &POSTGRES,
         }
+    }
+
+    /// The number of the last step of the schema that this version knows.
+    pub fn current_schema(&self) -> i64 {
+        self.migrator().iter().map(|step| step.version).max().unwrap_or(0)
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// A connection that may write. On SQLite there is one: hold it shortly.
@@ -156,15 +177,6 @@ impl Database {
         let writer = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
         sqlite.file.is_still_there()?;
         Ok(Writing::Only(writer))
-    }
-
-    /// A connection of its own, prepared like all others.
-    pub async fn connect(&self) -> Result<AnyConnection, StoreError> {
-        let mut connection = AnyConnection::connect_with(&self.options).await?;
-        if self.kind == Kind::Sqlite {
-            prepare(&mut connection).await?;
-        }
-        Ok(connection)
     }
 
     /// Behind a `SELECT` whose rows the same statement then writes: others that write them wait. `of` may name the table
@@ -320,13 +332,12 @@ fn kind(url: &str) -> Result<Kind, StoreError> {
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         Ok(Kind::Postgres)
     } else {
-        let why = "is neither `sqlite://PATH` nor `postgres://USER@HOST/DATABASE`".to_owned();
-        Err(StoreError::Url { url: url.to_owned(), why })
+        Err(StoreError::Url(format!("`{url}` is neither `sqlite://PATH` nor `postgres://USER@HOST/DATABASE`")))
     }
 }
 
-fn options(url: &str, whole: &str) -> Result<AnyConnectOptions, StoreError> {
-    AnyConnectOptions::from_str(whole).map_err(|error| StoreError::Url { url: url.to_owned(), why: error.to_string() })
+fn options(url: &str) -> Result<AnyConnectOptions, StoreError> {
+    AnyConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))
 }
 
 /// The file of a SQLite address.

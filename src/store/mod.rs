@@ -18,7 +18,9 @@ mod database;
 mod inbox;
 mod lease;
 mod queue;
+mod retention;
 mod sights;
+mod upkeep;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -33,7 +35,9 @@ use database::Database;
 pub use inbox::{Arrival, Effect};
 pub use lease::{Claim, Fenced, Lease};
 pub use queue::{Claimed, Due, Level, RepositoryRow, Waiting};
+pub use retention::{Keep, Pruned};
 pub use sights::{Kept, NewSight, SightRow};
+pub use upkeep::{BackupError, Checked, Upkeep};
 pub use wanted::{HistoryRow, Judged, Outgoing, Told, WantedRow};
 
 /// Why the store could not do it.
@@ -45,13 +49,21 @@ pub enum StoreError {
     /// The schema could not be brought up to date, or is of a newer version of drift-gate.
     #[error("the database's schema: {0}; use the version of drift-gate that wrote it, or a newer one")]
     Schema(#[from] sqlx::migrate::MigrateError),
-    /// The address is none that this build understands.
-    #[error("store.url `{url}`: {why}")]
-    Url {
-        /// As configured.
-        url: String,
-        /// In words, for people.
-        why: String,
+    /// The address is none of a database, or of one that cannot be used; in words, for people.
+    #[error("{0}")]
+    Url(String),
+    /// A database without a schema.
+    #[error("this is no database of drift-gate: the service makes one at its first start")]
+    Empty,
+    /// The schema is another than this version's, and only the service changes it.
+    #[error(
+        "its schema is {schema}, of this version {current}: start the service of this version first, or use the other"
+    )]
+    Behind {
+        /// The database's.
+        schema: i64,
+        /// This version's.
+        current: i64,
     },
     /// The file of the database was deleted or moved away while it was open.
     #[error("the database {} is gone ({error}): put it back, or start again to begin with an empty one", path.display())]
@@ -146,14 +158,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(key)
-        .bind(value)
-        .execute(&mut *self.db.write().await?)
-        .await?;
-        Ok(())
+        set_meta(&self.db, key, value).await
     }
 
     /// Flushes and closes.
@@ -161,4 +166,13 @@ impl Store {
         self.inbox.finish().await;
         self.db.close().await;
     }
+}
+
+async fn set_meta(db: &Database, key: &str, value: &str) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+        .bind(key)
+        .bind(value)
+        .execute(&mut *db.write().await?)
+        .await?;
+    Ok(())
 }

@@ -30,7 +30,7 @@ pub struct Judged {
     pub description: String,
     /// Where the status leads: the page of this key.
     pub url: String,
-    /// JSON, the controller's.
+    /// JSON, the controller's: a list of objects, whose `report` names the report behind each.
     pub judgements: String,
     /// Unix milliseconds.
     pub decided_at: i64,
@@ -181,22 +181,23 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::heads`], for the repository of this lease, if it is held.
+    /// As [`Store::heads`], for the repository of this lease, if it is held. `now` in Unix milliseconds.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn heads_held(&self, held: &Lease, ids: &[String]) -> Result<Fenced, StoreError> {
+    pub async fn heads_held(&self, held: &Lease, ids: &[String], now: i64) -> Result<Fenced, StoreError> {
         let Of::Repository { forge, name } = &held.of else { return Ok(Fenced::Lost) };
         let mut connection = self.db.write().await?;
         let mut tx = connection.begin().await?;
         if lease::are_held(&self.db, &mut tx, &[held]).await? == Fenced::Lost {
             return Ok(Fenced::Lost);
         }
-        let statement = format!("UPDATE wanted SET head = 0 WHERE {}", self.others());
+        let statement = format!("UPDATE wanted SET head = 0, left_at = $4 WHERE {}", self.others());
         sqlx::query(AssertSqlSafe(statement))
             .bind(forge.as_str())
             .bind(name.as_str())
             .bind(json(ids))
+            .bind(now)
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
@@ -466,7 +467,7 @@ async fn keep(db: &Database, tx: &mut Transaction<'_, Any>, decisions: &[Judged]
         let rows = db.rows(1, &[("key", Holds::Text), ("report", Holds::Text), ("created_at", Holds::Number)]);
         let statement = format!(
             "INSERT INTO reports (key, report, created_at) SELECT key, report, created_at FROM {rows} AS new \
-             WHERE true ON CONFLICT DO NOTHING"
+             WHERE true ON CONFLICT (key) DO UPDATE SET created_at = excluded.created_at"
         );
         sqlx::query(AssertSqlSafe(statement)).bind(json(&reports)).execute(&mut **tx).await?;
     }
@@ -496,7 +497,7 @@ async fn keep(db: &Database, tx: &mut Transaction<'_, Any>, decisions: &[Judged]
          SELECT id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at, doubt \
          FROM {new} WHERE true \
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, description = excluded.description, \
-           url = excluded.url, judgements = excluded.judgements, head = 1, decided_at = excluded.decided_at, \
+           url = excluded.url, judgements = excluded.judgements, head = 1, left_at = NULL, decided_at = excluded.decided_at, \
            repository = excluded.repository, \
            attempts = CASE WHEN {same} THEN wanted.attempts ELSE 0 END, \
            not_before = CASE WHEN {same} THEN wanted.not_before ELSE 0 END"

@@ -97,7 +97,7 @@ async fn a_replica_that_stalled_cannot_decide_or_settle(db: Db) {
     let older = decision("success", "in sync");
     let decided = one.decide_held(&[older], &[&stalled.lease]).await.expect("answered");
     assert_eq!(decided, Fenced::Lost);
-    assert_eq!(one.heads_held(&stalled.lease, &[]).await.expect("answered"), Fenced::Lost);
+    assert_eq!(one.heads_held(&stalled.lease, &[], 11_001).await.expect("answered"), Fenced::Lost);
     assert_eq!(one.settle_held(&stalled, None).await.expect("answered"), Fenced::Lost);
     assert_eq!(one.postpone_held(&stalled, 99_000).await.expect("answered"), Fenced::Lost);
     let row = one.wanted("key").await.expect("read").expect("a row");

@@ -23,5 +23,7 @@ mod deliveries;
 mod leases;
 #[path = "../postgres/mod.rs"]
 mod postgres;
+mod retention;
+mod schema;
 mod statuses;
 mod world;

@@ -63,11 +63,6 @@ fn what_is_not_built_yet_is_refused_not_ignored() {
             "kind = \"image\"",
             r#"19:8: checks of kind `image` are not built yet => write `kind = "bake"` or `"mirror"` or `"values"` or `"pin"` or `"absent"`, or remove this [[gate.check]]"#,
         ),
-        (
-            "[forge.main]",
-            "[store]\nurl = \"postgres://gate:pw@db/gate\"\n[forge.main]",
-            "5:7: `url` names PostgreSQL, which is not built yet => write `sqlite://` and a path, for example `sqlite:///var/lib/drift-gate/drift-gate.db`",
-        ),
     ]);
 }
 
