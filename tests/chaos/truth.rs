@@ -66,9 +66,9 @@ impl Truth {
         self.known.lock().expect("answers").len()
     }
 
-    /// The heads whose status is not what it must be, each in words; none when all is well. Fails where the forge does not
-    /// answer.
-    pub async fn wrong(&self, person: &Person) -> Result<(usize, Vec<String>), PersonError> {
+    /// The heads whose status is not what it must be, up to so many of them in words; none when all is well. Also how many
+    /// heads there are. Fails where the forge does not answer.
+    pub async fn wrong(&self, person: &Person, most: usize) -> Result<(usize, Vec<String>), PersonError> {
         let heads = self.heads(person).await?;
         let (count, mut wrong) = (heads.len(), Vec::new());
         for ((repo, sha), questions) in heads {
@@ -78,6 +78,9 @@ impl Truth {
             if shown.as_ref() != Some(&expected) {
                 let roles: Vec<_> = questions.iter().map(|question| &question.role).collect();
                 wrong.push(format!("{repo} {sha}: shows {shown:?}, `check` says {expected:?}; it is {roles:?}"));
+                if wrong.len() >= most {
+                    break;
+                }
             }
         }
         Ok((count, wrong))
