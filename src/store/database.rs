@@ -171,10 +171,13 @@ impl Database {
     /// A connection that may write. On SQLite there is one: hold it shortly.
     pub async fn write(&self) -> Result<Writing, StoreError> {
         let Some(sqlite) = &self.sqlite else {
-            return Ok(Writing::Pooled(self.pool.acquire().await?));
+            return match self.pool.acquire().await {
+                Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Silent),
+                acquired => Ok(Writing::Pooled(acquired?)),
+            };
         };
         let waited = tokio::time::timeout(BUSY, sqlite.writer.clone().lock_owned()).await;
-        let writer = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let writer = waited.map_err(|_| StoreError::Silent)?;
         sqlite.file.is_still_there()?;
         Ok(Writing::Only(writer))
     }
