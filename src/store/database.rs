@@ -179,7 +179,7 @@ impl Database {
         let waited = tokio::time::timeout(BUSY, sqlite.writer.clone().lock_owned()).await;
         let writer = waited.map_err(|_| StoreError::Silent)?;
         sqlite.file.is_still_there()?;
-        Ok(Writing::Only(writer))
+        Ok(Writing::Only(writer, self.options.clone()))
     }
 
     /// Behind a `SELECT` whose rows the same statement then writes: others that write them wait. `of` may name the table
@@ -239,8 +239,8 @@ impl Database {
 
 /// A connection that may write.
 pub(super) enum Writing {
-    /// SQLite's.
-    Only(OwnedMutexGuard<AnyConnection>),
+    /// SQLite's, and how to connect again.
+    Only(OwnedMutexGuard<AnyConnection>, AnyConnectOptions),
     /// One of PostgreSQL's.
     Pooled(PoolConnection<Any>),
 }
@@ -249,7 +249,18 @@ impl Writing {
     /// A transaction that may write; without a commit it leaves nothing.
     pub async fn begin(&mut self) -> Result<Transaction<'_, Any>, sqlx::Error> {
         match self {
-            Self::Only(connection) => connection.begin_with("BEGIN IMMEDIATE").await,
+            Self::Only(connection, options) => {
+                if connection.is_in_transaction() {
+                    // One that was dropped is being rolled back.
+                    connection.ping().await?;
+                }
+                if connection.is_in_transaction() {
+                    // The driver counts a transaction that SQLite has ended by itself: the disk took no more.
+                    **connection = AnyConnection::connect_with(options).await?;
+                    prepare(connection).await?;
+                }
+                connection.begin_with("BEGIN IMMEDIATE").await
+            }
             Self::Pooled(connection) => connection.begin().await,
         }
     }
@@ -260,7 +271,7 @@ impl Deref for Writing {
 
     fn deref(&self) -> &AnyConnection {
         match self {
-            Self::Only(connection) => connection,
+            Self::Only(connection, _) => connection,
             Self::Pooled(connection) => connection,
         }
     }
@@ -269,7 +280,7 @@ impl Deref for Writing {
 impl DerefMut for Writing {
     fn deref_mut(&mut self) -> &mut AnyConnection {
         match self {
-            Self::Only(connection) => connection,
+            Self::Only(connection, _) => connection,
             Self::Pooled(connection) => connection,
         }
     }

@@ -170,7 +170,7 @@ impl Service {
             .args(["-c", "trap '' XFSZ; exec \"$0\" serve", env!("CARGO_BIN_EXE_drift-gate")])
             .current_dir(folder)
             .env("GATE_TEST_SECRET", SECRET)
-            .stderr(Stdio::null())
+            .stderr(Stdio::from(std::fs::File::create(folder.join("log")).expect("a log")))
             .spawn()
             .expect("it runs");
         let service = Self { program, port };
@@ -223,6 +223,7 @@ async fn on_a_disk_that_takes_no_more_deliveries_are_refused_and_none_that_was_a
     let answer = service.push();
     assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
 
+    // The log, too, cannot be written any more.
     service.limit("1");
     for _ in 0..3 {
         let answer = service.push();
