@@ -35,8 +35,13 @@ pub fn start_log(default: &str) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     // Colours only where a person sees them: a log file is read by programs.
     let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).finish();
+    // A log that cannot be written (a full disk) is no reason to panic, which telling so on standard error would be.
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .finish();
     // A second call (the demo's tests) keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
