@@ -2,8 +2,8 @@
 //!
 //! The races it handles: an answer that was lost after the forge took the status (what the forge has is in doubt from then
 //! on: it is read before anything is written, also where what is wanted has meanwhile become again what was told before); a
-//! store that fails after the forge took the status (noting it is tried until the store takes it: one that was sent and not
-//! noted would be sent again without being read); a want that changes while the old one is being sent (what was sent is kept as told, the
+//! store that fails after the forge took the status (noting it is tried for a while: one that was sent and not noted would be
+//! sent again without being read); a want that changes while the old one is being sent (what was sent is kept as told, the
 //! difference remains and is sent next; one pass at a time, so no older status overtakes a newer one); a doubt that comes
 //! meanwhile (it remains, and the status is read again); a commit that the forge announces before it serves it (asked again
 //! soon).
@@ -22,6 +22,9 @@ const AT_ONCE: usize = 4;
 const MOST: i64 = 256;
 /// A status that the forge refuses for a reason which only a person can change is tried again this rarely (ms).
 const REFUSED: i64 = 5 * 60_000;
+
+/// How often noting is tried, with a pause each time: a store that is away for longer is another story.
+const NOTES: usize = 10;
 
 impl Controller {
     /// Sends what is unsent and due, until nothing is.
@@ -88,7 +91,7 @@ impl Controller {
 
     /// Notes what came of a try, as soon as the store takes it.
     async fn note(&self, row: &WantedRow, note: Note<'_>) -> Result<(), StoreError> {
-        loop {
+        for _ in 1..NOTES {
             match self.try_to_note(row, note).await {
                 Err(StoreError::Database(error)) => {
                     tracing::error!(id = row.id, %error, "what became of a status cannot be noted; trying again");
@@ -97,6 +100,7 @@ impl Controller {
                 noted => return noted,
             }
         }
+        self.try_to_note(row, note).await
     }
 
     async fn try_to_note(&self, row: &WantedRow, note: Note<'_>) -> Result<(), StoreError> {
