@@ -84,6 +84,7 @@ fn told_once(error: &anyhow::Error) -> String {
 
 async fn serve(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let listen = config.server.listen;
+    let options = Options { reconcile: config.server.reconcile, ..Options::default() };
     let listener = TcpListener::bind(listen).await;
     let service = if dry_run {
         let listener = match listener {
@@ -93,10 +94,10 @@ async fn serve(config: &Config, dry_run: bool) -> anyhow::Result<()> {
                 TcpListener::bind("127.0.0.1:0").await.context("cannot listen on a port of 127.0.0.1")?
             }
         };
-        Service::start_dry(config, listener, Options::default()).await?
+        Service::start_dry(config, listener, options).await?
     } else {
         let listener = listener.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
-        Service::start(config, listener, Options::default(), false).await?
+        Service::start(config, listener, options, false).await?
     };
     tracing::info!("listening on http://{}", service.address());
     stop_signal().await?;
