@@ -16,8 +16,7 @@ use super::diagnostic::{Document, Problem};
 
 /// Keys that the design has and this version does not, by the table they would stand in: refused, since ignoring them
 /// would judge less than the file says.
-const NOT_BUILT: [(&[&str], &str); 6] = [
-    (&[], "repository"),
+const NOT_BUILT: [(&[&str], &str); 5] = [
     (&["gate"], "enforce_after"),
     (&["gate"], "watch"),
     (&["gate"], "retired"),

@@ -12,6 +12,7 @@ use crate::tree::{Tree, TreeError};
 
 mod archive;
 mod budget;
+mod candidates;
 mod chmod;
 mod context;
 mod copy;

@@ -131,6 +131,7 @@ mod data;
 pub mod finding;
 pub mod glob;
 mod judge;
+mod merge;
 pub mod policy;
 pub mod verdict;
 mod weakened;
@@ -139,6 +140,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-pub use judge::{judge, repo_name};
+pub use judge::{Before, judge, judge_proposed, repo_name};
+pub use merge::{Proposed, proposed};
 pub use verdict::Report;
 pub use weakened::weakened;

@@ -112,12 +112,12 @@ impl World for Repositories {
         if !self.looks_back {
             return Version::NotLookedUp;
         }
-        let line = std::iter::successors(Some(head), |one| self.parents(Side::Source, one).first());
+        let mut line = std::iter::successors(Some(head), |one| self.parents(Side::Source, one).first());
         let has = |one: &&Revision| {
             let tree = self.commits.get(&(Side::Source, (*one).clone())).map(|(tree, _)| tree);
             tree.is_some_and(|tree| tree.blob_id(path).is_ok_and(|id| id == *blob))
         };
-        match line.filter(has).next() {
+        match line.find(has) {
             Some(Revision::Commit(commit)) => Version::Of { commit: commit.clone(), path: path.to_owned() },
             _ => Version::Never,
         }

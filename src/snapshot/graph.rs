@@ -246,7 +246,7 @@ impl ObjectDb {
         Ok((subject.into_owned(), found.time().seconds()))
     }
 
-    fn absent(&self, error: &Error, commits: &[&ObjectId]) -> TreeError {
+    pub(super) fn absent(&self, error: &Error, commits: &[&ObjectId]) -> TreeError {
         if is_absent(error) {
             self.need(Objects::History(commits.iter().map(|commit| (*commit).clone()).collect()))
         } else {

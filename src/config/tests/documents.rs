@@ -67,7 +67,7 @@ fn the_page_about_the_configuration_has_a_row_for_every_key_with_its_default() {
 /// Every key of a table that is not itself written as one (`[server]`, `[[gate]]`).
 fn tables_of(schema: &Json, keys: &mut Vec<(String, Json)>) {
     for (key, schema) in schema["properties"].as_object().into_iter().flatten() {
-        if !["server", "store", "forge", "gate"].contains(&key.as_str()) {
+        if !["server", "store", "forge", "repository", "gate"].contains(&key.as_str()) {
             keys.push((key.clone(), schema.clone()));
         }
         tables_of(schema, keys);

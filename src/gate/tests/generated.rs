@@ -84,7 +84,6 @@ fn what_is_made_before_the_build_and_lands_on_an_identity_path_is_undecided() {
             // What is made lies in a folder of its own there.
             assert_eq!(said(&report).iter().filter(|one| one.contains("undecided")).count(), 0, "{line}: {report:?}");
         } else {
-            eprintln!("{line}");
             is_undecided(&report, &words);
             assert_eq!(report.undecided[0].cause.as_ref().and_then(|cause| cause.line), Some(7), "{line}");
         }
