@@ -12,7 +12,9 @@ pub mod explain;
 mod local;
 mod remote;
 pub mod serve;
+pub mod store;
 pub mod tree;
+mod waiting;
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -56,6 +58,9 @@ enum Command {
     Explain(explain::Arguments),
     /// The service: webhooks in, a commit status on both repositories out
     Serve(serve::Arguments),
+    /// The service's database: backup, check, prune
+    #[command(subcommand)]
+    Store(store::Command),
     /// Checks, explains or prints configurations
     #[command(subcommand)]
     Config(config::Command),
@@ -70,6 +75,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Store(command) => store::run(&command),
         Command::Config(command) => config::run(&command),
     };
     done.unwrap_or_else(|failure| {

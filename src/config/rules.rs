@@ -132,15 +132,33 @@ pub(super) fn github(text: &str) -> Ruled<String> {
 
 /// The database.
 pub(super) fn store(text: &str) -> Ruled<String> {
-    let help = "write `sqlite://` and a path, for example `sqlite:///var/lib/drift-gate/drift-gate.db`";
-    if text.starts_with("postgres") {
-        return secret("names PostgreSQL, which is not built yet", help);
+    let help = "write `sqlite://` and a path, for example `sqlite:///var/lib/drift-gate/drift-gate.db`, or \
+                `postgres://USER@HOST/DATABASE`";
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return postgres(text);
     }
     match text.strip_prefix("sqlite://") {
         Some(path) if path.contains(":memory:") => wrong("is in memory, which a restart forgets", help),
         Some(path) if !path.is_empty() && !path.starts_with('?') => Ok(text.to_owned()),
         _ => secret("is no database", help),
     }
+}
+
+fn postgres(text: &str) -> Ruled<String> {
+    let help = "write `postgres://USER@HOST/DATABASE`; `?host=/run/postgresql` behind it names a folder with a socket";
+    let Ok(url) = Url::parse(text) else {
+        return secret("is no address", help);
+    };
+    if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+        return secret(
+            "holds a password",
+            "take it out of the address, and set PGPASSWORD, or PGPASSFILE to a file that holds it",
+        );
+    }
+    if url.path().trim_start_matches('/').is_empty() {
+        return wrong("names no database", help);
+    }
+    Ok(text.to_owned())
 }
 
 /// Where to listen.
@@ -173,6 +191,17 @@ pub(super) fn argument(text: &str) -> Ruled<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || !text.chars().all(fits) {
         return wrong("is not the name of an `ARG` or `ENV`", "write its name alone, for example `TEMPLATE_SHA`");
+    }
+    Ok(text.to_owned())
+}
+
+/// A stage of a Dockerfile, as `docker build --target` finds it: by its name, in any case, and not by its number.
+pub(super) fn stage(text: &str) -> Ruled<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic()) || !text.chars().all(fits) {
+        let help =
+            "write the name behind `AS` in its FROM, for example `runtime`; a stage without one gets a name first";
+        return wrong("is not the name of a stage", help);
     }
     Ok(text.to_owned())
 }

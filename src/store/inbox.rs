@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::{AnyPool, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
+use super::database::{Database, Holds, json};
+use super::queue::hint_statement;
+use super::{Level, StoreError};
 
 /// A delivery that was verified, and what it makes dirty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,15 @@ pub enum Effect {
         /// As configured, `owner/name`.
         name: String,
     },
+    /// A status that somebody else posted: what stands there is read back, where we have one of that name.
+    Recheck {
+        /// As configured, `owner/name`.
+        name: String,
+        /// The commit, all hexadecimal digits.
+        sha: String,
+        /// The context of the status.
+        context: String,
+    },
     /// A repository's comment that may be a command.
     Comment {
         /// As configured, `owner/name`.
@@ -48,14 +59,12 @@ pub enum Effect {
     },
 }
 
-/// Rows in one statement: few distinct statements, so each is prepared once.
-const GROUPS: [usize; 3] = [64, 8, 1];
 /// Deliveries in one transaction; also how many may wait before callers wait with them.
 const MOST: usize = 1024;
 
 struct Pending {
     arrival: Arrival,
-    done: oneshot::Sender<Result<(), Arc<sqlx::Error>>>,
+    done: oneshot::Sender<Result<(), Arc<StoreError>>>,
 }
 
 /// The way in: hands arrivals to the one writer.
@@ -70,9 +79,9 @@ enum Message {
 }
 
 impl Inbox {
-    pub(super) fn start(pool: AnyPool) -> Self {
+    pub(super) fn start(db: Database) -> Self {
         let (sender, receiver) = mpsc::channel(MOST);
-        tokio::spawn(write(pool, receiver));
+        tokio::spawn(write(db, receiver));
         Self { sender }
     }
 
@@ -82,7 +91,7 @@ impl Inbox {
         self.sender.send(message).await.map_err(|_| StoreError::Closed)?;
         match written.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(StoreError::Database(sqlx::Error::Protocol(error.to_string()))),
+            Ok(Err(error)) => Err(StoreError::Unwritten(error)),
             Err(_) => Err(StoreError::Closed),
         }
     }
@@ -97,7 +106,8 @@ impl Inbox {
     }
 }
 
-async fn write(pool: AnyPool, mut receiver: mpsc::Receiver<Message>) {
+async fn write(db: Database, mut receiver: mpsc::Receiver<Message>) {
+    let statements = Statements::new(&db);
     let mut messages = Vec::with_capacity(MOST);
     while receiver.recv_many(&mut messages, MOST).await > 0 {
         let mut batch = Vec::with_capacity(messages.len());
@@ -108,7 +118,7 @@ async fn write(pool: AnyPool, mut receiver: mpsc::Receiver<Message>) {
                 Message::Finish(done) => finished.push(done),
             }
         }
-        let outcome = commit(&pool, &batch).await.map_err(Arc::new);
+        let outcome = commit(&db, &statements, &batch).await.map_err(Arc::new);
         for pending in batch {
             // A caller that went away (its connection broke) needs no answer; the delivery is written all the same.
             let _ = pending.done.send(outcome.clone());
@@ -119,75 +129,94 @@ async fn write(pool: AnyPool, mut receiver: mpsc::Receiver<Message>) {
     }
 }
 
-async fn commit(pool: &AnyPool, batch: &[Pending]) -> Result<(), sqlx::Error> {
+/// What is said for each group; made once.
+struct Statements {
+    deliveries: String,
+    comments: String,
+    hints: String,
+    rechecks: String,
+}
+
+impl Statements {
+    fn new(db: &Database) -> Self {
+        use Holds::{Number, Text};
+        let deliveries = db.rows(
+            1,
+            &[
+                ("forge", Text),
+                ("delivery", Text),
+                ("event", Text),
+                ("repository", Text),
+                ("outcome", Text),
+                ("received_at", Number),
+            ],
+        );
+        let comments = db.rows(
+            1,
+            &[("forge", Text), ("repository", Text), ("comment", Number), ("pull", Number), ("received_at", Number)],
+        );
+        Self {
+            deliveries: format!(
+                "INSERT INTO deliveries (forge, delivery, event, repository, outcome, received_at) \
+                 SELECT forge, delivery, event, repository, outcome, received_at FROM {deliveries} AS arrived"
+            ),
+            comments: format!(
+                "INSERT INTO comments (forge, repository, comment, pull, received_at) \
+                 SELECT forge, repository, comment, pull, received_at FROM {comments} AS arrived WHERE true \
+                 ON CONFLICT DO NOTHING"
+            ),
+            hints: hint_statement(db),
+            rechecks: format!(
+                "UPDATE wanted SET recheck_at = at FROM {} AS other WHERE wanted.forge = other.forge \
+                 AND wanted.repository = other.name AND wanted.sha = other.sha AND wanted.context = other.context \
+                 AND wanted.head = 1 AND wanted.parked_until IS NULL",
+                db.rows(1, &[("forge", Text), ("name", Text), ("sha", Text), ("context", Text), ("at", Number)])
+            ),
+        }
+    }
+}
+
+async fn commit(db: &Database, statements: &Statements, batch: &[Pending]) -> Result<(), StoreError> {
     if batch.is_empty() {
         return Ok(());
     }
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let mut rest = batch;
-    for size in GROUPS {
-        while rest.len() >= size {
-            let (now, later) = rest.split_at(size);
-            rest = later;
-            let statement = insert(size);
-            let mut query = sqlx::query(AssertSqlSafe(statement));
-            for Pending { arrival, .. } in now {
-                query = query
-                    .bind(arrival.forge.as_str())
-                    .bind(arrival.delivery.as_str())
-                    .bind(arrival.event.as_str())
-                    .bind(arrival.repository.as_str())
-                    .bind(arrival.outcome.as_str())
-                    .bind(arrival.received_at);
-            }
-            query.execute(&mut *tx).await?;
-        }
-    }
-    let mut looks: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut deliveries = Vec::with_capacity(batch.len());
+    let mut comments = Vec::new();
+    let mut rechecks = Vec::new();
+    let mut hints: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for Pending { arrival, .. } in batch {
-        match &arrival.effect {
-            Effect::Nothing => {}
-            Effect::Look { name } => {
-                looks.entry((&arrival.forge, name)).or_insert(arrival.received_at);
+        let Arrival { forge, delivery, event, repository, outcome, received_at, effect } = arrival;
+        deliveries.push((forge, delivery, event, repository, outcome, received_at));
+        match effect {
+            Effect::Nothing => continue,
+            Effect::Recheck { name, sha, context } => {
+                rechecks.push((forge, name, sha, context, received_at));
+                continue;
             }
+            Effect::Look { name } => hints.entry((forge, name)).or_insert(*received_at),
             Effect::Comment { name, comment, pull } => {
-                looks.entry((&arrival.forge, name)).or_insert(arrival.received_at);
-                sqlx::query(
-                    "INSERT INTO comments (forge, repository, comment, pull, received_at) VALUES ($1, $2, $3, $4, $5) \
-                     ON CONFLICT DO NOTHING",
-                )
-                .bind(arrival.forge.as_str())
-                .bind(name.as_str())
-                .bind(*comment)
-                .bind(*pull)
-                .bind(arrival.received_at)
-                .execute(&mut *tx)
-                .await?;
+                comments.push((forge, name, comment, pull, received_at));
+                hints.entry((forge, name)).or_insert(*received_at)
             }
-        }
+        };
     }
-    for ((forge, name), received_at) in looks {
-        sqlx::query(
-            "UPDATE repositories SET hinted = hinted + 1, hinted_at = COALESCE(hinted_at, $3) WHERE forge = $1 AND name = $2",
-        )
-        .bind(forge)
-        .bind(name)
-        .bind(received_at)
-        .execute(&mut *tx)
-        .await?;
+    let level = Level::ReadBoth.number();
+    let hints: Vec<_> = hints.into_iter().map(|((forge, name), at)| (forge, name, at, level)).collect();
+    let mut work = vec![(statements.deliveries.as_str(), json(&deliveries))];
+    if !comments.is_empty() {
+        work.push((statements.comments.as_str(), json(&comments)));
     }
-    tx.commit().await
-}
-
-fn insert(rows: usize) -> String {
-    let mut sql =
-        String::from("INSERT INTO deliveries (forge, delivery, event, repository, outcome, received_at) VALUES ");
-    for row in 0..rows {
-        let first = row * 6 + 1;
-        let marks: Vec<String> = (first..first + 6).map(|n| format!("${n}")).collect();
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        sql.push_str(&marks.join(", "));
-        sql.push(')');
+    if !hints.is_empty() {
+        work.push((statements.hints.as_str(), json(&hints)));
     }
-    sql
+    if !rechecks.is_empty() {
+        work.push((statements.rechecks.as_str(), json(&rechecks)));
+    }
+    let mut connection = db.write().await?;
+    let mut tx = connection.begin().await?;
+    for (statement, rows) in work {
+        sqlx::query(AssertSqlSafe(statement)).bind(rows).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }

@@ -2,29 +2,43 @@
 //! what the forge was last told.
 //!
 //! Uses nobody: rows are plain texts and numbers, the controller gives them meaning. SQLite in WAL mode with full
-//! synchronisation: when a call returns, its rows are on disk.
+//! synchronisation, or PostgreSQL: when a call returns, its rows are on disk. What differs between the two is in
+//! [`database`].
 //!
 //! Traps handled here:
 //! - *A delivery must be durable before it is acknowledged*, and a flood must not cost one `fsync` each: [`Store::accept`]
 //!   hands its row to one writer, which commits all that arrived meanwhile in one transaction (see [`inbox`]).
-//! - *A deferred SQLite transaction that turns from reading to writing fails at once*, ignoring the busy time-out: every
-//!   writing transaction here begins `IMMEDIATE`.
 //! - *A hint that arrives while its repository is being looked at* must not be lost: hints are counted, and settling names
 //!   the count that was seen when looking began.
+//! - *Two replicas must not do the same work, and one that stalled must not undo the other's*: see [`lease`].
 
+mod audit;
+mod comments;
+mod database;
 mod inbox;
+mod lease;
 mod queue;
+mod retention;
+mod sights;
+mod upkeep;
 mod wanted;
 
-use std::str::FromStr;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Connection, Row};
+use sqlx::Row;
 
+pub use audit::Alarm;
+pub use comments::{ClaimedCommand, CommandRow};
+use database::Database;
 pub use inbox::{Arrival, Effect};
-pub use queue::{CommandRow, Due, RepositoryRow, Waiting};
-pub use wanted::{HistoryRow, Judged, Told, WantedRow};
+pub use lease::{Claim, Fenced, Lease};
+pub use queue::{Claimed, Due, Level, RepositoryRow, Waiting};
+pub use retention::{Keep, Pruned};
+pub use sights::{Kept, NewSight, SightRow};
+pub use upkeep::{BackupError, Checked, Upkeep};
+pub use wanted::{HistoryRow, Judged, Outgoing, Told, WantedRow};
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +49,39 @@ pub enum StoreError {
     /// The schema could not be brought up to date, or is of a newer version of drift-gate.
     #[error("the database's schema: {0}; use the version of drift-gate that wrote it, or a newer one")]
     Schema(#[from] sqlx::migrate::MigrateError),
-    /// The address is none that this build understands.
-    #[error("store.url `{url}`: {why}")]
-    Url {
-        /// As configured.
-        url: String,
-        /// In words, for people.
-        why: String,
+    /// The address is none of a database, or of one that cannot be used; in words, for people.
+    #[error("{0}")]
+    Url(String),
+    /// A database without a schema.
+    #[error("this is no database of drift-gate: the service makes one at its first start")]
+    Empty,
+    /// The schema is another than this version's, and only the service changes it.
+    #[error(
+        "its schema is {schema}, of this version {current}: start the service of this version first, or use the other"
+    )]
+    Behind {
+        /// The database's.
+        schema: i64,
+        /// This version's.
+        current: i64,
     },
+    /// The file of the database was deleted or moved away while it was open.
+    #[error("the database {} is gone ({error}): put it back, or start again to begin with an empty one", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+        /// What the system says now.
+        error: std::io::Error,
+    },
+    /// Another file lies where the database was.
+    #[error("the database {} was replaced while it was open: start again to use the new one", path.display())]
+    Replaced {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// The group that a delivery was to be written with was not written.
+    #[error("{0}")]
+    Unwritten(Arc<StoreError>),
     /// The writer has ended: the program is shutting down.
     #[error("the store is shutting down")]
     Closed,
@@ -51,57 +90,41 @@ pub enum StoreError {
 /// The open database; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    pool: AnyPool,
+    db: Database,
     inbox: inbox::Inbox,
+    /// What [`Store::register`] made known, by forge: names as a JSON array. Another replica's configuration may name others.
+    registered: Arc<RwLock<BTreeMap<String, String>>>,
 }
 
-/// How long a statement waits for another writer before it gives up.
-const BUSY: Duration = Duration::from_secs(5);
-
 impl Store {
-    /// Opens (and makes, and brings up to date) the database at `url`: `sqlite://PATH`.
+    /// Opens the database at `url` and brings its schema up to date: `sqlite://PATH`, which is made where it is missing, or
+    /// `postgres://USER@HOST/DATABASE`, with what the PostgreSQL client reads from the environment (`PGPASSWORD`,
+    /// `PGPASSFILE`, `PGSSLMODE`).
     ///
     /// # Errors
-    /// [`StoreError::Url`] for an address of another kind, [`StoreError::Schema`] when a newer version wrote it,
-    /// [`StoreError::Database`] when it cannot be opened.
+    /// [`StoreError::Url`] for an address of another kind or a file that cannot be used, [`StoreError::Schema`] when a newer
+    /// version wrote it, [`StoreError::Database`] when it cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let unusable = |why: &str| StoreError::Url { url: url.to_owned(), why: why.to_owned() };
-        if !url.starts_with("sqlite:") {
-            return Err(unusable("only `sqlite://PATH` is built in so far"));
+        let db = Database::open(url).await?;
+        let inbox = inbox::Inbox::start(db.clone());
+        Ok(Self { db, inbox, registered: Arc::default() })
+    }
+
+    /// Takes up what the process before this one left when it died: for whoever is about to work on the queue, at `now` (Unix
+    /// milliseconds). A SQLite database belongs to one service at a time, so all leases in it are of the dead, and a status
+    /// that is not sent may have been sent without being noted. On PostgreSQL other replicas are alive: what is left there is
+    /// taken over when its leases end.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written.
+    pub async fn recover(&self, now: i64) -> Result<(), StoreError> {
+        if self.db.kind == database::Kind::Postgres {
+            return Ok(());
         }
-        sqlx::any::install_default_drivers();
-        let separator = if url.contains('?') { '&' } else { '?' };
-        let options = AnyConnectOptions::from_str(&format!("{url}{separator}mode=rwc"))
-            .map_err(|error| unusable(&error.to_string()))?;
-        // Asked once by itself: a pool would ask again and again, and then say only that it waited.
-        let mut first = AnyConnection::connect_with(&options).await?;
-        sqlx::query("PRAGMA schema_version").execute(&mut first).await?;
-        first.close().await?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(BUSY)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    for pragma in [
-                        "PRAGMA busy_timeout = 5000",
-                        "PRAGMA journal_mode = WAL",
-                        "PRAGMA synchronous = FULL",
-                        "PRAGMA foreign_keys = ON",
-                    ] {
-                        sqlx::query(pragma).execute(&mut *connection).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .connect_with(options)
+        sqlx::query("UPDATE wanted SET doubt = doubt + 1 WHERE told_state IS NULL OR told_state <> state OR told_description <> description")
+            .execute(&mut *self.db.write().await?)
             .await?;
-        sqlx::migrate!("migrations/sqlite").run(&pool).await?;
-        // The process before this one may have died between sending a status and noting it.
-        sqlx::query("UPDATE wanted SET doubt = 1 WHERE told_state IS NULL OR told_state <> state OR told_description <> description")
-            .execute(&pool)
-            .await?;
-        let inbox = inbox::Inbox::start(pool.clone());
-        Ok(Self { pool, inbox })
+        self.expire_leases(None, now).await
     }
 
     /// Makes a delivery durable, with what it makes dirty. Returns when it is on disk.
@@ -126,7 +149,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(&self.pool).await?;
+        let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(&self.db.pool).await?;
         Ok(row.map(|row| row.get(0)))
     }
 
@@ -135,22 +158,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(key)
-        .bind(value)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        set_meta(&self.db, key, value).await
     }
 
     /// Flushes and closes.
     pub async fn close(&self) {
         self.inbox.finish().await;
-        self.pool.close().await;
+        self.db.close().await;
     }
 }
 
-#[cfg(test)]
-mod tests;
+async fn set_meta(db: &Database, key: &str, value: &str) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+        .bind(key)
+        .bind(value)
+        .execute(&mut *db.write().await?)
+        .await?;
+    Ok(())
+}

@@ -1,9 +1,43 @@
-//! The queue: which repositories must be looked at, and which comments may be commands.
+//! The queue: which repositories must be looked at, and what is known of them.
 
-use sqlx::Row;
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
-use super::{Store, StoreError};
+use super::database::{Database, Holds, json};
+use super::lease::{self, Of};
+use super::{Claim, Fenced, Lease, Store, StoreError};
+
+/// What a hint asks for; each includes what stands before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Judge the heads that are known: the other side of a gate changed.
+    Decide,
+    /// Read the repository first: the timer asks.
+    Read,
+    /// Read the other sides of its gates as well: a delivery says that something changed.
+    ReadBoth,
+}
+
+impl Level {
+    pub(super) fn number(self) -> i64 {
+        match self {
+            Self::Decide => 0,
+            Self::Read => 1,
+            Self::ReadBoth => 2,
+        }
+    }
+
+    fn of(number: i64) -> Self {
+        match number {
+            ..=0 => Self::Decide,
+            1 => Self::Read,
+            2.. => Self::ReadBoth,
+        }
+    }
+}
 
 /// A repository that must be looked at now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,29 +52,21 @@ pub struct Due {
     pub hinted_at: Option<i64>,
     /// Looks that failed in a row.
     pub attempts: i64,
+    /// The most that a hint since the last settling asks for.
+    pub level: Level,
 }
 
-/// What is known of a gated repository.
+/// A gated repository in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryRow {
     /// The forge's name in the configuration.
     pub forge: String,
     /// As configured.
     pub name: String,
-    /// The forge's number for it, once it was read.
-    pub forge_id: Option<i64>,
-    /// Its name now, where it was renamed.
-    pub current: Option<String>,
-    /// As the forge last said; who may see its reports follows from it.
-    pub private: bool,
     /// Hints not settled yet.
     pub waiting: bool,
     /// Looks that failed in a row.
     pub attempts: i64,
-    /// Unix milliseconds since when it cannot be read.
-    pub unreadable_since: Option<i64>,
-    /// Why it cannot be read, in words; `None` while it can.
-    pub trouble: Option<String>,
 }
 
 /// How much waits, for people and alarms.
@@ -54,83 +80,162 @@ pub struct Waiting {
     pub unsent: i64,
 }
 
-/// A comment that may be a command and has not acted yet.
+/// A repository that is this holder's to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandRow {
-    /// The forge's name in the configuration.
-    pub forge: String,
-    /// As configured, `owner/name`.
-    pub repository: String,
-    /// The forge's number for the comment.
-    pub comment: i64,
-    /// The number of the pull request that it stands under.
-    pub pull: i64,
-    /// Failed tries to read or answer it.
-    pub attempts: i64,
+pub struct Claimed {
+    /// Which, and what it waits for.
+    pub due: Due,
+    /// The right to decide its statuses and to settle it.
+    pub lease: Lease,
 }
 
+/// Columns of a list of repositories.
+const NAMES: [(&str, Holds); 2] = [("forge", Holds::Text), ("name", Holds::Text)];
+
+const SETTLE: &str = "UPDATE repositories SET settled = $3, attempts = 0, not_before = 0, look_at = $4, \
+     hinted_at = CASE WHEN hinted > $3 THEN hinted_at ELSE NULL END, \
+     level = CASE WHEN hinted > $3 THEN level ELSE 0 END WHERE forge = $1 AND name = $2";
+
+const POSTPONE: &str = "UPDATE repositories SET attempts = attempts + 1, not_before = $3, look_at = NULL, \
+     hinted = CASE WHEN hinted > settled THEN hinted ELSE settled + 1 END WHERE forge = $1 AND name = $2";
+
 impl Store {
-    /// Makes the configured repositories known; rows of others stay but are never due.
+    /// Makes the configured repositories known; rows of others stay but are never claimed by this store.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn register(&self, repositories: &[(String, String)]) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for (forge, name) in repositories {
-            sqlx::query("INSERT INTO repositories (forge, name) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-                .bind(forge.as_str())
-                .bind(name.as_str())
-                .execute(&mut *tx)
-                .await?;
+        let rows = self.db.rows(1, &NAMES);
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        for table in ["repositories", "looks"] {
+            let statement = format!(
+                "INSERT INTO {table} (forge, name) SELECT forge, name FROM {rows} AS named WHERE true \
+                 ORDER BY forge, name ON CONFLICT DO NOTHING"
+            );
+            sqlx::query(AssertSqlSafe(statement)).bind(json(repositories)).execute(&mut *tx).await?;
         }
         tx.commit().await?;
+        let mut by_forge: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (forge, name) in repositories {
+            by_forge.entry(forge).or_default().push(name);
+        }
+        let by_forge = by_forge.into_iter().map(|(forge, names)| (forge.to_owned(), json(&names))).collect();
+        *self.registered.write().unwrap_or_else(PoisonError::into_inner) = by_forge;
         Ok(())
     }
 
-    /// Hints at repositories without a delivery: at start and by the timer.
+    /// Hints at repositories without a delivery.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn hint(&self, repositories: &[(String, String)], now: i64) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for (forge, name) in repositories {
-            sqlx::query(
-                "UPDATE repositories SET hinted = hinted + 1, hinted_at = COALESCE(hinted_at, $3) \
-                 WHERE forge = $1 AND name = $2",
-            )
-            .bind(forge.as_str())
-            .bind(name.as_str())
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-        }
-        tx.commit().await?;
+    pub async fn hint(&self, repositories: &[(String, String)], level: Level, now: i64) -> Result<(), StoreError> {
+        let hints: Vec<(&str, &str, i64, i64)> =
+            repositories.iter().map(|(forge, name)| (forge.as_str(), name.as_str(), now, level.number())).collect();
+        let statement = hint_statement(&self.db);
+        let mut connection = self.db.write().await?;
+        sqlx::query(AssertSqlSafe(statement)).bind(json(&hints)).execute(&mut *connection).await?;
         Ok(())
     }
 
-    /// The repositories that must be looked at now, oldest hint first.
+    /// Leases due repositories of one forge to a holder, oldest hint first.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when the database cannot be read.
-    pub async fn due(&self, now: i64) -> Result<Vec<Due>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT forge, name, hinted, hinted_at, attempts FROM repositories \
-             WHERE (hinted > settled AND not_before <= $1) OR (look_at IS NOT NULL AND look_at <= $1) \
-             ORDER BY COALESCE(hinted_at, $1), forge, name",
-        )
-        .bind(now)
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
-            .iter()
-            .map(|row| Due {
-                forge: row.get(0),
-                name: row.get(1),
-                hinted: row.get(2),
-                hinted_at: row.get(3),
-                attempts: row.get(4),
-            })
-            .collect())
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
+    pub async fn claim(&self, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+        let names = {
+            let registered = self.registered.read().unwrap_or_else(PoisonError::into_inner);
+            registered.get(claim.forge).cloned()
+        };
+        let Some(names) = names else { return Ok(Vec::new()) };
+        let due = "((hinted > settled AND not_before <= $3) OR (look_at IS NOT NULL AND look_at <= $3))";
+        let rows = self.db.names(4);
+        let which = format!("{due} AND r.forge = $5 AND r.name IN {rows}");
+        self.claim_where(&which, claim, names).await
+    }
+
+    /// Leases these repositories to a holder, due or not, as far as nobody else has them: the other sides of a gate, say.
+    /// `claim.most` counts here as well.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
+    pub async fn claim_named(&self, claim: &Claim<'_>, names: &[&str]) -> Result<Vec<Claimed>, StoreError> {
+        let which = format!("r.forge = $5 AND r.name IN {}", self.db.names(4));
+        self.claim_where(&which, claim, json(names)).await
+    }
+
+    /// `which` is about `repositories r`, with `$3` the time, `$4` names and `$5` the forge.
+    async fn claim_where(&self, which: &str, claim: &Claim<'_>, names: String) -> Result<Vec<Claimed>, StoreError> {
+        let (take, skip_locked) = (lease::TAKE, self.db.skip_locked("OF l"));
+        let of = |column: &str| {
+            format!("(SELECT r.{column} FROM repositories r WHERE r.forge = looks.forge AND r.name = looks.name)")
+        };
+        let statement = format!(
+            "WITH free AS MATERIALIZED (\
+               SELECT l.forge AS f, l.name AS n FROM repositories r JOIN looks l ON l.forge = r.forge AND l.name = r.name \
+               WHERE {which} AND (l.leased_until IS NULL OR l.leased_until <= $3) \
+               ORDER BY COALESCE(r.hinted_at, $3), r.forge, r.name LIMIT $6 {skip_locked}) \
+             UPDATE looks SET {take} FROM free WHERE forge = f AND name = n \
+             RETURNING forge, name, lease, taken_over, {}, {}, {}, {}",
+            of("hinted"),
+            of("hinted_at"),
+            of("attempts"),
+            of("level")
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(claim.holder)
+            .bind(claim.until)
+            .bind(claim.now)
+            .bind(names)
+            .bind(claim.forge)
+            .bind(claim.most)
+            .fetch_all(&mut *self.db.write().await?)
+            .await?;
+        let mut claimed: Vec<Claimed> = rows.iter().map(claimed).collect();
+        claimed.sort_by_key(|claimed| claimed.due.hinted_at.unwrap_or(claim.now));
+        Ok(claimed)
+    }
+
+    /// A repository was looked at, with all hints that its claim saw; look again at `look_at` even without a hint. Gives the
+    /// lease back.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn settle_held(&self, claimed: &Claimed, look_at: Option<i64>) -> Result<Fenced, StoreError> {
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
+            return Ok(Fenced::Lost);
+        }
+        sqlx::query(SETTLE)
+            .bind(claimed.due.forge.as_str())
+            .bind(claimed.due.name.as_str())
+            .bind(claimed.due.hinted)
+            .bind(look_at)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Fenced::Done)
+    }
+
+    /// Looking failed: again at `not_before`. Gives the lease back.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn postpone_held(&self, claimed: &Claimed, not_before: i64) -> Result<Fenced, StoreError> {
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
+            return Ok(Fenced::Lost);
+        }
+        sqlx::query(POSTPONE)
+            .bind(claimed.due.forge.as_str())
+            .bind(claimed.due.name.as_str())
+            .bind(not_before)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Fenced::Done)
     }
 
     /// When the next repository falls due, unsent status or waiting comment too; `None` when nothing waits.
@@ -138,15 +243,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
+        // What is leased is due when its lease ends, unless it is given back before.
         let row = sqlx::query(
-            "SELECT MIN(at) FROM (\
-               SELECT MIN(not_before) AS at FROM repositories WHERE hinted > settled \
-               UNION ALL SELECT MIN(look_at) FROM repositories WHERE look_at IS NOT NULL \
-               UNION ALL SELECT MIN(not_before) FROM comments WHERE acted_at IS NULL \
-               UNION ALL SELECT MIN(not_before) FROM wanted WHERE head = 1 AND \
+            "SELECT MIN(CASE WHEN leased_until > at THEN leased_until ELSE at END) FROM (\
+               SELECT r.not_before AS at, l.leased_until AS leased_until FROM repositories r JOIN looks l \
+                 ON l.forge = r.forge AND l.name = r.name WHERE r.hinted > r.settled \
+               UNION ALL SELECT r.look_at, l.leased_until FROM repositories r JOIN looks l \
+                 ON l.forge = r.forge AND l.name = r.name WHERE r.look_at IS NOT NULL \
+               UNION ALL SELECT not_before, leased_until FROM comments WHERE acted_at IS NULL \
+               UNION ALL SELECT recheck_at, leased_until FROM wanted WHERE head = 1 AND recheck_at IS NOT NULL \
+               UNION ALL SELECT not_before, leased_until FROM wanted WHERE head = 1 AND \
                  (told_state IS NULL OR told_state <> state OR told_description <> description)) AS waiting",
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.db.pool)
         .await?;
         Ok(row.get(0))
     }
@@ -157,94 +266,15 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn waiting(&self) -> Result<Waiting, StoreError> {
         let hints = sqlx::query("SELECT COUNT(*), MIN(hinted_at) FROM repositories WHERE hinted > settled")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.db.pool)
             .await?;
         let unsent = sqlx::query(
             "SELECT COUNT(*) FROM wanted WHERE head = 1 AND \
              (told_state IS NULL OR told_state <> state OR told_description <> description)",
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.db.pool)
         .await?;
         Ok(Waiting { repositories: hints.get(0), oldest_hint: hints.get(1), unsent: unsent.get(0) })
-    }
-
-    /// A repository was looked at, with all hints up to `hinted`; look again at `look_at` even without a hint.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn settle(&self, due: &Due, look_at: Option<i64>) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE repositories SET settled = $3, attempts = 0, not_before = 0, look_at = $4, \
-             hinted_at = CASE WHEN hinted > $3 THEN hinted_at ELSE NULL END WHERE forge = $1 AND name = $2",
-        )
-        .bind(due.forge.as_str())
-        .bind(due.name.as_str())
-        .bind(due.hinted)
-        .bind(look_at)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Looking failed: again at `not_before`.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn postpone(&self, due: &Due, not_before: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE repositories SET attempts = attempts + 1, not_before = $3, look_at = NULL, \
-             hinted = CASE WHEN hinted > settled THEN hinted ELSE settled + 1 END WHERE forge = $1 AND name = $2",
-        )
-        .bind(due.forge.as_str())
-        .bind(due.name.as_str())
-        .bind(not_before)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// A repository was read: its number, its name now, its visibility.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn readable(
-        &self,
-        forge: &str,
-        name: &str,
-        forge_id: i64,
-        current: &str,
-        private: bool,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE repositories SET forge_id = $3, current = $4, private = $5, unreadable_since = NULL, trouble = NULL \
-             WHERE forge = $1 AND name = $2",
-        )
-        .bind(forge)
-        .bind(name)
-        .bind(forge_id)
-        .bind(current)
-        .bind(i64::from(private))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// A repository could not be read. Returns since when that is so (Unix milliseconds).
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn unreadable(&self, forge: &str, name: &str, why: &str, now: i64) -> Result<i64, StoreError> {
-        let row = sqlx::query(
-            "UPDATE repositories SET unreadable_since = COALESCE(unreadable_since, $3), trouble = $4 \
-             WHERE forge = $1 AND name = $2 RETURNING unreadable_since",
-        )
-        .bind(forge)
-        .bind(name)
-        .bind(now)
-        .bind(why)
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map_or(now, |row| row.get(0)))
     }
 
     /// Everything known of every repository.
@@ -252,87 +282,44 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT forge, name, forge_id, current, private, hinted, settled, attempts, unreadable_since, trouble \
-             FROM repositories ORDER BY forge, name",
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query("SELECT forge, name, hinted, settled, attempts FROM repositories ORDER BY forge, name")
+            .fetch_all(&self.db.pool)
+            .await?;
         Ok(rows.iter().map(repository).collect())
     }
+}
 
-    /// Comments that wait to be read, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be read.
-    pub async fn commands(&self, now: i64) -> Result<Vec<CommandRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT forge, repository, comment, pull, attempts FROM comments \
-             WHERE acted_at IS NULL AND not_before <= $1 ORDER BY received_at, comment",
-        )
-        .bind(now)
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
-            .iter()
-            .map(|row| CommandRow {
-                forge: row.get(0),
-                repository: row.get(1),
-                comment: row.get(2),
-                pull: row.get(3),
-                attempts: row.get(4),
-            })
-            .collect())
-    }
+/// Hints at rows of `(forge, name, received_at, level)` in `$1`.
+pub(super) fn hint_statement(db: &Database) -> String {
+    let hints =
+        db.rows(1, &[("forge", Holds::Text), ("name", Holds::Text), ("at", Holds::Number), ("asked", Holds::Number)]);
+    // Locked in one order: two that hint at the same repositories would else hold each other up.
+    let lock = db.for_update("OF r");
+    format!(
+        "WITH hints AS MATERIALIZED (SELECT r.forge AS f, r.name AS n, h.at AS at, h.asked AS asked FROM repositories r \
+           JOIN {hints} AS h ON h.forge = r.forge AND h.name = r.name ORDER BY r.forge, r.name {lock}) \
+         UPDATE repositories SET hinted = hinted + 1, hinted_at = COALESCE(hinted_at, at), \
+           level = CASE WHEN level < asked THEN asked ELSE level END FROM hints \
+         WHERE forge = f AND name = n"
+    )
+}
 
-    /// A comment has acted, or never will; `outcome` says what it was taken for.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn acted(&self, command: &CommandRow, outcome: &str, now: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE comments SET acted_at = $4, outcome = $5 WHERE forge = $1 AND repository = $2 AND comment = $3",
-        )
-        .bind(command.forge.as_str())
-        .bind(command.repository.as_str())
-        .bind(command.comment)
-        .bind(now)
-        .bind(outcome)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// A comment could not be read or answered: again at `not_before`.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn postpone_command(&self, command: &CommandRow, not_before: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE comments SET attempts = attempts + 1, not_before = $4 \
-             WHERE forge = $1 AND repository = $2 AND comment = $3",
-        )
-        .bind(command.forge.as_str())
-        .bind(command.repository.as_str())
-        .bind(command.comment)
-        .bind(not_before)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+fn claimed(row: &AnyRow) -> Claimed {
+    let (forge, name): (String, String) = (row.get(0), row.get(1));
+    Claimed {
+        due: Due {
+            forge: forge.clone(),
+            name: name.clone(),
+            hinted: row.get(4),
+            hinted_at: row.get(5),
+            attempts: row.get(6),
+            level: Level::of(row.get(7)),
+        },
+        lease: Lease { of: Of::Repository { forge, name }, token: row.get(2), taken_over: row.get::<i64, _>(3) != 0 },
     }
 }
 
 fn repository(row: &AnyRow) -> RepositoryRow {
-    let (hinted, settled): (i64, i64) = (row.get(5), row.get(6));
-    RepositoryRow {
-        forge: row.get(0),
-        name: row.get(1),
-        forge_id: row.get(2),
-        current: row.get(3),
-        private: row.get::<i64, _>(4) != 0,
-        waiting: hinted > settled,
-        attempts: row.get(7),
-        unreadable_since: row.get(8),
-        trouble: row.get(9),
-    }
+    let (hinted, settled): (i64, i64) = (row.get(2), row.get(3));
+    RepositoryRow { forge: row.get(0), name: row.get(1), waiting: hinted > settled, attempts: row.get(4) }
 }

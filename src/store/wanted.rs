@@ -1,9 +1,13 @@
 //! What each status should say, what the forge was last told, what it said before, and the reports behind it.
 
-use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use std::collections::BTreeMap;
 
-use super::{Store, StoreError};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+
+use super::database::{Database, Holds, clean, json};
+use super::lease::{self, Of};
+use super::{Claim, Fenced, Lease, Store, StoreError};
 
 /// A decision to keep: what one wanted key should say, and the reports behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +30,7 @@ pub struct Judged {
     pub description: String,
     /// Where the status leads: the page of this key.
     pub url: String,
-    /// JSON, the controller's.
+    /// JSON, the controller's: a list of objects, whose `report` names the report behind each.
     pub judgements: String,
     /// Unix milliseconds.
     pub decided_at: i64,
@@ -91,6 +95,18 @@ impl WantedRow {
     }
 }
 
+/// A status that is this holder's to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// What the forge should say. Where `doubt` is not 0, as it is in every row that was taken over, the forge is read before
+    /// anything is written.
+    pub row: WantedRow,
+    /// The right to send it.
+    pub lease: Lease,
+    /// Unix milliseconds.
+    claimed_at: i64,
+}
+
 /// What a key said from `decided_at` on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRow {
@@ -102,12 +118,15 @@ pub struct HistoryRow {
     pub decided_at: i64,
 }
 
-const COLUMNS: &str = "SELECT id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at, \
-     head, told_state, told_description, told_at, attempts, trouble, doubt FROM wanted ";
+/// The forge does not say what it should.
+const UNSENT: &str = "(told_state IS NULL OR told_state <> state OR told_description <> description)";
+
+const COLUMNS: &str = "id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at, \
+     head, told_state, told_description, told_at, attempts, trouble, doubt";
 
 macro_rules! select {
     ($rest:literal) => {
-        sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS}{}", $rest)))
+        sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM wanted {}", $rest)))
     };
 }
 
@@ -120,12 +139,30 @@ impl Store {
         if decisions.is_empty() {
             return Ok(());
         }
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for decision in decisions {
-            keep(&mut tx, decision).await?;
-        }
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        keep(&self.db, &mut tx, decisions).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Keeps decisions with their reports, in one transaction, if all of these leases on repositories are held: those of the
+    /// repositories that the decisions are for. Where one was lost nothing is kept: whoever has it now read the forge later.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn decide_held(&self, decisions: &[Judged], held: &[&Lease]) -> Result<Fenced, StoreError> {
+        if decisions.is_empty() {
+            return Ok(Fenced::Done);
+        }
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        if lease::are_held(&self.db, &mut tx, held).await? == Fenced::Lost {
+            return Ok(Fenced::Lost);
+        }
+        keep(&self.db, &mut tx, decisions).await?;
+        tx.commit().await?;
+        Ok(Fenced::Done)
     }
 
     /// Of a repository's keys only these are still heads; what is unsent for others is dropped.
@@ -133,23 +170,144 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn heads(&self, forge: &str, repository: &str, ids: &[String]) -> Result<(), StoreError> {
-        let known = sqlx::query("SELECT id FROM wanted WHERE forge = $1 AND repository = $2 AND head = 1")
+        let mut connection = self.db.write().await?;
+        let statement = format!("UPDATE wanted SET head = 0 WHERE {}", self.others());
+        sqlx::query(AssertSqlSafe(statement))
             .bind(forge)
             .bind(repository)
-            .fetch_all(&self.pool)
+            .bind(json(ids))
+            .execute(&mut *connection)
             .await?;
-        let ids: std::collections::HashSet<&str> = ids.iter().map(String::as_str).collect();
-        let gone: Vec<String> =
-            known.iter().map(|row| row.get::<String, _>(0)).filter(|id| !ids.contains(id.as_str())).collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for id in gone {
-            sqlx::query("UPDATE wanted SET head = 0 WHERE id = $1").bind(id).execute(&mut *tx).await?;
-        }
-        tx.commit().await?;
         Ok(())
+    }
+
+    /// As [`Store::heads`], for the repository of this lease, if it is held. `now` in Unix milliseconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn heads_held(&self, held: &Lease, ids: &[String], now: i64) -> Result<Fenced, StoreError> {
+        let Of::Repository { forge, name } = &held.of else { return Ok(Fenced::Lost) };
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        if lease::are_held(&self.db, &mut tx, &[held]).await? == Fenced::Lost {
+            return Ok(Fenced::Lost);
+        }
+        let statement = format!("UPDATE wanted SET head = 0, left_at = $4 WHERE {}", self.others());
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(forge.as_str())
+            .bind(name.as_str())
+            .bind(json(ids))
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Fenced::Done)
+    }
+
+    /// Heads of the repository `$1`, `$2` that are not in the list `$3`.
+    fn others(&self) -> String {
+        format!("forge = $1 AND repository = $2 AND head = 1 AND id NOT IN {}", self.db.names(3))
+    }
+
+    /// Leases unsent statuses of one forge to a holder: those of all its repositories in turn, so that one with thousands
+    /// holds up nobody, the longest waiting first. No status is leased to two at once. A row that was taken over is in doubt,
+    /// and is read once more from `recheck_at` on (Unix milliseconds): by then nothing that its last holder sent may be
+    /// under way any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
+    pub async fn claim_unsent(&self, claim: &Claim<'_>, recheck_at: i64) -> Result<Vec<Outgoing>, StoreError> {
+        let (take, skip_locked) = (lease::TAKE, self.db.skip_locked(""));
+        let due = format!(
+            "forge = $4 AND head = 1 AND (({UNSENT} AND not_before <= $3) OR recheck_at <= $3) \
+             AND (leased_until IS NULL OR leased_until <= $3)"
+        );
+        let statement = format!(
+            "WITH free AS MATERIALIZED (\
+               SELECT id AS claimed FROM wanted WHERE {due} AND id IN (\
+                 SELECT id FROM (\
+                   SELECT id, not_before, decided_at, ROW_NUMBER() OVER (\
+                     PARTITION BY forge_id ORDER BY not_before, decided_at, id) AS turn FROM wanted WHERE {due}) AS turns \
+                 ORDER BY turn, not_before, decided_at LIMIT $5) {skip_locked}) \
+             UPDATE wanted SET {take}, \
+               doubt = doubt + CASE WHEN leased_until IS NULL AND (recheck_at IS NULL OR recheck_at > $3) THEN 0 ELSE 1 END, \
+               recheck_at = CASE WHEN leased_until IS NULL THEN recheck_at ELSE $6 END \
+             FROM free WHERE id = claimed RETURNING {COLUMNS}, lease, taken_over"
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(claim.holder)
+            .bind(claim.until)
+            .bind(claim.now)
+            .bind(claim.forge)
+            .bind(claim.most)
+            .bind(recheck_at)
+            .fetch_all(&mut *self.db.write().await?)
+            .await?;
+        let mut claimed: Vec<Outgoing> = rows
+            .iter()
+            .map(|row| {
+                let (token, taken_over) = (row.get(18), row.get::<i64, _>(19) != 0);
+                let row = wanted(row);
+                let lease = Lease { of: Of::Status { id: row.id.clone() }, token, taken_over };
+                Outgoing { row, lease, claimed_at: claim.now }
+            })
+            .collect();
+        claimed.sort_by_key(|claimed| claimed.row.decided_at);
+        Ok(claimed)
+    }
+
+    /// The forge has this status now. A doubt that came while it was being told remains: what the forge has is read again.
+    /// Gives the lease back.
+    ///
+    /// Where the lease was lost, what the forge has now is not known to whoever has it: call [`Store::doubt`].
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn told_held(&self, sent: &Outgoing, now: i64) -> Result<Fenced, StoreError> {
+        let give_back = lease::GIVE_BACK;
+        // A doubt that came meanwhile keeps the row unsent; what was doubted before is answered.
+        let statement = format!(
+            "UPDATE wanted SET {give_back}, \
+               told_state = CASE WHEN doubt = $5 THEN $2 ELSE told_state END, \
+               told_description = CASE WHEN doubt = $5 THEN $3 ELSE told_description END, \
+               told_at = CASE WHEN doubt = $5 THEN $4 ELSE told_at END, \
+               recheck_at = CASE WHEN recheck_at <= $7 THEN NULL ELSE recheck_at END, parked_until = NULL, \
+               doubt = CASE WHEN doubt = $5 THEN 0 ELSE doubt END, attempts = 0, not_before = 0, trouble = NULL \
+             WHERE id = $1 AND lease = $6 AND leased_until IS NOT NULL"
+        );
+        let row = &sent.row;
+        let done = sqlx::query(AssertSqlSafe(statement))
+            .bind(row.id.as_str())
+            .bind(row.state.as_str())
+            .bind(row.description.as_str())
+            .bind(now)
+            .bind(row.doubt)
+            .bind(sent.lease.token)
+            .bind(sent.claimed_at)
+            .execute(&mut *self.db.write().await?)
+            .await?;
+        Ok(Fenced::by_rows(done.rows_affected()))
+    }
+
+    /// The forge could not be told: again at `not_before`. Gives the lease back.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn not_told_held(&self, sent: &Outgoing, why: &str, not_before: i64) -> Result<Fenced, StoreError> {
+        let give_back = lease::GIVE_BACK;
+        let statement = format!(
+            "UPDATE wanted SET {give_back}, attempts = attempts + 1, not_before = $2, trouble = $3, doubt = doubt + 1, \
+               recheck_at = CASE WHEN recheck_at <= $2 THEN $2 ELSE recheck_at END \
+             WHERE id = $1 AND lease = $4 AND leased_until IS NOT NULL"
+        );
+        let done = sqlx::query(AssertSqlSafe(statement))
+            .bind(sent.row.id.as_str())
+            .bind(not_before)
+            .bind(clean(why))
+            .bind(sent.lease.token)
+            .execute(&mut *self.db.write().await?)
+            .await?;
+        Ok(Fenced::by_rows(done.rows_affected()))
     }
 
     /// Keys whose status the forge must be told now, the longest waiting first.
@@ -163,7 +321,7 @@ impl Store {
         )
         .bind(now)
         .bind(most)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db.pool)
         .await?;
         Ok(rows.iter().map(wanted).collect())
     }
@@ -182,7 +340,7 @@ impl Store {
         .bind(row.description.as_str())
         .bind(now)
         .bind(row.doubt)
-        .execute(&self.pool)
+        .execute(&mut *self.db.write().await?)
         .await?;
         Ok(())
     }
@@ -198,8 +356,8 @@ impl Store {
         )
         .bind(id)
         .bind(not_before)
-        .bind(why)
-        .execute(&self.pool)
+        .bind(clean(why))
+        .execute(&mut *self.db.write().await?)
         .await?;
         Ok(())
     }
@@ -216,7 +374,7 @@ impl Store {
         .bind(forge)
         .bind(forge_id)
         .bind(sha)
-        .execute(&self.pool)
+        .execute(&mut *self.db.write().await?)
         .await?;
         Ok(())
     }
@@ -226,7 +384,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn wanted(&self, id: &str) -> Result<Option<WantedRow>, StoreError> {
-        let row = select!("WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
+        let row = select!("WHERE id = $1").bind(id).fetch_optional(&self.db.pool).await?;
         Ok(row.as_ref().map(wanted))
     }
 
@@ -240,10 +398,10 @@ impl Store {
                 select!("WHERE head = 1 AND forge = $1 AND repository = $2 ORDER BY context, sha")
                     .bind(forge)
                     .bind(name)
-                    .fetch_all(&self.pool)
+                    .fetch_all(&self.db.pool)
                     .await?
             }
-            None => select!("WHERE head = 1 ORDER BY forge, repository, context, sha").fetch_all(&self.pool).await?,
+            None => select!("WHERE head = 1 ORDER BY forge, repository, context, sha").fetch_all(&self.db.pool).await?,
         };
         Ok(rows.iter().map(wanted).collect())
     }
@@ -258,7 +416,7 @@ impl Store {
         )
         .bind(id)
         .bind(most)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db.pool)
         .await?;
         Ok(rows
             .iter()
@@ -271,59 +429,100 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn report(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let row = sqlx::query("SELECT report FROM reports WHERE key = $1").bind(key).fetch_optional(&self.pool).await?;
+        let row =
+            sqlx::query("SELECT report FROM reports WHERE key = $1").bind(key).fetch_optional(&self.db.pool).await?;
         Ok(row.map(|row| row.get(0)))
     }
 }
 
-async fn keep(tx: &mut Transaction<'_, Any>, decision: &Judged) -> Result<(), sqlx::Error> {
-    for (key, report) in &decision.reports {
-        sqlx::query("INSERT INTO reports (key, report, created_at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING")
-            .bind(key.as_str())
-            .bind(report.as_str())
-            .bind(decision.decided_at)
-            .execute(&mut **tx)
-            .await?;
+/// Columns of a list of decisions.
+const DECISIONS: [(&str, Holds); 12] = [
+    ("id", Holds::Text),
+    ("forge", Holds::Text),
+    ("repository", Holds::Text),
+    ("forge_id", Holds::Number),
+    ("sha", Holds::Text),
+    ("context", Holds::Text),
+    ("state", Holds::Text),
+    ("description", Holds::Text),
+    ("url", Holds::Text),
+    ("judgements", Holds::Text),
+    ("decided_at", Holds::Number),
+    ("doubt", Holds::Number),
+];
+
+/// Keeps decisions, however many, by a few statements: on PostgreSQL each costs a round trip.
+async fn keep(db: &Database, tx: &mut Transaction<'_, Any>, decisions: &[Judged]) -> Result<(), sqlx::Error> {
+    // One row for a key, and reports in one order: two who keep the same one must not hold each other up.
+    let by_id: BTreeMap<&str, &Judged> = decisions.iter().map(|decision| (decision.id.as_str(), decision)).collect();
+    let reports: BTreeMap<&str, (&str, i64)> = decisions
+        .iter()
+        .flat_map(|decision| {
+            decision.reports.iter().map(|(key, report)| (key.as_str(), (report.as_str(), decision.decided_at)))
+        })
+        .collect();
+    if !reports.is_empty() {
+        let reports: Vec<(&str, &str, i64)> =
+            reports.into_iter().map(|(key, (report, at))| (key, report, at)).collect();
+        let rows = db.rows(1, &[("key", Holds::Text), ("report", Holds::Text), ("created_at", Holds::Number)]);
+        let statement = format!(
+            "INSERT INTO reports (key, report, created_at) SELECT key, report, created_at FROM {rows} AS new \
+             WHERE true ON CONFLICT (key) DO UPDATE SET created_at = excluded.created_at"
+        );
+        sqlx::query(AssertSqlSafe(statement)).bind(json(&reports)).execute(&mut **tx).await?;
     }
-    let before = sqlx::query("SELECT state, description FROM wanted WHERE id = $1")
-        .bind(decision.id.as_str())
-        .fetch_optional(&mut **tx)
-        .await?;
-    let changed = before
-        .is_none_or(|row| row.get::<String, _>(0) != decision.state || row.get::<String, _>(1) != decision.description);
-    sqlx::query(
+    let decisions: Vec<_> = by_id
+        .values()
+        .map(|decision| {
+            let Judged { id, forge, repository, forge_id, sha, context, state, description, url, .. } = decision;
+            let Judged { judgements, decided_at, is_new, .. } = decision;
+            let doubt = i64::from(!is_new);
+            (id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at, doubt)
+        })
+        .collect();
+    let decisions = json(&decisions);
+    let new = format!("{} AS new", db.rows(1, &DECISIONS));
+    readdress(tx, &new, &decisions).await?;
+    let history = format!(
+        "INSERT INTO history (wanted, state, description, decided_at) \
+         SELECT new.id, new.state, new.description, new.decided_at FROM {new} LEFT JOIN wanted AS old ON old.id = new.id \
+         WHERE old.id IS NULL OR old.state <> new.state OR old.description <> new.description"
+    );
+    sqlx::query(AssertSqlSafe(history)).bind(decisions.as_str()).execute(&mut **tx).await?;
+    // A new want starts afresh: the old one's failures say nothing about it.
+    let same = "wanted.state = excluded.state AND wanted.description = excluded.description";
+    let wanted = format!(
         "INSERT INTO wanted (id, forge, repository, forge_id, sha, context, state, description, url, judgements, \
-         decided_at, doubt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO UPDATE SET state = excluded.state, \
-         description = excluded.description, url = excluded.url, judgements = excluded.judgements, head = 1, \
-         decided_at = excluded.decided_at, repository = excluded.repository",
-    )
-    .bind(decision.id.as_str())
-    .bind(decision.forge.as_str())
-    .bind(decision.repository.as_str())
-    .bind(decision.forge_id)
-    .bind(decision.sha.as_str())
-    .bind(decision.context.as_str())
-    .bind(decision.state.as_str())
-    .bind(decision.description.as_str())
-    .bind(decision.url.as_str())
-    .bind(decision.judgements.as_str())
-    .bind(decision.decided_at)
-    .bind(i64::from(!decision.is_new))
-    .execute(&mut **tx)
-    .await?;
-    if changed {
-        // A new want starts afresh: the old one's failures say nothing about it.
-        sqlx::query("UPDATE wanted SET attempts = 0, not_before = 0 WHERE id = $1")
-            .bind(decision.id.as_str())
-            .execute(&mut **tx)
-            .await?;
-        sqlx::query("INSERT INTO history (wanted, state, description, decided_at) VALUES ($1, $2, $3, $4)")
-            .bind(decision.id.as_str())
-            .bind(decision.state.as_str())
-            .bind(decision.description.as_str())
-            .bind(decision.decided_at)
-            .execute(&mut **tx)
-            .await?;
+           decided_at, doubt) \
+         SELECT id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at, doubt \
+         FROM {new} WHERE true \
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, description = excluded.description, \
+           url = excluded.url, judgements = excluded.judgements, head = 1, left_at = NULL, decided_at = excluded.decided_at, \
+           repository = excluded.repository, \
+           attempts = CASE WHEN {same} THEN wanted.attempts ELSE 0 END, \
+           not_before = CASE WHEN {same} THEN wanted.not_before ELSE 0 END"
+    );
+    sqlx::query(AssertSqlSafe(wanted)).bind(decisions).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// The id of a key changes with the link secret: what was kept under the old one comes along.
+async fn readdress(tx: &mut Transaction<'_, Any>, new: &str, decisions: &str) -> Result<(), sqlx::Error> {
+    let moved = format!(
+        "(SELECT old.id AS before, new.id AS now FROM {new} JOIN wanted AS old ON old.forge = new.forge \
+           AND old.forge_id = new.forge_id AND old.sha = new.sha AND old.context = new.context \
+         WHERE old.id <> new.id) AS moved"
+    );
+    let any = format!("SELECT COUNT(*) FROM {moved}");
+    let any = sqlx::query(AssertSqlSafe(any)).bind(decisions).fetch_one(&mut **tx).await?;
+    if any.get::<i64, _>(0) == 0 {
+        return Ok(());
+    }
+    for statement in [
+        format!("UPDATE history SET wanted = moved.now FROM {moved} WHERE wanted = moved.before"),
+        format!("UPDATE wanted SET id = moved.now FROM {moved} WHERE wanted.id = moved.before"),
+    ] {
+        sqlx::query(AssertSqlSafe(statement)).bind(decisions).execute(&mut **tx).await?;
     }
     Ok(())
 }

@@ -46,6 +46,7 @@ const OPTIONS: Options = Options {
     reconcile: Duration::from_millis(500),
     first_verdict: Duration::from_millis(400),
     moment: Duration::from_millis(150),
+    deadline: Duration::from_secs(300),
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

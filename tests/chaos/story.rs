@@ -304,9 +304,9 @@ impl<'a> Story<'a> {
         let rng = &mut self.rng;
         let one = |path: &str, text: &str| vec![(path.to_owned(), Some(text.to_owned()))];
         match rng.between(0, 10) {
-            0..4 => one("config.yaml", *rng.pick(&CONFIGS)),
-            4 => one("mcp_servers.yaml", *rng.pick(&SERVERS)),
-            5 => one("prompts/concierge.md", *rng.pick(&PROMPTS)),
+            0..4 => one("config.yaml", rng.pick::<&str>(&CONFIGS)),
+            4 => one("mcp_servers.yaml", rng.pick::<&str>(&SERVERS)),
+            5 => one("prompts/concierge.md", rng.pick::<&str>(&PROMPTS)),
             6 => one("prompts/team/lead.md", "# Lead\n"),
             7 => one("hooks/boot.sh", "#!/bin/sh\n"),
             8 => vec![(rng.pick(&["hooks/boot.sh", "prompts/team/lead.md", "mcp_servers.yaml"]).to_string(), None)],
@@ -319,7 +319,7 @@ impl<'a> Story<'a> {
         Ok(match self.rng.between(0, 10) {
             0..4 => one("manifest.json", manifest(&self.pin().await?)),
             4..8 => one(DOCKERFILE, self.rng.pick(&dockerfiles()).clone()),
-            8 => one(".deps/platform-agent/config.yaml", (*self.rng.pick(&CONFIGS)).to_owned()),
+            8 => one(".deps/platform-agent/config.yaml", (*self.rng.pick::<&str>(&CONFIGS)).to_owned()),
             _ => one("README.md", format!("{}\n", self.rng.next())),
         })
     }

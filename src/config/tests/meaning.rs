@@ -28,6 +28,14 @@ fn on_main(repo: &str) -> Place {
 }
 
 #[test]
+fn a_postgresql_database_is_named_by_its_address_without_its_password() {
+    for url in ["postgres://gate@db.example.org/gate", "postgresql:///gate?host=/run/postgresql&sslmode=verify-full"] {
+        let config = good(&with("[forge.main]", &format!("[store]\nurl = \"{url}\"\n[forge.main]")));
+        assert_eq!(config.store.url, url);
+    }
+}
+
+#[test]
 fn a_short_file_means_the_defaults() {
     let config = good(GOOD);
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
@@ -61,6 +69,9 @@ fn a_short_file_means_the_defaults() {
             source_dir: ".deps/template".to_owned(),
             destination: "/opt/agent".to_owned(),
             build_args: std::collections::BTreeMap::new(),
+            target: None,
+            git_context: false,
+            generated: Vec::new(),
         })],
         digest: gate.digest.clone(),
     };
@@ -304,7 +315,7 @@ fn line_ends_and_a_byte_order_mark_of_another_system_change_nothing() {
     // A fault in the first line is still counted from the first character that shows.
     assert_eq!(
         said(&format!("\u{feff}timeout = 3\n{GOOD}")),
-        ["1:1: unknown key `timeout` in the file => the file knows `forge`, `gate`, `server`, `store`"]
+        ["1:1: unknown key `timeout` in the file => the file knows `forge`, `gate`, `repository`, `server`, `store`"]
     );
 }
 

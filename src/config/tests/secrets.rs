@@ -143,6 +143,8 @@ fn no_message_shows_a_secret_that_was_written_into_the_file() {
         (url, "url = \"https://bot:hunter2@git.example.org"),
         ("[forge.main]\nkind", "[forge]\ntoken = \"hunter2\"\nkind"),
         ("[forge.main]", "[store]\nurl = \"postgres://gate:hunter2@db/gate\"\n[forge.main]"),
+        ("[forge.main]", "[store]\nurl = \"postgresql://db/gate?user=gate&password=hunter2\"\n[forge.main]"),
+        ("[forge.main]", "[store]\nurl = \"postgres://gate:hunter2@[db/gate\"\n[forge.main]"),
         ("[forge.main]", "[store]\nurl = \"mysql://gate:hunter2@db/gate\"\n[forge.main]"),
         ("[forge.main]", "[store]\npassword = \"hunter2\"\n[forge.main]"),
         ("[server]\n", "[server]\nadmin_token = \"hunter2\"\n"),

@@ -151,12 +151,17 @@ fn an_address_is_whole_and_without_credentials() {
         (
             "[forge.main]",
             "[store]\nurl = \"drift-gate.db\"\n[forge.main]",
-            "5:7: `url` is no database => write `sqlite://` and a path, for example `sqlite:///var/lib/drift-gate/drift-gate.db`",
+            "5:7: `url` is no database => write `sqlite://` and a path, for example `sqlite:///var/lib/drift-gate/drift-gate.db`, or `postgres://USER@HOST/DATABASE`",
+        ),
+        (
+            "[forge.main]",
+            "[store]\nurl = \"postgres://db.example.org\"\n[forge.main]",
+            "5:7: `url` names no database => write `postgres://USER@HOST/DATABASE`; `?host=/run/postgresql` behind it names a folder with a socket",
         ),
         (
             "[forge.main]",
             "[store]\nurl = \"sqlite://:memory:\"\n[forge.main]",
-            "5:7: `url` is in memory, which a restart forgets => write `sqlite://` and a path, for example `sqlite:///var/lib/drift-gate/drift-gate.db`",
+            "5:7: `url` is in memory, which a restart forgets => write `sqlite://` and a path, for example `sqlite:///var/lib/drift-gate/drift-gate.db`, or `postgres://USER@HOST/DATABASE`",
         ),
     ]);
 }

@@ -1,0 +1,184 @@
+//! Comments that may be commands: each acts once, whoever reads it.
+
+use sqlx::{AssertSqlSafe, Row};
+
+use super::database::clean;
+use super::lease::{self, Of};
+use super::{Claim, Fenced, Lease, Store, StoreError};
+
+/// A comment that may be a command and has not acted yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRow {
+    /// The forge's name in the configuration.
+    pub forge: String,
+    /// As configured, `owner/name`.
+    pub repository: String,
+    /// The forge's number for the comment.
+    pub comment: i64,
+    /// The number of the pull request that it stands under.
+    pub pull: i64,
+    /// Failed tries to read or answer it.
+    pub attempts: i64,
+}
+
+/// A comment that is this holder's to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedCommand {
+    /// Which.
+    pub command: CommandRow,
+    /// The right to act on it.
+    pub lease: Lease,
+}
+
+const ACTED: &str =
+    "UPDATE comments SET acted_at = $4, outcome = $5 WHERE forge = $1 AND repository = $2 AND comment = $3";
+
+const POSTPONE: &str = "UPDATE comments SET attempts = attempts + 1, not_before = $4 \
+     WHERE forge = $1 AND repository = $2 AND comment = $3";
+
+impl Store {
+    /// Comments that wait to be read, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
+    pub async fn commands(&self, now: i64) -> Result<Vec<CommandRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT forge, repository, comment, pull, attempts FROM comments \
+             WHERE acted_at IS NULL AND not_before <= $1 ORDER BY received_at, comment",
+        )
+        .bind(now)
+        .fetch_all(&self.db.pool)
+        .await?;
+        Ok(rows
+            .iter()
+            .map(|row| CommandRow {
+                forge: row.get(0),
+                repository: row.get(1),
+                comment: row.get(2),
+                pull: row.get(3),
+                attempts: row.get(4),
+            })
+            .collect())
+    }
+
+    /// A comment has acted, or never will; `outcome` says what it was taken for.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn acted(&self, command: &CommandRow, outcome: &str, now: i64) -> Result<(), StoreError> {
+        sqlx::query(ACTED)
+            .bind(command.forge.as_str())
+            .bind(command.repository.as_str())
+            .bind(command.comment)
+            .bind(now)
+            .bind(clean(outcome))
+            .execute(&mut *self.db.write().await?)
+            .await?;
+        Ok(())
+    }
+
+    /// A comment could not be read or answered: again at `not_before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn postpone_command(&self, command: &CommandRow, not_before: i64) -> Result<(), StoreError> {
+        sqlx::query(POSTPONE)
+            .bind(command.forge.as_str())
+            .bind(command.repository.as_str())
+            .bind(command.comment)
+            .bind(not_before)
+            .execute(&mut *self.db.write().await?)
+            .await?;
+        Ok(())
+    }
+
+    /// Leases comments of one forge that wait to be read to a holder, oldest first. One that was taken over may have acted.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
+    pub async fn claim_commands(&self, claim: &Claim<'_>) -> Result<Vec<ClaimedCommand>, StoreError> {
+        let (take, skip_locked) = (lease::TAKE, self.db.skip_locked(""));
+        let statement = format!(
+            "WITH free AS MATERIALIZED (\
+               SELECT repository AS r, comment AS c FROM comments WHERE forge = $4 AND acted_at IS NULL \
+               AND not_before <= $3 AND (leased_until IS NULL OR leased_until <= $3) \
+               ORDER BY received_at, comment LIMIT $5 {skip_locked}) \
+             UPDATE comments SET {take} FROM free WHERE forge = $4 AND repository = r AND comment = c \
+             RETURNING forge, repository, comment, pull, attempts, lease, taken_over"
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(claim.holder)
+            .bind(claim.until)
+            .bind(claim.now)
+            .bind(claim.forge)
+            .bind(claim.most)
+            .fetch_all(&mut *self.db.write().await?)
+            .await?;
+        let mut claimed: Vec<ClaimedCommand> = rows
+            .iter()
+            .map(|row| {
+                let command = CommandRow {
+                    forge: row.get(0),
+                    repository: row.get(1),
+                    comment: row.get(2),
+                    pull: row.get(3),
+                    attempts: row.get(4),
+                };
+                let of = Of::Comment {
+                    forge: command.forge.clone(),
+                    repository: command.repository.clone(),
+                    comment: command.comment,
+                };
+                let lease = Lease { of, token: row.get(5), taken_over: row.get::<i64, _>(6) != 0 };
+                ClaimedCommand { command, lease }
+            })
+            .collect();
+        claimed.sort_by_key(|claimed| claimed.command.comment);
+        Ok(claimed)
+    }
+
+    /// A comment has acted, or never will; `outcome` says what it was taken for. Gives the lease back.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn acted_held(&self, claimed: &ClaimedCommand, outcome: &str, now: i64) -> Result<Fenced, StoreError> {
+        let command = &claimed.command;
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
+            return Ok(Fenced::Lost);
+        }
+        sqlx::query(ACTED)
+            .bind(command.forge.as_str())
+            .bind(command.repository.as_str())
+            .bind(command.comment)
+            .bind(now)
+            .bind(clean(outcome))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Fenced::Done)
+    }
+
+    /// A comment could not be read or answered: again at `not_before`. Gives the lease back.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn postpone_command_held(&self, claimed: &ClaimedCommand, not_before: i64) -> Result<Fenced, StoreError> {
+        let command = &claimed.command;
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
+            return Ok(Fenced::Lost);
+        }
+        sqlx::query(POSTPONE)
+            .bind(command.forge.as_str())
+            .bind(command.repository.as_str())
+            .bind(command.comment)
+            .bind(not_before)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Fenced::Done)
+    }
+}
