@@ -27,6 +27,9 @@ pub struct Metrics {
     queue_age: Gauge<f64, AtomicU64>,
     queue_length: Gauge,
     unsent: Gauge,
+    missed: Counter,
+    overwritten: Counter,
+    merged_red: Counter,
     registry: Arc<Registry>,
 }
 
@@ -196,6 +199,12 @@ impl Metrics {
         registry.register("queue_length", "Repositories that wait for a look", queue_length.clone());
         let unsent = Gauge::default();
         registry.register("unsent_statuses", "Statuses that the forge does not say yet", unsent.clone());
+        let missed = Counter::default();
+        registry.register("missed", "Heads that the timer found and no delivery had told", missed.clone());
+        let overwritten = Counter::default();
+        registry.register("overwritten", "Statuses of ours that somebody else wrote over", overwritten.clone());
+        let merged_red = Counter::default();
+        registry.register("merged_red", "Pull requests merged although a status of ours was red", merged_red.clone());
         Self {
             deliveries,
             verdicts,
@@ -207,6 +216,9 @@ impl Metrics {
             queue_age,
             queue_length,
             unsent,
+            missed,
+            overwritten,
+            merged_red,
             registry: Arc::new(registry),
         }
     }
@@ -238,6 +250,21 @@ impl Metrics {
         self.queue_length.set(i64::try_from(length).unwrap_or(i64::MAX));
         self.queue_age.set(oldest.as_secs_f64());
         self.unsent.set(i64::try_from(unsent).unwrap_or(i64::MAX));
+    }
+
+    /// The timer found so many heads that no delivery had told.
+    pub fn missed(&self, heads: u64) {
+        self.missed.inc_by(heads);
+    }
+
+    /// Somebody else wrote over a status of ours.
+    pub fn overwritten(&self) {
+        self.overwritten.inc();
+    }
+
+    /// A pull request was merged although its status was red.
+    pub fn merged_red(&self) {
+        self.merged_red.inc();
     }
 
     /// A request was answered; `route` is the route's pattern, not the path.

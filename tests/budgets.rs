@@ -27,6 +27,7 @@ fn build(dockerfile: &str, context: Memory, ignore: Option<String>, limits: Limi
             ignore: ignore.as_ref().map(|text| (text.as_bytes(), ".dockerignore")),
             build_args: &BTreeMap::new(),
             target: None,
+            generated: None,
         };
         evaluate_within(&build, limits)
     };

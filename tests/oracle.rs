@@ -172,6 +172,7 @@ fn judge(case: &Value) -> Verdict {
         ignore: ignore.as_ref().map(|(bytes, name)| (&**bytes, name.as_str())),
         build_args: &build_args,
         target: case.get("target").and_then(Value::as_str),
+        generated: None,
     };
     let outcome = evaluate(&build);
     let runs = dockerfile.lines().any(|line| line.trim_start().to_ascii_uppercase().contains("RUN "));

@@ -39,6 +39,7 @@ pub fn build(
         ignore: ignore.map(|bytes| (bytes, ".dockerignore")),
         build_args,
         target: None,
+        generated: None,
     };
     let image = evaluate_within(&build, LIMITS)?;
     let lines = 1 + dockerfile.matches('\n').count() as u32;

@@ -12,16 +12,24 @@ use crate::config::Gate;
 use crate::gate::{Case, Revision, Side, World, judge};
 use crate::tree::{ObjectId, Tree, TreeError};
 
-/// Judges a gate at every moment of two histories, from `since` (Unix seconds) on where given.
+/// Judges a gate at every moment of two histories, from `since` (Unix seconds) on where given. `progress` is told after
+/// each moment how many are done, and of how many.
 ///
 /// # Errors
 /// [`TreeError::NotHere`] where a part of a history is missing; [`TreeError::Unfit`] where a line names what is no commit.
-pub fn run(gate: &Gate, world: &dyn World, lines: &Lines, since: Option<i64>) -> Result<Backtest, TreeError> {
+pub fn run(
+    gate: &Gate,
+    world: &dyn World,
+    lines: &Lines,
+    since: Option<i64>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Backtest, TreeError> {
     let moments = moments(lines, since);
     let mut engine = Engine { gate, world, memo: Memo::new(), now: None, evaluated: 0 };
     let mut verdicts = Vec::with_capacity(moments.len());
     for moment in &moments {
         verdicts.push(engine.verdict(moment)?.report.clone());
+        progress(verdicts.len(), moments.len());
     }
     Ok(intervals::sum_up(gate, &moments, &verdicts, engine.evaluated))
 }

@@ -46,6 +46,9 @@ fn gate(binding: Binding) -> Gate {
             source_dir: ".deps/t".into(),
             destination: "/opt/t".into(),
             build_args: BTreeMap::new(),
+            target: None,
+            git_context: false,
+            generated: Vec::new(),
         })],
         digest: "d".into(),
     }
@@ -103,7 +106,7 @@ impl Histories {
     }
 
     fn told(&self, gate: &Gate) -> Backtest {
-        run(gate, self, &self.lines(), None).expect("whole histories")
+        run(gate, self, &self.lines(), None, &mut |_, _| {}).expect("whole histories")
     }
 }
 
@@ -213,7 +216,7 @@ fn a_history_of_which_a_part_is_missing_is_an_error() {
     let mut history =
         Histories::default().source(1, "name: one\n").consumer(2, GOOD, 0).consumer(3, CHMOD, 0).consumer(4, GOOD, 0);
     history.missing = Some(id(Side::Consumer, 1));
-    let told = run(&pinned(), &history, &history.lines(), None);
+    let told = run(&pinned(), &history, &history.lines(), None, &mut |_, _| {});
     assert!(matches!(told, Err(TreeError::NotHere(_))), "{told:?}");
 }
 

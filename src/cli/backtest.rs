@@ -1,15 +1,17 @@
 //! `drift-gate backtest`: the verdict at every moment of two local histories.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::waiting::Waiting;
 use super::{DONE, Failure, print};
 use crate::backtest::{self, Backtest, Lines, Mover, Step};
 use crate::config::{Config, Gate};
 use crate::gate::{Relation, Revision, Side, World, repo_name};
 use crate::report;
 use crate::report::backtest::{History, Told};
-use crate::snapshot::{Local as Repository, Standing};
+use crate::snapshot::{Line, Local as Repository, Standing};
 use crate::tree::{ObjectId, Tree, TreeError};
 
 /// What `backtest` takes.
@@ -114,7 +116,10 @@ impl Pair {
         let consumer = Branch::find(&self.consumer, arguments.consumer_rev.as_deref(), branch)?;
         let source = Branch::find(&self.source, arguments.source_rev.as_deref(), Some(&gate.source.branch))?;
         let lines = Lines { consumer: line(&self.consumer, &consumer)?, source: line(&self.source, &source)? };
-        let backtest = backtest::run(gate, self, &lines, since).map_err(incomplete)?;
+        let walk = Walk { pair: self, source: &source.head, line: OnceCell::new() };
+        let mut waiting = Waiting::new();
+        let mut told = |done, all| waiting.tell(|| format!("{}: {done} of {all} moments", gate.name));
+        let backtest = backtest::run(gate, &walk, &lines, since, &mut told).map_err(incomplete)?;
         let history = |place, branch: Branch, line: &[Step]| History {
             repo: repo_name(place),
             branch: branch.name,
@@ -186,10 +191,29 @@ fn incomplete(error: TreeError) -> Failure {
     Failure::failed(message)
 }
 
-impl World for Pair {
+/// Both repositories while one gate is judged over the source's line.
+struct Walk<'a> {
+    pair: &'a Pair,
+    /// The end of that line.
+    source: &'a ObjectId,
+    /// How commits stand to its heads: read once somebody asks, and then for all of them.
+    line: OnceCell<Line>,
+}
+
+impl Walk<'_> {
+    fn line(&self) -> Result<&Line, TreeError> {
+        if let Some(line) = self.line.get() {
+            return Ok(line);
+        }
+        let line = Line::new(self.pair.source.objects(), self.source)?;
+        Ok(self.line.get_or_init(|| line))
+    }
+}
+
+impl World for Walk<'_> {
     fn tree(&self, side: Side, revision: &Revision) -> Result<Option<Arc<dyn Tree>>, TreeError> {
         let Revision::Commit(commit) = revision else { return Ok(None) };
-        let repository = self.side(side);
+        let repository = self.pair.side(side);
         if !repository.objects().has(commit) {
             return Ok(None);
         }
@@ -198,7 +222,9 @@ impl World for Pair {
 
     fn relation(&self, side: Side, commit: &Revision, head: &Revision) -> Result<Relation, TreeError> {
         let (Revision::Commit(commit), Revision::Commit(head)) = (commit, head) else { return Ok(Relation::Unknown) };
-        Ok(match self.side(side).objects().standing(commit, head)? {
+        let objects = self.pair.side(side).objects();
+        let at_once = if side == Side::Source { self.line()?.standing(commit, head) } else { None };
+        Ok(match at_once.map_or_else(|| objects.standing(commit, head), Ok)? {
             Standing::Same => Relation::Same,
             Standing::Behind(steps) => Relation::Behind(steps),
             Standing::Ahead => Relation::Ahead,
@@ -208,6 +234,6 @@ impl World for Pair {
 
     fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
         let (Revision::Commit(one), Revision::Commit(other)) = (one, other) else { return Ok(Vec::new()) };
-        Ok(self.side(side).objects().merge_bases(one, other)?.into_iter().map(Revision::Commit).collect())
+        Ok(self.pair.side(side).objects().merge_bases(one, other)?.into_iter().map(Revision::Commit).collect())
     }
 }

@@ -14,11 +14,14 @@ use std::sync::Arc;
 use super::remote::Remote;
 use crate::config::{Check, Gate};
 use crate::gate::finding::{Finding, Kind};
-use crate::gate::{Case, Relation, Report, Revision, Side, World, judge};
+use crate::gate::{Case, Relation, Report, Revision, Side, Version, World, judge};
 use crate::git;
 use crate::report::text::Texts;
 use crate::snapshot::{Folder, GitTree, Local as Repository, ObjectDb, OpenError, Standing};
 use crate::tree::{Merged, Need, Node, ObjectId, Objects, Tree, TreeError, Without};
+
+/// The longest line of commits in which copies are looked for.
+const LINE: usize = 50_000;
 
 /// One side.
 pub struct Local {
@@ -322,6 +325,17 @@ impl World for Pair<'_> {
             _ => Ok(Vec::new()),
         }
     }
+
+    fn version(&self, head: &Revision, path: &str, blob: &ObjectId) -> Version {
+        // Of an address, only what is judged is fetched.
+        let History::Here(repository) = &self.source.history else { return Version::NotLookedUp };
+        let Ok(Some(head)) = self.source.commit(head) else { return Version::NotLookedUp };
+        match repository.objects().version(&head, path, blob, LINE) {
+            Ok(Some((commit, path))) => Version::Of { commit, path },
+            Ok(None) => Version::Never,
+            Err(_) => Version::NotLookedUp,
+        }
+    }
 }
 
 /// What a report was made from.
@@ -352,7 +366,7 @@ impl Texts for Seen<'_> {
         let source = |tree: &Option<Arc<dyn Tree>>| self.text(tree.as_ref(), &finding.path);
         match finding.kind {
             Kind::Stale => Some((source(&self.bound).unwrap_or_default(), source(&self.head).unwrap_or_default())),
-            Kind::ContentDiffers | Kind::CopyDiffers => {
+            Kind::ContentDiffers | Kind::VendoredCopy | Kind::CopyDiffers => {
                 Some((self.consumer(finding.baked.as_ref()?)?, source(&self.bound)?))
             }
             _ => None,

@@ -14,6 +14,7 @@ mod remote;
 pub mod serve;
 pub mod store;
 pub mod tree;
+mod waiting;
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};

@@ -6,14 +6,13 @@
 //! **The token.** `DRIFT_GATE_TOKEN` goes to the addresses that the command line names and nowhere else: never to one that a
 //! configuration names, and never along a redirect. An address with a user name or password of its own gets that instead.
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
+use super::waiting::{PATIENCE, Waiting};
 use crate::forge;
 use crate::git::{self, GitError};
 use crate::snapshot::ObjectDb;
@@ -21,9 +20,6 @@ use crate::tree::{Need, ObjectId, Objects};
 
 /// What holds the token.
 pub const TOKEN: &str = "DRIFT_GATE_TOKEN";
-
-/// A fetch that takes longer is told on a terminal.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether a side is an address, and not a folder.
 pub fn is_address(place: &str) -> bool {
@@ -184,15 +180,10 @@ impl Remote {
         if let Ok(answer) = tokio::time::timeout(PATIENCE, &mut request).await {
             return answer;
         }
-        let mut screen = std::io::stderr();
-        if !screen.is_terminal() {
-            return request.await;
-        }
-        // What cannot be written to a terminal is not missed.
-        let _ = write!(screen, "fetching {} …", self.shown);
-        let answer = request.await;
-        let _ = write!(screen, "\r\x1b[K");
-        answer
+        // Gone again with the end of this block.
+        let mut waiting = Waiting::long();
+        waiting.tell(|| format!("fetching {} …", self.shown));
+        request.await
     }
 }
 

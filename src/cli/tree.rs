@@ -97,6 +97,7 @@ fn tree(arguments: &Arguments) -> Result<Printed, Failure> {
         ignore: ignore.as_ref().map(|(bytes, name)| (&**bytes, name.as_str())),
         build_args: &build_args,
         target: arguments.target.as_deref(),
+        generated: None,
     };
     let text = String::from_utf8_lossy(&bytes);
     Ok(match dockerfile::evaluate(&build) {

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use super::Scope;
 use super::diagnostic::{Document, Problem};
 use super::model::{
-    Binding, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Server, Source, Stale, Store,
+    Binding, Bringer, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Repository, Server, Source,
+    Stale, Store,
 };
 use super::raw::{self, At, Text};
 use super::rules::{self, Ruled};
@@ -20,7 +21,7 @@ mod checks;
 /// Goes over a file whose shape is right.
 pub(super) struct Reading<'a> {
     pub document: &'a mut Document,
-    pub scope: Scope,
+    pub scope: Scope<'a>,
     /// Every name that a forge of the file has, also where the forge itself is faulty; `None` where nobody can tell.
     pub declared: Option<BTreeSet<String>>,
     pub problems: Vec<Problem>,
@@ -35,7 +36,7 @@ impl Reading<'_> {
         let public_url = match &raw.public_url {
             Some(url) => self.ruled("public_url", url, rules::address),
             None => {
-                if self.scope == Scope::Service {
+                if self.scope.is_service() {
                     let help = "write in [server]: `public_url = \"https://drift-gate.example.org\"`, where people reach the service";
                     self.wrong(at.span(), "[server] has no `public_url`: statuses would link nowhere", help);
                 }
@@ -85,12 +86,43 @@ impl Reading<'_> {
         Some(secret)
     }
 
+    /// The consumers that bring gates along, each once.
+    pub(super) fn repositories(&mut self, raw: &[At<raw::Repository>]) -> Option<Vec<Repository>> {
+        let mut first: BTreeMap<Place, usize> = BTreeMap::new();
+        each(raw, |at| {
+            let raw = at.value();
+            let place = self.on_forge(&raw.forge, &raw.repo);
+            if raw.sources.value().is_empty() {
+                let help =
+                    "name the repositories that its gates may compare with: `sources = [\"molecule/design-tokens\"]`";
+                self.wrong(
+                    raw.sources.span(),
+                    "`sources` is empty: no gate of that repository could name a source",
+                    help,
+                );
+            }
+            let sources = each(raw.sources.value(), |source| self.ruled("sources", source, rules::repository));
+            let (Place::Forge { forge, repo }, sources) = (place?, sources?) else { return None };
+            let place = Place::Forge { forge: forge.clone(), repo: repo.clone() };
+            if let Some(before) = first.insert(place, at.span().start) {
+                let help =
+                    format!("keep one, with all its sources; the first is in line {}", self.document.line(before));
+                self.wrong(at.span(), format!("a second [[repository]] is {repo}"), help);
+                return None;
+            }
+            Some(Repository { forge, repo, sources })
+        })
+    }
+
     /// The gates, with names that are unique for each consumer.
     pub(super) fn gates(&mut self, raw: &[At<raw::Gate>]) -> Option<Vec<Gate>> {
         let mut first: BTreeMap<(Place, String), usize> = BTreeMap::new();
         each(raw, |one| {
             let gate = self.gate(one)?;
             let name = &one.value().name;
+            if let Scope::Brought(bringer) = self.scope {
+                self.trusted(&gate, one.value(), &bringer)?;
+            }
             let key = (gate.consumer.place.clone(), gate.name.clone());
             if let Some(before) = first.get(&key) {
                 let message = format!("a second gate is called `{}` for the same consumer", gate.name);
@@ -101,6 +133,24 @@ impl Reading<'_> {
             first.insert(key, name.span().start);
             Some(gate)
         })
+    }
+
+    /// Whether a gate of a repository's own file asks for no more than that repository has.
+    fn trusted(&mut self, gate: &Gate, raw: &raw::Gate, bringer: &Bringer<'_>) -> Option<()> {
+        let before = self.problems.len();
+        if gate.context != "drift-gate" && !gate.context.starts_with("drift-gate/") {
+            let help = "write `drift-gate`, or a name that begins with `drift-gate/`: other names belong to others";
+            self.wrong(raw.context.span(), "`context` is not one that a repository's own gate may have", help);
+        }
+        if gate.quote == Quote::Always {
+            let help = "take it out: only the service's own file may open what readers of one side cannot read";
+            self.wrong(raw.name.span(), "`quote = \"always\"` is not for a repository to say", help);
+        }
+        if bringer.taken.contains(&gate.name) {
+            let help = "give it another name: the service's own file has one of that name for this consumer";
+            self.wrong(raw.name.span(), format!("a gate is called `{}` already", gate.name), help);
+        }
+        (self.problems.len() == before).then_some(())
     }
 
     fn gate(&mut self, at: &At<raw::Gate>) -> Option<Gate> {
@@ -183,9 +233,19 @@ impl Reading<'_> {
         let raw = at.value();
         let branch = self.ruled("branch", &raw.branch, rules::branch);
         let place = match (&raw.forge, &raw.repo, &raw.url) {
+            (Some(forge), Some(_), None) if matches!(self.scope, Scope::Brought(_)) => {
+                let help =
+                    "write its address: `{ url = \"https://git.example.org/molecule/template\", branch = \"main\" }`";
+                self.wrong(forge.span(), "a repository's own gate names its source by address", help);
+                None
+            }
             (Some(forge), Some(repo), None) => self.on_forge(forge, repo),
-            (None, None, Some(url)) if self.scope == Scope::Laptop => {
-                self.ruled("source.url", url, rules::address).map(Place::Url)
+            (None, None, Some(url)) if !self.scope.is_service() => {
+                let address = self.ruled("source.url", url, rules::address);
+                match self.scope {
+                    Scope::Brought(bringer) => address.and_then(|address| self.listed(url, &address, &bringer)),
+                    Scope::Laptop | Scope::Service => address.map(Place::Url),
+                }
             }
             (None, None, Some(url)) => {
                 let help = "write `forge` and `repo`; an address stands in a `.drift-gate.toml` only";
@@ -202,7 +262,7 @@ impl Reading<'_> {
                     Scope::Service => {
                         "write `forge` and `repo`: `{ forge = \"main\", repo = \"molecule/template\", branch = \"main\" }`"
                     }
-                    Scope::Laptop => {
+                    Scope::Laptop | Scope::Brought(_) => {
                         "write `url`: `{ url = \"https://git.example.org/molecule/template\", branch = \"main\" }`"
                     }
                 };
@@ -213,19 +273,58 @@ impl Reading<'_> {
         Some(Source { place: place?, branch: branch? })
     }
 
+    /// The source of a gate that a repository brings: one that the server lists for it.
+    fn listed(&mut self, at: &Text, address: &str, bringer: &Bringer<'_>) -> Option<Place> {
+        let Repository { forge, repo, sources } = bringer.repository;
+        let bare = |address: &str| address.trim_end_matches(".git").to_ascii_lowercase();
+        let found = sources.iter().find(|source| bare(&format!("{}/{source}", bringer.forge_url)) == bare(address));
+        if let Some(source) = found {
+            return Some(Place::Forge { forge: forge.clone(), repo: source.clone() });
+        }
+        let message = format!("the service does not list {address} as a source of {repo}");
+        let help = format!("ask its operator to add it to `sources` of the `[[repository]]` {repo}");
+        self.wrong(at.span(), message, help);
+        None
+    }
+
+    /// What a gate without a `consumer`, or without its `branches`, judges.
+    fn default_branches(&self) -> Vec<String> {
+        match self.scope {
+            Scope::Brought(bringer) => vec![bringer.default_branch.to_owned()],
+            Scope::Service | Scope::Laptop => Vec::new(),
+        }
+    }
+
+    /// The repository that the file lies in.
+    fn here(&self) -> Place {
+        match self.scope {
+            Scope::Brought(bringer) => {
+                let Repository { forge, repo, .. } = bringer.repository;
+                Place::Forge { forge: forge.clone(), repo: repo.clone() }
+            }
+            Scope::Service | Scope::Laptop => Place::Here,
+        }
+    }
+
     fn consumer(&mut self, at: Option<&At<raw::Consumer>>, gate: &Range<usize>) -> Option<Consumer> {
         let sample = "`consumer = { forge = \"main\", repo = \"molecule/core\", branches = [\"main\"] }`";
         let Some(at) = at else {
-            if self.scope == Scope::Laptop {
-                return Some(Consumer { place: Place::Here, branches: Vec::new() });
+            if !self.scope.is_service() {
+                return Some(Consumer { place: self.here(), branches: self.default_branches() });
             }
             self.wrong(gate.clone(), "[[gate]] has no `consumer`", format!("add {sample}"));
             return None;
         };
         let raw = at.value();
         let place = match (&raw.forge, &raw.repo) {
+            (Some(forge), Some(_)) if matches!(self.scope, Scope::Brought(_)) => {
+                let help =
+                    "write `consumer = { branches = [\"main\"] }`: the consumer is the repository with this file";
+                self.wrong(forge.span(), "a repository's own gate cannot name its consumer", help);
+                None
+            }
             (Some(forge), Some(repo)) => self.on_forge(forge, repo),
-            (None, None) if self.scope == Scope::Laptop => Some(Place::Here),
+            (None, None) if !self.scope.is_service() => Some(self.here()),
             _ => {
                 self.wrong(at.span(), "the consumer needs both `forge` and `repo`", format!("write {sample}"));
                 None
@@ -238,7 +337,7 @@ impl Reading<'_> {
                 None
             }
             Some(branches) => each(branches.value(), |glob| self.ruled("branches", glob, rules::branches)),
-            None if self.scope == Scope::Laptop => Some(Vec::new()),
+            None if !self.scope.is_service() => Some(self.default_branches()),
             None => {
                 self.wrong(at.span(), "the consumer has no `branches`", format!("write {sample}"));
                 None

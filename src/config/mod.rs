@@ -31,9 +31,9 @@ use meaning::Reading;
 
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use model::{
-    Absent, Bake, Binding, Check, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format, Gate, Inherited, Level,
-    Mirror, Mirrored, Pattern, Pin, PinAt, Place, Quote, Relation, Retired, Server, Source, Stale, Store, Values,
-    ValuesSide,
+    Absent, Bake, Binding, Bringer, Check, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format, Gate,
+    Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, Quote, Relation, Repository, Retired, Server,
+    Source, Stale, Store, Values, ValuesSide,
 };
 pub use pin::{PinPath, PinPathError, PinStep};
 pub use secret::{Secret, SecretError, SecretValue};
@@ -52,13 +52,24 @@ pub fn schema() -> String {
 }
 
 /// What a file must bring along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
+#[derive(Clone, Copy, Debug)]
+enum Scope<'a> {
     /// All that the service needs: a public address, both sides on configured forges.
     Service,
     /// Gates; the source may be an address, the consumer the repository around the file.
     Laptop,
+    /// Gates of one repository, which trusts itself with more than the service does.
+    Brought(Bringer<'a>),
 }
+
+impl Scope<'_> {
+    fn is_service(self) -> bool {
+        matches!(self, Self::Service)
+    }
+}
+
+/// What a repository's own file may not say to the service.
+const NOT_BROUGHT: [&str; 4] = ["server", "store", "forge", "repository"];
 
 impl Config {
     /// Reads the configuration of the service.
@@ -95,6 +106,17 @@ impl Config {
         parse(text, file, Scope::Laptop)
     }
 
+    /// The gates of a `.drift-gate.toml` as the service takes them from a repository: the consumer is that repository, and
+    /// each source, an address, is one that the server lists for it. A gate in a repository is not trusted with more than that
+    /// repository has: its context is `drift-gate` or begins with `drift-gate/`, it cannot open what is private
+    /// (`quote = "always"`), and the file names no forge, no server and no secret.
+    ///
+    /// # Errors
+    /// What the text says that cannot be, or may not be said there: every fault that was found, with its place.
+    pub fn parse_brought(text: &str, file: &str, bringer: &Bringer<'_>) -> Result<Vec<Gate>, ConfigError> {
+        parse(text, file, Scope::Brought(*bringer)).map(|config| config.gates)
+    }
+
     /// Whether every secret that the file names has a value. `serve` asks before it starts; nothing is kept.
     ///
     /// # Errors
@@ -117,7 +139,7 @@ impl Config {
     }
 }
 
-fn read(path: &Path, scope: Scope) -> Result<Config, ConfigError> {
+fn read(path: &Path, scope: Scope<'_>) -> Result<Config, ConfigError> {
     use std::io::Read;
     let file = path.display().to_string();
     let mut bytes = Vec::new();
@@ -140,7 +162,7 @@ fn read(path: &Path, scope: Scope) -> Result<Config, ConfigError> {
     }
 }
 
-fn parse(text: &str, file: &str, scope: Scope) -> Result<Config, ConfigError> {
+fn parse(text: &str, file: &str, scope: Scope<'_>) -> Result<Config, ConfigError> {
     // Some editors leave a byte order mark; it is no character of the first line.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut document = Document::new(text, file);
@@ -150,8 +172,13 @@ fn parse(text: &str, file: &str, scope: Scope) -> Result<Config, ConfigError> {
         let problems = errors.iter().map(not_toml).collect();
         return Err(ConfigError::Invalid(document.explain(problems)));
     }
+    let not_brought: Vec<Problem> = match scope {
+        Scope::Brought(_) => table.get_ref().keys().filter_map(not_brought).collect(),
+        Scope::Service | Scope::Laptop => Vec::new(),
+    };
     let shaped = shape::shape(table, &SCHEMA, &mut document);
     let mut problems = shaped.problems;
+    problems.extend(not_brought);
     // What the schema allows deserializes; should the two ever disagree, it is a message all the same.
     let raw = match raw::File::deserialize(toml::de::Deserializer::from(shaped.table)) {
         Ok(raw) => raw,
@@ -160,7 +187,8 @@ fn parse(text: &str, file: &str, scope: Scope) -> Result<Config, ConfigError> {
             return Err(ConfigError::Invalid(document.explain(problems)));
         }
     };
-    if raw.gate.is_empty() && problems.is_empty() {
+    let brings_gates = scope.is_service() && !raw.repository.is_empty();
+    if raw.gate.is_empty() && !brings_gates && problems.is_empty() {
         problems.push(Problem::new(0..0, "the file has no gate: nothing would be compared", "add a `[[gate]]`"));
     }
     let mut reading =
@@ -168,15 +196,25 @@ fn parse(text: &str, file: &str, scope: Scope) -> Result<Config, ConfigError> {
     let server = reading.server(&raw.server);
     let store = reading.store(&raw.store);
     let forges: Vec<Option<Forge>> = raw.forge.iter().map(|(name, forge)| reading.forge(name, forge)).collect();
+    let repositories = reading.repositories(&raw.repository);
     let gates = reading.gates(&raw.gate);
     let Reading { problems, secrets, .. } = reading;
-    match (server, store, gates) {
-        (Some(server), Some(store), Some(gates)) if problems.is_empty() => {
+    match (server, store, gates, repositories) {
+        (Some(server), Some(store), Some(gates), Some(repositories)) if problems.is_empty() => {
             let forges = forges.into_iter().flatten().map(|forge| (forge.name.clone(), forge)).collect();
-            Ok(Config { server, store, forges, gates, origin: document, secrets })
+            Ok(Config { server, store, forges, gates, repositories, origin: document, secrets })
         }
         _ => Err(ConfigError::Invalid(document.explain(problems))),
     }
+}
+
+/// A table that a repository's own file may not have.
+fn not_brought(key: &toml::Spanned<std::borrow::Cow<'_, str>>) -> Option<Problem> {
+    let name = key.get_ref().as_ref();
+    NOT_BROUGHT.contains(&name).then(|| {
+        let message = format!("`{name}` stands in the service's own file only");
+        Problem::new(key.span(), message, "take it out: a repository's file has `[[gate]]` blocks and nothing else")
+    })
 }
 
 fn not_toml(error: &toml::de::Error) -> Problem {

@@ -25,8 +25,10 @@ pub struct Config {
     pub store: Store,
     /// By name, as in `[forge.NAME]`.
     pub forges: BTreeMap<String, Forge>,
-    /// In the order of the file; never empty.
+    /// In the order of the file; empty only where the file has `[[repository]]` instead.
     pub gates: Vec<Gate>,
+    /// Consumers that bring gates along.
+    pub repositories: Vec<Repository>,
     /// The text that it was read from, for messages about it that come later (secrets).
     pub(super) origin: Document,
     /// Every secret that the file names, with its place in the text.
@@ -75,6 +77,30 @@ pub struct Forge {
     pub token: Option<Secret>,
     /// Any of these may have signed a delivery; empty: deliveries are refused, and only the timer looks.
     pub webhook_secrets: Vec<Secret>,
+}
+
+/// `[[repository]]`: a consumer that brings gates along, in its own `.drift-gate.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// As in `[forge.NAME]`.
+    pub forge: String,
+    /// `owner/name`.
+    pub repo: String,
+    /// Repositories of that forge which its gates may name as their source.
+    pub sources: Vec<String>,
+}
+
+/// What a repository's own file may say, and what it means there: see [`Config::parse_brought`].
+#[derive(Clone, Copy, Debug)]
+pub struct Bringer<'a> {
+    /// The repository with the file, and its sources.
+    pub repository: &'a Repository,
+    /// The address of its forge, as configured.
+    pub forge_url: &'a str,
+    /// What its gates judge when they do not name branches.
+    pub default_branch: &'a str,
+    /// Names that gates of the server's own file have for this consumer.
+    pub taken: &'a [String],
 }
 
 /// `[[gate]]`: one rule between one source and one consumer.

@@ -83,10 +83,30 @@ pub(super) struct File {
     /// `/hooks/main`.
     #[serde(default)]
     pub forge: BTreeMap<Text, Forge>,
+    /// Consumers that bring gates along, in a `.drift-gate.toml` at the root of their default branch. The service reads it
+    /// there; a pull request that changes it is judged by the old file and the new one.
+    #[serde(default)]
+    pub repository: Vec<At<Repository>>,
     /// The gates: each is one rule between one source and one consumer.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub gate: Vec<At<Gate>>,
+}
+
+/// A consumer that brings gates along.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Repository {
+    /// The forge that hosts it, by its name in this file.
+    #[schemars(extend("examples" = ["main"]))]
+    pub forge: Text,
+    /// `owner/name`.
+    #[schemars(extend("examples" = ["molecule/canvas"]))]
+    pub repo: Text,
+    /// The repositories of the same forge that its gates may name as their source: what is not listed here they can neither
+    /// read nor turn red.
+    #[schemars(length(min = 1), extend("examples" = [["molecule/design-tokens"]]))]
+    pub sources: At<Vec<Text>>,
 }
 
 /// The service's own addresses and secrets.

@@ -195,6 +195,17 @@ pub(super) fn argument(text: &str) -> Ruled<String> {
     Ok(text.to_owned())
 }
 
+/// A stage of a Dockerfile, as `docker build --target` finds it: by its name, in any case, and not by its number.
+pub(super) fn stage(text: &str) -> Ruled<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic()) || !text.chars().all(fits) {
+        let help =
+            "write the name behind `AS` in its FROM, for example `runtime`; a stage without one gets a name first";
+        return wrong("is not the name of a stage", help);
+    }
+    Ok(text.to_owned())
+}
+
 /// A duration: numbers with units, the largest first (`7d`, `24h`, `1h30m`, `0s`).
 pub(super) fn duration(text: &str) -> Ruled<Duration> {
     let units = [('d', DAY), ('h', 60 * 60), ('m', 60), ('s', 1)];

@@ -16,16 +16,12 @@ use super::diagnostic::{Document, Problem};
 
 /// Keys that the design has and this version does not, by the table they would stand in: refused, since ignoring them
 /// would judge less than the file says.
-const NOT_BUILT: [(&[&str], &str); 9] = [
-    (&[], "repository"),
+const NOT_BUILT: [(&[&str], &str); 5] = [
     (&["gate"], "enforce_after"),
     (&["gate"], "watch"),
     (&["gate"], "retired"),
     (&["gate"], "repair"),
     (&["gate", "consumer"], "queue_branches"),
-    (&["gate", "check"], "target"),
-    (&["gate", "check"], "git_context"),
-    (&["gate", "check"], "generated"),
 ];
 
 /// Likewise kinds of checks.

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod brought;
 mod checks;
 mod documents;
 mod faults;

@@ -4,6 +4,7 @@ use super::plan::RepoKey;
 use super::{Controller, lock};
 use crate::forge::webhook::{Delivery, Hint, RepositoryRef};
 use crate::store::{Arrival, Effect, StoreError};
+use crate::tree::ObjectId;
 
 /// What a delivery was taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +29,26 @@ impl Controller {
         {
             self.doubt_facts(repo);
         }
+        if let (Some(repo), Hint::Push { branch, before, after }) = (&repo, &delivery.hint)
+            && self.shows_a_gap(repo, branch, before, after)
+        {
+            tracing::warn!(%repo, branch, "a delivery was lost: this one begins at a commit that none had told");
+            self.gap_shown();
+        }
         let (taken, effect, outcome) = match (&delivery.hint, repo) {
             (Hint::Nothing(why), _) => (Taken::Ignored, Effect::Nothing, format!("ignored: {why}")),
             (Hint::Ping, _) => (Taken::Ignored, Effect::Nothing, "ping".to_owned()),
             (Hint::Unknown, _) => (Taken::Ignored, Effect::Nothing, "unknown event".to_owned()),
-            // Ours come back; what others post under our name is found when the status is read back.
-            (Hint::Status { .. }, _) => (Taken::Ignored, Effect::Nothing, "a status".to_owned()),
             (_, None) => (Taken::UnknownRepository, Effect::Nothing, "unknown repository".to_owned()),
+            // Ours come back.
+            (Hint::Status { creator, .. }, Some(_)) if self.is_ours(forge, creator) => {
+                (Taken::Ignored, Effect::Nothing, "a status of ours".to_owned())
+            }
+            // Under a context that is not ours nothing is found to be read back.
+            (Hint::Status { sha, context, .. }, Some(repo)) => {
+                let effect = Effect::Recheck { name: repo.name, sha: sha.to_string(), context: context.clone() };
+                (Taken::Ignored, effect, "a status by somebody else".to_owned())
+            }
             (Hint::Comment { id, pull }, Some(repo)) => {
                 let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
                 let effect = Effect::Comment { name: repo.name, comment: number(*id), pull: number(*pull) };
@@ -50,6 +64,7 @@ impl Controller {
             ) => (Taken::Queued, Effect::Look { name: repo.name }, "look".to_owned()),
         };
         let is_comment = matches!(effect, Effect::Comment { .. });
+        let is_recheck = matches!(effect, Effect::Recheck { .. });
         self.store
             .accept(Arrival {
                 forge: forge.to_owned(),
@@ -61,12 +76,24 @@ impl Controller {
                 effect,
             })
             .await?;
+        if is_recheck {
+            self.publish_wake.notify_one();
+        }
         if is_comment {
             self.command_wake.notify_one();
         } else if taken == Taken::Queued {
             self.look_wake.notify_one();
         }
         Ok(taken)
+    }
+
+    /// Whether a push begins where neither a look nor a delivery had left the branch.
+    fn shows_a_gap(&self, repo: &RepoKey, branch: &str, before: &ObjectId, after: &ObjectId) -> bool {
+        let told = lock(&self.told).insert((repo.clone(), branch.to_owned()), after.clone());
+        let Some(view) = self.view(repo) else { return false };
+        let known = view.heads.get(branch);
+        let is_known = |sha: &ObjectId| told.as_ref() == Some(sha) || known == Some(sha);
+        known.is_some() && !before.is_zero() && !is_known(before) && !is_known(after)
     }
 
     /// Whether a payload tells of the repository other than was last read.
@@ -81,10 +108,8 @@ impl Controller {
     /// The gated repository that a payload names: by its id, which survives a rename, else by its name.
     fn gated_repository(&self, forge: &str, named: &RepositoryRef) -> Option<RepoKey> {
         let of_forge = |repo: &&RepoKey| repo.forge == forge;
-        let views = lock(&self.views);
-        let by_id = views.iter().find(|(repo, view)| repo.forge == forge && view.repository.id == named.id);
-        if let Some((repo, _)) = by_id {
-            return Some(repo.clone());
+        if let Some(repo) = self.by_forge_id(forge, named.id) {
+            return Some(repo);
         }
         self.repositories
             .iter()

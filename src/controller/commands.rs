@@ -3,10 +3,21 @@
 //! The delivery only says that there is a comment. Its text and author are read from the forge by its id, each id acts
 //! once (the store keeps that), and our own comments never do.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::look::millis;
 use super::plan::RepoKey;
 use super::{Controller, Trouble, backoff};
 use crate::forge::ForgeError;
-use crate::store::{CommandRow, StoreError};
+use crate::store::{Claim, ClaimedCommand, CommandRow, Fenced, StoreError};
+
+/// Comments taken at a time, for each forge.
+const AT_ONCE: i64 = 8;
+/// How long they are leased: longer than reading and answering all of them may take.
+const LEASE: Duration = Duration::from_secs(300);
 
 /// What a comment asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,24 +38,51 @@ pub fn parse(body: &str) -> Option<Command> {
 }
 
 impl Controller {
-    /// Reads every waiting comment and does what it asks for.
-    pub(super) async fn run_commands(&self) -> Result<(), StoreError> {
-        for row in self.store.commands(self.now()).await? {
-            let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
-            match self.run_command(&repo, &row).await? {
-                Ok(outcome) => {
-                    tracing::info!(%repo, comment = row.comment, outcome, "read a comment");
-                    self.store.acted(&row, outcome, self.now()).await?;
-                }
-                Err(Trouble { why, passing: true }) => {
-                    tracing::warn!(%repo, comment = row.comment, why, "a comment cannot be read or answered yet");
-                    self.store.postpone_command(&row, self.now() + backoff(row.attempts)).await?;
-                }
-                Err(Trouble { why, passing: false }) => {
-                    tracing::warn!(%repo, comment = row.comment, why, "a comment was given up");
-                    self.store.acted(&row, "given up", self.now()).await?;
-                }
+    /// Reads every waiting comment and does what it asks for, until told to stop.
+    pub(super) async fn run_commands_always(self: Arc<Self>, shutdown: CancellationToken) {
+        loop {
+            let pause = match self.run_commands().await {
+                Ok(()) => self.until_next_due().await,
+                Err(error) => self.store_failed("commands", &error),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.command_wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
             }
+        }
+    }
+
+    async fn run_commands(&self) -> Result<(), StoreError> {
+        for forge in self.forges.keys() {
+            let now = self.now();
+            let claim = Claim { forge, holder: &self.holder, now, until: now + millis(LEASE), most: AT_ONCE };
+            for claimed in self.store.claim_commands(&claim).await? {
+                self.do_command(&claimed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn do_command(&self, claimed: &ClaimedCommand) -> Result<(), StoreError> {
+        let row = &claimed.command;
+        let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
+        let fenced = match self.run_command(&repo, row).await? {
+            Ok(outcome) => {
+                tracing::info!(%repo, comment = row.comment, outcome, "read a comment");
+                self.store.acted_held(claimed, outcome, self.now()).await?
+            }
+            Err(Trouble { why, passing: true }) => {
+                tracing::warn!(%repo, comment = row.comment, why, "a comment cannot be read or answered yet");
+                self.store.postpone_command_held(claimed, self.now() + backoff(row.attempts)).await?
+            }
+            Err(Trouble { why, passing: false }) => {
+                tracing::warn!(%repo, comment = row.comment, why, "a comment was given up");
+                self.store.acted_held(claimed, "given up", self.now()).await?
+            }
+        };
+        if fenced == Fenced::Lost {
+            tracing::warn!(%repo, comment = row.comment, "took too long: somebody else reads the comment now");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::forge::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
@@ -73,6 +74,10 @@ impl Forge for Counted {
 
     async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError> {
         self.count(self.forge.comment(repo, id).await)
+    }
+
+    async fn comments_since(&self, repo: &RepoName, since: DateTime<Utc>) -> Result<Vec<Comment>, ForgeError> {
+        self.count(self.forge.comments_since(repo, since).await)
     }
 
     async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError> {

@@ -1,18 +1,21 @@
 //! One target: asks every gate that has a say, makes one status of the answers, and keeps what an outage must not rewrite.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::judge::Verdict;
-use super::plan::{Gated, Question, RepoKey, Seen, Target};
+use super::look::{Look, millis};
+use super::plan::{Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
 use crate::config::Quote;
 use crate::forge::{State, Status};
 use crate::gate::Revision;
 use crate::gate::finding::Kind;
 use crate::gate::policy::{self, Outcome, Role, Say};
-use crate::store::{Judged, StoreError, WantedRow};
+use crate::store::{Fenced, Judged, StoreError, WantedRow};
+use crate::tree::ObjectId;
 
 /// What stands behind a status: kept with it, read by the report page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,24 +53,17 @@ enum Answer {
 }
 
 impl Controller {
-    /// Decides one target. `rows` is what is wanted so far.
+    /// Decides one target of the repository that is looked at. `rows` is what is wanted so far.
     pub(super) async fn decide(
         &self,
-        seen: &BTreeMap<RepoKey, Seen>,
+        look: &Look<'_>,
         target: &Target,
         rows: &BTreeMap<String, WantedRow>,
-        before: &HashSet<(RepoKey, String)>,
-        afresh: &BTreeSet<(RepoKey, u64)>,
     ) -> Result<Decided, StoreError> {
-        let forge_id = match seen.get(&target.repo) {
-            Some(Seen::View(view)) => view.repository.id,
-            _ => 0,
-        };
+        let forge_id = look.view.repository.id;
         let id = keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context);
         let row = rows.get(&id);
-        let is_new = !before.contains(&(target.repo.clone(), target.sha.to_string()))
-            && !before.contains(&(target.repo.clone(), String::new()))
-            && row.is_none();
+        let is_new = row.is_none() && look.before.is_some_and(|before| !has_head(before, &target.sha));
         let make = |status: Status, judgements: String, reports| Judged {
             id: id.clone(),
             forge: target.repo.forge.clone(),
@@ -86,17 +82,25 @@ impl Controller {
         let url = format!("{}/r/{id}", self.public_url);
         let status = |state, words: &str| Status::new(target.context.clone(), state, words, url.clone());
 
-        let answering = self.answer_all(target, afresh);
+        let answering = self.answer_all(target, look.afresh);
         let answers = match tokio::time::timeout(self.options.moment, answering).await {
             Ok(answers) => answers?,
             Err(_) => {
-                // It takes longer than a moment: say so where nothing final was said, and go on. The deadline is the
-                // look itself: it ends in a verdict, in `error`, or at the next start in another look.
-                if row.is_none_or(|row| row.state == "pending") {
-                    self.store.decide(&[make(status(State::Pending, "comparing"), "[]".into(), Vec::new())]).await?;
-                    self.publish_wake.notify_one();
+                // It takes longer than a moment: say so where nothing final was said, and go on until the deadline. One that
+                // was said before a restart counts on.
+                let pending_since = row.filter(|row| row.state == "pending").map(|row| row.decided_at);
+                if row.is_none() {
+                    let pending = make(status(State::Pending, "comparing"), "[]".into(), Vec::new());
+                    if self.store.decide_held(&[pending], &[look.lease]).await? == Fenced::Done {
+                        self.publish_wake.notify_one();
+                    }
                 }
-                self.answer_all(target, afresh).await?
+                let spent = pending_since.map_or(0, |since| self.now().saturating_sub(since));
+                let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
+                match tokio::time::timeout(left, self.answer_all(target, look.afresh)).await {
+                    Ok(answers) => answers?,
+                    Err(_) => target.asks.iter().map(|_| self.too_late()).collect(),
+                }
             }
         };
 
@@ -113,7 +117,7 @@ impl Controller {
 
         let decision = self.weigh(target, &answers).await?;
         let judgements: Vec<Judgement> =
-            target.asks.iter().zip(&answers).map(|(ask, answer)| self.judgement(ask, answer)).collect();
+            target.asks.iter().zip(&answers).map(|(ask, answer)| judgement(ask, answer)).collect();
         let judgements = serde_json::to_string(&judgements).unwrap_or_default();
         let state = match decision.state {
             policy::State::Success => State::Success,
@@ -142,14 +146,23 @@ impl Controller {
         Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some() })
     }
 
-    async fn answer_all(&self, target: &Target, afresh: &BTreeSet<(RepoKey, u64)>) -> Result<Vec<Answer>, StoreError> {
+    /// The answer where none came before the deadline.
+    fn too_late(&self) -> Answer {
+        let why = format!(
+            "not compared within {}; comment `/drift-gate check` to try again",
+            super::rounds::minutes(millis(self.options.deadline))
+        );
+        Answer::Unreadable { why, since: self.now(), passing: false }
+    }
+
+    async fn answer_all(&self, target: &Target, afresh: &BTreeSet<u64>) -> Result<Vec<Answer>, StoreError> {
         let asking = target.asks.iter().map(|ask| async {
             let number = match &ask.role {
                 Role::ConsumerPull { number, .. } | Role::SourcePull { number, .. } => Some(*number),
                 _ => None,
             };
-            let afresh = number.is_some_and(|number| afresh.contains(&(target.repo.clone(), number)));
-            self.answer(&self.gates[ask.gate], &ask.question, afresh).await
+            let afresh = number.is_some_and(|number| afresh.contains(&number));
+            self.answer(&ask.gated, &ask.question, afresh).await
         });
         futures_util::future::try_join_all(asking).await
     }
@@ -157,11 +170,12 @@ impl Controller {
     async fn answer(&self, gated: &Gated, question: &Question, afresh: bool) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Impossible(why) => Answer::Impossible(why.clone()),
+            Question::Told(report) => Answer::Verdict(Verdict { key: keys::told(report), report: report.clone() }),
             Question::Unreadable { why, since } => {
                 Answer::Unreadable { why: why.clone(), since: *since, passing: true }
             }
             Question::Judge(case) => {
-                let key = keys::report(&gated.id, &gated.gate.digest, case);
+                let key = keys::report(gated, case);
                 match self.judge(gated, case, afresh).await {
                     Ok(verdict) => {
                         super::lock(&self.broken).remove(&key);
@@ -189,7 +203,7 @@ impl Controller {
         }
         match row {
             Some(row) if row.state != "pending" => {
-                let patience = |ask: &super::plan::Ask| self.gates[ask.gate].gate.unreadable_after;
+                let patience = |ask: &super::plan::Ask| ask.gated.gate.unreadable_after;
                 let branches = target.asks.iter().filter(|ask| !ask.role.is_pull());
                 branches.map(patience).min().is_some_and(past)
             }
@@ -201,7 +215,7 @@ impl Controller {
         let now = self.now();
         let mut says = Vec::new();
         for (ask, answer) in target.asks.iter().zip(answers) {
-            let gated = &self.gates[ask.gate];
+            let gated = &ask.gated;
             let (outcome, stale_since) = match answer {
                 Answer::Verdict(verdict) => {
                     (Outcome::Judged(&verdict.report), self.stale_since(gated, &ask.role, verdict, now).await?)
@@ -217,7 +231,9 @@ impl Controller {
     /// Whether a gate's other repository may be closed to those who read a status on this one. One that was never seen is.
     fn is_discreet(&self, target: &Target, gated: &Gated) -> bool {
         let other = if target.repo == gated.consumer { &gated.source } else { &gated.consumer };
-        gated.gate.quote == Quote::Readers && self.known(other).is_none_or(|other| other.private)
+        *other != target.repo
+            && gated.gate.quote == Quote::Readers
+            && self.known(other).is_none_or(|other| other.private)
     }
 
     /// Since when the oldest change of the source that a consumer branch has not adopted is known: see [`grace`].
@@ -262,12 +278,16 @@ impl Controller {
         }
         Ok(Some(since))
     }
+}
 
-    fn judgement(&self, ask: &super::plan::Ask, answer: &Answer) -> Judgement {
-        let (report, why) = match answer {
-            Answer::Verdict(verdict) => (Some(verdict.key.clone()), None),
-            Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
-        };
-        Judgement { gate: self.gates[ask.gate].id.clone(), role: ask.role.clone(), report, why }
-    }
+fn judgement(ask: &super::plan::Ask, answer: &Answer) -> Judgement {
+    let (report, why) = match answer {
+        Answer::Verdict(verdict) => (Some(verdict.key.clone()), None),
+        Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
+    };
+    Judgement { gate: ask.gated.id.clone(), role: ask.role.clone(), report, why }
+}
+
+fn has_head(view: &View, sha: &ObjectId) -> bool {
+    view.heads.values().any(|head| head == sha) || view.pulls.iter().any(|pull| pull.head_sha == *sha)
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
-use super::plan::{Gated, RepoKey};
+use super::plan::{self, Gated, RepoKey};
 use super::{Controller, Trouble, keys, lock};
 use crate::forge::RepoName;
 use crate::gate::{self, Case, Relation, Report, Revision, Side, World};
@@ -51,7 +51,7 @@ pub(super) struct Verdict {
 impl Controller {
     /// Answers a case; `afresh` ignores what is remembered.
     pub(super) async fn judge(&self, gated: &Gated, case: &Case, afresh: bool) -> Result<Verdict, Trouble> {
-        let key = keys::report(&gated.id, &gated.gate.digest, case);
+        let key = keys::report(gated, case);
         if afresh {
             self.verdicts.forget(&key);
         }
@@ -93,8 +93,15 @@ impl Controller {
         let absent = Arc::new(Mutex::new(Vec::new()));
         let evaluate = || {
             let world = Pair { consumer: consumer.clone(), source: source.clone(), absent: absent.clone() };
-            let (gate, asked) = (gated.gate.clone(), case.clone());
-            let evaluation = tokio::task::spawn_blocking(move || gate::judge(&gate, &asked, &world));
+            let (gate, before, asked) = (gated.gate.clone(), gated.before.clone(), case.clone());
+            let evaluation = tokio::task::spawn_blocking(move || {
+                let before = match &before {
+                    plan::Before::This => gate::Before::This,
+                    plan::Before::Other(gate) => gate::Before::Other(gate),
+                    plan::Before::Nothing => gate::Before::Nothing,
+                };
+                gate::judge_proposed(&gate, before, &asked, &world)
+            });
             async {
                 evaluation.await.map_err(|panic| {
                     tracing::error!(gate = gated.id, ?case, %panic, "the evaluation broke");
@@ -142,7 +149,7 @@ impl Controller {
     }
 
     fn is_head(&self, repo: &RepoKey, id: &ObjectId) -> bool {
-        lock(&self.views).get(repo).is_some_and(|view| {
+        self.view(repo).is_some_and(|view| {
             view.heads.values().any(|head| head == id) || view.pulls.iter().any(|pull| pull.head_sha == *id)
         })
     }
@@ -151,8 +158,13 @@ impl Controller {
     pub(super) fn objects(&self, repo: &RepoKey) -> Result<git::Repo, Trouble> {
         let known =
             self.known(repo).ok_or_else(|| Trouble { why: format!("{repo} was not read yet"), passing: true })?;
+        self.objects_of(repo, known.id)
+    }
+
+    /// The object cache of the repository with this number.
+    pub(super) fn objects_of(&self, repo: &RepoKey, id: u64) -> Result<git::Repo, Trouble> {
         self.git
-            .repo(&repo.forge, known.id)
+            .repo(&repo.forge, id)
             .map_err(|error| Trouble { why: format!("the object cache of {repo}: {error}"), passing: true })
     }
 
@@ -181,7 +193,7 @@ impl Controller {
 }
 
 /// Both repositories of a gate, as the engine sees them.
-struct Pair {
+pub(super) struct Pair {
     consumer: git::Repo,
     source: git::Repo,
     /// Commits that the source was asked for twice and does not have.
@@ -189,6 +201,10 @@ struct Pair {
 }
 
 impl Pair {
+    pub(super) fn new(consumer: git::Repo, source: git::Repo) -> Self {
+        Self { consumer, source, absent: Arc::default() }
+    }
+
     fn side(&self, side: Side) -> &git::Repo {
         match side {
             Side::Consumer => &self.consumer,

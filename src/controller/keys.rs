@@ -3,7 +3,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::gate::Case;
+use super::plan::Gated;
+use crate::gate::{Case, Report};
 use crate::tree::ObjectId;
 
 /// Digits of an address: 128 bits.
@@ -23,14 +24,21 @@ pub fn wanted(secret: &[u8], forge: &str, repository: u64, sha: &ObjectId, conte
 }
 
 /// The key of a report: everything that it is a function of, the engine's version included.
-pub fn report(gate_id: &str, gate_digest: &str, case: &Case) -> String {
-    let text = format!("{}\n{gate_id}\n{gate_digest}\n{case:?}", env!("CARGO_PKG_VERSION"));
+pub fn report(gated: &Gated, case: &Case) -> String {
+    let (id, digest, before) = (&gated.id, &gated.gate.digest, gated.before.digest());
+    let text = format!("{}\n{id}\n{digest}{before}\n{case:?}", env!("CARGO_PKG_VERSION"));
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// The key of a report that lacks a commit: not the one of the verdict, which may be another as soon as the commit is there.
 pub fn without_a_commit(report: &str) -> String {
     hex::encode(Sha256::digest(format!("{report}\nwithout a commit")))
+}
+
+/// The key of a report that was made without a comparison: all that it says.
+pub fn told(report: &Report) -> String {
+    let text = serde_json::to_string(report).unwrap_or_default();
+    hex::encode(Sha256::digest(format!("told\n{text}")))
 }
 
 #[cfg(test)]

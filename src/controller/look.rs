@@ -1,271 +1,353 @@
-//! Looking: reads what is true now, decides every head that it may concern, and settles the hints it has seen.
+//! Looking at one repository: reads what is true now, decides each of its heads, and settles the hints it has seen.
+//!
+//! Races:
+//! - *Two replicas, or two tasks, want to look at one repository*: the store leases it to one of them. Only the holder decides
+//!   statuses of that repository, so none of them is decided twice at a time, and no older view overwrites a newer one.
+//! - *The other side changes while this side is looked at*: what is seen of the other side is kept with a hint at this one, which the
+//!   look does not settle, because it counts the hints that it began with.
+//! - *A look stalls past its lease*: it notices when it renews, and stops; its writes are refused by then.
+//! - *One repository is slow or huge*: each look is a task of its own, and each forge has its own few.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use super::plan::{self, RepoKey, Seen, View};
-use super::{Controller, Trouble, backoff, lock};
-use crate::forge::{ForgeError, RepoName, Repository};
-use crate::store::{Due, StoreError, WantedRow};
+use super::decide::Decided;
+use super::plan::{self, Known, RepoKey, Seen, Target, View};
+use super::sight::Change;
+use super::{Controller, backoff, lock, pairs};
+use crate::store::{Claim, Claimed, Due, Fenced, Judged, Lease, Level, StoreError, WantedRow};
 
-/// Repositories read at a time.
-const READS: usize = 8;
-/// Heads decided at a time: evaluations are short, their fetches wait for the network.
+/// Looks at a time, for each forge.
+const LOOKS: usize = 8;
+/// Heads decided at a time in one look: evaluations are short, their fetches wait for the network.
 const DECISIONS: usize = 8;
 /// Decisions kept in one transaction.
 const KEPT_TOGETHER: usize = 64;
-/// Up to so many other sides are read afresh at every look; a source with more consumers than that is judged against what
-/// was last seen of those without a hint, which their own deliveries and the timer keep true.
+/// Up to so many other sides are read afresh for a delivery; a source with more consumers than that is judged against what
+/// was last seen of them, which their own deliveries and the timer keep true.
 const OTHER_SIDES: usize = 16;
 
-impl Controller {
-    /// Looks at everything that is due.
-    pub(super) async fn look_due(&self) -> Result<(), StoreError> {
-        let due = self.store.due(self.now()).await?;
-        let due: Vec<Due> = due.into_iter().filter(|due| self.repositories.contains(&key(due))).collect();
-        if due.is_empty() {
-            return Ok(());
-        }
-        let dirty: BTreeSet<RepoKey> = due.iter().map(key).collect();
-        tracing::debug!(hinted = dirty.len(), "looking");
-        let afresh = std::mem::take(&mut *lock(&self.afresh));
-        let affected = plan::affected(&self.gates, &dirty);
-        let involved = plan::involved(&self.gates, &affected);
-        let before: HashSet<(RepoKey, String)> = self.heads_before(&affected);
-        let seen = self.see(&dirty, &involved).await?;
-        tracing::debug!(repositories = seen.len(), "seen");
-        for (repo, pull) in &afresh {
-            self.doubt(&seen, repo, *pull).await?;
-        }
-        let looked = self.decide_all(&seen, &affected, &before, &afresh).await?;
-        // Also where nothing new was decided: a status may be in doubt, or its commit may be a head again.
-        self.publish_wake.notify_one();
-        for due in &due {
-            let unreadable = matches!(seen.get(&key(due)), Some(Seen::Unreadable { .. }));
-            let concerned = plan::affected(&self.gates, &BTreeSet::from([key(due)]));
-            if unreadable || concerned.iter().any(|repo| looked.unfinished.contains(repo)) {
-                self.store.postpone(due, self.now() + backoff(due.attempts)).await?;
-            } else {
-                self.store.settle(due, looked.look_at).await?;
-            }
-        }
-        Ok(())
-    }
+/// How long a repository is leased, and how often that is renewed.
+const LEASE: Duration = Duration::from_secs(60);
+const RENEWED: Duration = Duration::from_secs(20);
 
-    /// Reads the dirty repositories and the other sides of their gates.
-    async fn see(
-        &self,
-        dirty: &BTreeSet<RepoKey>,
-        involved: &BTreeSet<RepoKey>,
-    ) -> Result<BTreeMap<RepoKey, Seen>, StoreError> {
-        let others = plan::affected(&self.gates, dirty);
-        let all_others = others.len() <= dirty.len() + OTHER_SIDES;
-        let read_now = |repo: &RepoKey| {
-            dirty.contains(repo) || (all_others && others.contains(repo)) || !lock(&self.views).contains_key(repo)
-        };
-        let mut seen = BTreeMap::new();
-        let mut reads = Vec::new();
-        for repo in involved {
-            if read_now(repo) {
-                reads.push(repo.clone());
-            } else if let Some(view) = lock(&self.views).get(repo) {
-                seen.insert(repo.clone(), Seen::View(view.clone()));
-            }
-        }
-        let mut reading = futures_util::stream::iter(reads)
-            .map(|repo| async {
-                let read = self.read(&repo).await;
-                (repo, read)
-            })
-            .buffer_unordered(READS);
-        while let Some((repo, read)) = reading.next().await {
-            let now = match read {
-                Ok(view) => {
-                    let view = Arc::new(view);
-                    self.note_readable(&repo, &view).await?;
-                    lock(&self.views).insert(repo.clone(), view.clone());
-                    Seen::View(view)
-                }
-                Err(trouble) => {
-                    self.doubt_facts(&repo);
-                    let since = self.store.unreadable(&repo.forge, &repo.name, &trouble.why, self.now()).await?;
-                    if lock(&self.down).insert(repo.clone()) {
-                        tracing::warn!(%repo, why = trouble.why, "cannot be read; trying again");
-                    }
-                    Seen::Unreadable { why: trouble.why, since }
-                }
-            };
-            seen.insert(repo, now);
-        }
-        Ok(seen)
-    }
-
-    /// Writes the repository's row only where something is new: a look must not cost a write.
-    async fn note_readable(&self, repo: &RepoKey, view: &View) -> Result<(), StoreError> {
-        let was_down = lock(&self.down).remove(repo);
-        if was_down {
-            tracing::info!(%repo, "can be read again");
-        }
-        let same = self.known(repo).is_some_and(|known| known == view.repository);
-        if same && !was_down {
-            return Ok(());
-        }
-        let id = i64::try_from(view.repository.id).unwrap_or(i64::MAX);
-        if view.repository.name.0 != repo.name {
-            tracing::info!(%repo, now = view.repository.name.0, "the repository has another name now");
-        }
-        if !view.repository.can_write {
-            tracing::warn!(%repo, "our token cannot write there: no status can be posted");
-        }
-        self.store.readable(&repo.forge, &repo.name, id, &view.repository.name.0, view.repository.private).await
-    }
-
-    /// Heads and open pull requests, under the repository's present name; and what the repository is, unless that is known
-    /// and not in doubt.
-    async fn read(&self, repo: &RepoKey) -> Result<View, Trouble> {
-        let known = self.known(repo);
-        let name = known.as_ref().map_or_else(|| RepoName(repo.name.clone()), |known| known.name.clone());
-        // Taken before anything is read: what is doubted from now on is read at the next look.
-        let in_doubt = lock(&self.in_doubt).remove(repo);
-        let facts = known.clone().filter(|_| !in_doubt);
-        match self.read_as(repo, &name, facts).await {
-            Err(ForgeError::Moved { .. } | ForgeError::NotFound { .. }) => {
-                let stored = self.stored_id(repo).await;
-                let Some(id) = known.map(|known| known.id).or(stored) else {
-                    let why = format!("{repo}: not found; does it exist, was it renamed, may our token read it?");
-                    return Err(Trouble { why, passing: true });
-                };
-                let api = self.api(&repo.forge)?;
-                let now = api.repository_by_id(id).await?;
-                Ok(self.read_as(repo, &now.name.clone(), Some(now)).await?)
-            }
-            other => Ok(other?),
-        }
-    }
-
-    async fn read_as(&self, repo: &RepoKey, name: &RepoName, facts: Option<Repository>) -> Result<View, ForgeError> {
-        let api = self.api(&repo.forge).map_err(|trouble| ForgeError::Refused {
-            what: repo.to_string(),
-            status: 0,
-            message: trouble.why,
-        })?;
-        let repository = async {
-            match facts {
-                Some(facts) => Ok(facts),
-                None => api.repository(name).await,
-            }
-        };
-        let (repository, pulls, heads) = tokio::join!(repository, api.open_pulls(name), self.branch_heads(repo, name));
-        Ok(View { repository: repository?, pulls: pulls?, heads: heads? })
-    }
-
-    pub(super) fn api(&self, forge: &str) -> Result<&Arc<dyn crate::forge::Forge>, Trouble> {
-        self.forges
-            .get(forge)
-            .ok_or_else(|| Trouble { why: format!("forge `{forge}` is not configured"), passing: false })
-    }
-
-    async fn stored_id(&self, repo: &RepoKey) -> Option<u64> {
-        let rows = self.store.repositories().await.ok()?;
-        let row = rows.into_iter().find(|row| row.forge == repo.forge && row.name == repo.name)?;
-        u64::try_from(row.forge_id?).ok()
-    }
-
-    async fn doubt(&self, seen: &BTreeMap<RepoKey, Seen>, repo: &RepoKey, pull: u64) -> Result<(), StoreError> {
-        let Some(Seen::View(view)) = seen.get(repo) else {
-            lock(&self.afresh).insert((repo.clone(), pull));
-            return Ok(());
-        };
-        let id = i64::try_from(view.repository.id).unwrap_or(i64::MAX);
-        for head in view.pulls.iter().filter(|open| open.number == pull) {
-            self.store.doubt(&repo.forge, id, head.head_sha.as_str()).await?;
-        }
-        Ok(())
-    }
-
-    /// Heads that were seen before this look: only others can be without any status of ours.
-    fn heads_before(&self, repos: &BTreeSet<RepoKey>) -> HashSet<(RepoKey, String)> {
-        let views = lock(&self.views);
-        let mut heads = HashSet::new();
-        for repo in repos {
-            match views.get(repo) {
-                Some(view) => {
-                    let shas = view.heads.values().chain(view.pulls.iter().map(|pull| &pull.head_sha));
-                    heads.extend(shas.map(|sha| (repo.clone(), sha.to_string())));
-                }
-                // Never seen in this run: every head is in doubt.
-                None => {
-                    heads.insert((repo.clone(), String::new()));
-                }
-            }
-        }
-        heads
-    }
-
-    async fn decide_all(
-        &self,
-        seen: &BTreeMap<RepoKey, Seen>,
-        affected: &BTreeSet<RepoKey>,
-        before: &HashSet<(RepoKey, String)>,
-        afresh: &BTreeSet<(RepoKey, u64)>,
-    ) -> Result<Looked, StoreError> {
-        let mut rows: BTreeMap<String, WantedRow> = BTreeMap::new();
-        for repo in affected {
-            let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
-            rows.extend(current.into_iter().map(|row| (row.id.clone(), row)));
-        }
-        let targets = plan::targets(&self.gates, seen, affected);
-        let mut looked = Looked::default();
-        let mut ids: BTreeMap<RepoKey, Vec<String>> = BTreeMap::new();
-        let mut deciding = futures_util::stream::iter(targets)
-            .map(|target| {
-                let rows = &rows;
-                async move {
-                    let decided = self.decide(seen, &target, rows, before, afresh).await;
-                    (target, decided)
-                }
-            })
-            .buffer_unordered(DECISIONS)
-            .ready_chunks(KEPT_TOGETHER);
-        while let Some(chunk) = deciding.next().await {
-            let mut keep = Vec::new();
-            for (target, decided) in chunk {
-                let decided = decided?;
-                ids.entry(target.repo.clone()).or_default().push(decided.id);
-                looked.look_at = earlier(looked.look_at, decided.look_at);
-                if decided.unfinished {
-                    looked.unfinished.insert(target.repo);
-                }
-                keep.extend(decided.keep);
-            }
-            if !keep.is_empty() {
-                self.store.decide(&keep).await?;
-                tracing::debug!(decisions = keep.len(), "kept");
-                self.publish_wake.notify_one();
-            }
-        }
-        for repo in affected {
-            if let Some(Seen::View(_)) = seen.get(repo) {
-                self.store.heads(&repo.forge, &repo.name, ids.get(repo).map_or(&[], Vec::as_slice)).await?;
-            }
-        }
-        Ok(looked)
-    }
+/// What a look knows where it decides.
+pub(super) struct Look<'a> {
+    pub view: &'a View,
+    /// What was seen before this look; `None` at the first.
+    pub before: Option<&'a View>,
+    /// Pull requests to judge without remembered verdicts.
+    pub afresh: &'a BTreeSet<u64>,
+    pub lease: &'a Lease,
 }
 
 /// What a look leaves to be done.
 #[derive(Default)]
-struct Looked {
+struct Left {
     /// Something changes by itself then (Unix milliseconds): a grace ends.
     look_at: Option<i64>,
-    /// Repositories with a head that could not be judged for a reason that may pass.
-    unfinished: BTreeSet<RepoKey>,
+    /// A head could not be judged, or the repository not be read, for a reason that may pass.
+    unfinished: bool,
+    /// What the timer found that no delivery had told.
+    missed: Option<Change>,
 }
+
+impl Controller {
+    /// Looks at whatever is due, until told to stop. What runs then is dropped: a look only reads, and what it keeps it keeps
+    /// whole; its leases end at once.
+    pub(super) async fn look_always(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut looks: JoinSet<String> = JoinSet::new();
+        let mut running: BTreeMap<String, usize> = BTreeMap::new();
+        loop {
+            let pause = match self.begin_looks(&mut looks, &mut running).await {
+                Ok(()) => self.until_next_due().await,
+                Err(error) => self.store_failed("look", &error),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = self.look_wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                Some(ended) = looks.join_next(), if !looks.is_empty() => {
+                    if let Ok(forge) = ended && let Some(count) = running.get_mut(&forge) {
+                        *count = count.saturating_sub(1);
+                    }
+                }
+            }
+        }
+        looks.shutdown().await;
+        if let Err(error) = self.store.expire_leases(Some(&self.holder), self.now()).await {
+            tracing::warn!(%error, "leases are not given back; they end by themselves");
+        }
+    }
+
+    async fn begin_looks(
+        self: &Arc<Self>,
+        looks: &mut JoinSet<String>,
+        running: &mut BTreeMap<String, usize>,
+    ) -> Result<(), StoreError> {
+        for forge in self.forges.keys() {
+            let count = running.entry(forge.clone()).or_default();
+            let free = LOOKS.saturating_sub(*count);
+            if free == 0 {
+                continue;
+            }
+            let now = self.now();
+            let claim = Claim {
+                forge,
+                holder: &self.holder,
+                now,
+                until: now + millis(LEASE),
+                most: i64::try_from(free).unwrap_or(1),
+            };
+            for claimed in self.store.claim(&claim).await? {
+                *count += 1;
+                let (me, forge) = (self.clone(), forge.clone());
+                looks.spawn(async move {
+                    let looking = AssertUnwindSafe(me.look_holding(&claimed)).catch_unwind();
+                    if looking.await.is_err() {
+                        let repo = key(&claimed.due);
+                        tracing::error!(%repo, "looking broke, and is tried again; this is a defect of drift-gate");
+                        let later = me.now() + backoff(claimed.due.attempts);
+                        // Where that fails too, the lease ends by itself.
+                        let _ = me.store.postpone_held(&claimed, later).await;
+                    }
+                    forge
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks, and renews the lease meanwhile.
+    async fn look_holding(&self, claimed: &Claimed) {
+        let repo = key(&claimed.due);
+        let looking = self.look_and_settle(&repo, claimed);
+        let renewing = async {
+            loop {
+                tokio::time::sleep(RENEWED).await;
+                match self.store.renew(&[&claimed.lease], self.now() + millis(LEASE)).await {
+                    Ok(held) if held.first() == Some(&true) => {}
+                    Ok(_) => return,
+                    Err(error) => tracing::warn!(%repo, %error, "the lease is not renewed"),
+                }
+            }
+        };
+        tokio::select! {
+            looked = looking => if let Err(error) = looked {
+                tracing::error!(%repo, %error, "the store failed; looking again");
+                // Given back where that is possible; else it ends by itself.
+                let _ = self.store.postpone_held(claimed, self.now() + backoff(claimed.due.attempts)).await;
+            },
+            () = renewing => tracing::warn!(%repo, "looked too long: somebody else looks now"),
+        }
+    }
+
+    async fn look_and_settle(&self, repo: &RepoKey, claimed: &Claimed) -> Result<(), StoreError> {
+        let left = self.look(repo, claimed).await?;
+        if let Some(change) = &left.missed {
+            self.found_without_delivery(repo, change, !left.unfinished).await?;
+        }
+        let fenced = if left.unfinished {
+            self.store.postpone_held(claimed, self.now() + backoff(claimed.due.attempts)).await?
+        } else {
+            self.store.settle_held(claimed, left.look_at).await?
+        };
+        if fenced == Fenced::Lost {
+            tracing::warn!(%repo, "looked too long: somebody else looks now");
+        }
+        Ok(())
+    }
+
+    async fn look(&self, repo: &RepoKey, claimed: &Claimed) -> Result<Left, StoreError> {
+        self.sync().await?;
+        let before = self.view(repo);
+        let afresh = self.take_afresh(repo);
+        let missed = self.read_for(repo, claimed).await?;
+        let gates = self.gates_now();
+        let Some(sight) = self.sight(repo) else { return Ok(Left { unfinished: true, ..Left::default() }) };
+        let (Some(view), None) = (sight.view.clone(), &sight.outage) else {
+            self.put_back(repo, afresh);
+            return Ok(Left { unfinished: true, ..Left::default() });
+        };
+        for pull in view.pulls.iter().filter(|pull| afresh.contains(&pull.number)) {
+            let id = i64::try_from(view.repository.id).unwrap_or(i64::MAX);
+            self.store.doubt(&repo.forge, id, pull.head_sha.as_str()).await?;
+        }
+        let proposals = self.proposals(repo, &view).await;
+        let mut needed = plan::partners(&gates, repo);
+        needed.extend(plan::sources(&proposals));
+        needed.insert(repo.clone());
+        let seen = self.seen(&needed);
+        self.ask_for(&needed, &seen).await?;
+        let known =
+            Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
+        let targets = plan::targets(&known, repo);
+        let look = Look { view: &view, before: before.as_deref(), afresh: &afresh, lease: &claimed.lease };
+        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
+        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let left = Left { missed, ..self.decide_all(&look, targets, &rows).await? };
+        let rows: Vec<&WantedRow> = rows.values().collect();
+        self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
+        if claimed.due.level == Level::Read {
+            self.find_comments(repo, &view).await?;
+            self.audit(&view, &rows).await?;
+        }
+        // Also where nothing new was decided: a status may be in doubt, or its commit may be a head again.
+        self.publish_wake.notify_one();
+        Ok(left)
+    }
+
+    /// Reads what the hint asks for: nothing, the repository, or the other sides of its gates as well.
+    /// Answers what a hint of the timer found.
+    async fn read_for(&self, repo: &RepoKey, claimed: &Claimed) -> Result<Option<Change>, StoreError> {
+        let level = claimed.due.level;
+        if level < Level::Read && self.view(repo).is_some() {
+            return Ok(None);
+        }
+        let mut others = BTreeSet::new();
+        if level == Level::ReadBoth {
+            let partners = plan::partners(&self.gates_now(), repo);
+            others = if partners.len() <= OTHER_SIDES { partners } else { BTreeSet::new() };
+        }
+        let others = futures_util::future::try_join_all(others.iter().map(|other| self.see(other)));
+        let (change, _) = tokio::try_join!(self.see(repo), others)?;
+        Ok((level == Level::Read && change.heads > 0).then_some(change))
+    }
+
+    /// Sides that were never seen are to be read: what is seen of them hints back.
+    async fn ask_for(&self, needed: &BTreeSet<RepoKey>, seen: &BTreeMap<RepoKey, Seen>) -> Result<(), StoreError> {
+        let unseen: BTreeSet<RepoKey> = needed.iter().filter(|repo| !seen.contains_key(*repo)).cloned().collect();
+        if !unseen.is_empty() {
+            self.store.hint(&pairs(&unseen), Level::Read, self.now()).await?;
+            self.look_wake.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn decide_all(
+        &self,
+        look: &Look<'_>,
+        targets: Vec<Target>,
+        rows: &BTreeMap<String, WantedRow>,
+    ) -> Result<Left, StoreError> {
+        // Decisions go on while others are kept: both use the store, whose connections are few, and a decision that nobody
+        // polls would hold the one that keeping waits for.
+        let (decided, kept) = mpsc::unbounded_channel();
+        let deciding = async {
+            let mut deciding = futures_util::stream::iter(targets)
+                .map(|target| async move { self.decide(look, &target, rows).await })
+                .buffer_unordered(DECISIONS);
+            while let Some(one) = deciding.next().await {
+                if decided.send(one).is_err() {
+                    break;
+                }
+            }
+            drop(decided);
+        };
+        let ((), left) = tokio::join!(deciding, self.keep_all(look, kept, rows));
+        left
+    }
+
+    /// Keeps decisions as they come, many in one transaction; then says which commits are heads.
+    async fn keep_all(
+        &self,
+        look: &Look<'_>,
+        mut decided: Decisions,
+        rows: &BTreeMap<String, WantedRow>,
+    ) -> Result<Left, StoreError> {
+        let mut left = Left::default();
+        let mut ids = Vec::new();
+        let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
+        while decided.recv_many(&mut chunk, KEPT_TOGETHER).await > 0 {
+            let mut keep = Vec::new();
+            for decided in chunk.drain(..) {
+                let decided = decided?;
+                ids.push(decided.id);
+                left.look_at = earlier(left.look_at, decided.look_at);
+                left.unfinished |= decided.unfinished;
+                keep.extend(decided.keep);
+            }
+            if !keep.is_empty() {
+                if self.store.decide_held(&keep, &[look.lease]).await? == Fenced::Lost {
+                    return Ok(left);
+                }
+                tracing::debug!(decisions = keep.len(), "kept");
+                self.publish_wake.notify_one();
+            }
+        }
+        ids.extend(self.left_pending(look, &ids, rows).await?);
+        // Lost or not: whoever looks now says which commits are heads.
+        let _ = self.store.heads_held(look.lease, &ids, self.now()).await?;
+        Ok(left)
+    }
+
+    /// Commits that stopped being heads while they were `pending`: nothing stays so, they get `error`. Answers whom the forge
+    /// has still to be told of.
+    async fn left_pending(
+        &self,
+        look: &Look<'_>,
+        heads: &[String],
+        rows: &BTreeMap<String, WantedRow>,
+    ) -> Result<Vec<String>, StoreError> {
+        let gone = rows.values().filter(|row| !heads.contains(&row.id));
+        let (pending, told_of): (Vec<&WantedRow>, Vec<&WantedRow>) = gone.partition(|row| row.state == "pending");
+        let ended: Vec<Judged> = pending.iter().map(|row| superseded(row, self.now())).collect();
+        if !ended.is_empty() {
+            // Where it is lost, whoever looks now finds them as well.
+            let _ = self.store.decide_held(&ended, &[look.lease]).await?;
+        }
+        let unsent = told_of.into_iter().filter(|row| row.description == SUPERSEDED && !row.is_told());
+        Ok(unsent.chain(pending).map(|row| row.id.clone()).collect())
+    }
+
+    fn take_afresh(&self, repo: &RepoKey) -> BTreeSet<u64> {
+        let mut afresh = lock(&self.afresh);
+        let (mine, others) = std::mem::take(&mut *afresh).into_iter().partition(|(one, _)| one == repo);
+        *afresh = others;
+        BTreeSet::into_iter(mine).map(|(_, number)| number).collect()
+    }
+
+    fn put_back(&self, repo: &RepoKey, numbers: BTreeSet<u64>) {
+        lock(&self.afresh).extend(numbers.into_iter().map(|number| (repo.clone(), number)));
+    }
+}
+
+/// What is said of a commit that was not judged before another took its place.
+const SUPERSEDED: &str = "not judged: no head of a branch or open pull request any more";
+
+fn superseded(row: &WantedRow, now: i64) -> Judged {
+    Judged {
+        id: row.id.clone(),
+        forge: row.forge.clone(),
+        repository: row.repository.clone(),
+        forge_id: row.forge_id,
+        sha: row.sha.clone(),
+        context: row.context.clone(),
+        state: "error".to_owned(),
+        description: SUPERSEDED.to_owned(),
+        url: row.url.clone(),
+        judgements: "[]".to_owned(),
+        decided_at: now,
+        is_new: false,
+        reports: Vec::new(),
+    }
+}
+
+type Decisions = mpsc::UnboundedReceiver<Result<Decided, StoreError>>;
 
 fn key(due: &Due) -> RepoKey {
     RepoKey { forge: due.forge.clone(), name: due.name.clone() }
+}
+
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {

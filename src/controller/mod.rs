@@ -26,9 +26,12 @@
 //! May use all rooms but `web` and `demo`.
 
 mod accept;
+mod audit;
+mod brought;
 mod commands;
 mod counted;
 mod decide;
+mod gates;
 mod grace;
 mod judge;
 mod keys;
@@ -36,6 +39,8 @@ mod look;
 pub mod pages;
 pub mod plan;
 mod publish;
+mod rounds;
+mod sight;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,13 +51,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::forge::{Forge, ForgeError, RepoName, Repository};
+use crate::forge::{Forge, ForgeError, RepoName, User};
 use crate::git;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
-use plan::{Gated, RepoKey, View};
+use crate::store::{Level, Store, StoreError};
+use crate::tree::ObjectId;
+use plan::{Gated, RepoKey};
 
 pub use accept::Taken;
+pub use rounds::Gap;
 
 /// What may be set apart from the configuration file; tests make it impatient.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +70,8 @@ pub struct Options {
     pub first_verdict: Duration,
     /// How long an evaluation may take before `pending` is said.
     pub moment: Duration,
+    /// How long a status may say `pending`; then it says `error`, and why.
+    pub deadline: Duration,
 }
 
 impl Default for Options {
@@ -71,6 +80,7 @@ impl Default for Options {
             reconcile: Duration::from_secs(5 * 60),
             first_verdict: Duration::from_secs(20),
             moment: Duration::from_secs(2),
+            deadline: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -91,9 +101,16 @@ impl From<ForgeError> for Trouble {
 
 /// The service without its web face.
 pub struct Controller {
-    gates: Vec<Gated>,
-    /// All repositories of all gates.
+    /// The gates of the service's own file.
+    own_gates: Vec<Arc<Gated>>,
+    /// All gates that judge now.
+    gates: Mutex<Arc<Vec<Arc<Gated>>>>,
+    /// Repositories that may bring gates along.
+    bringers: BTreeMap<RepoKey, gates::Listed>,
+    /// All repositories that a gate may have to do with.
     repositories: BTreeSet<RepoKey>,
+    /// Whose leases these are: this process.
+    holder: String,
     forges: BTreeMap<String, Arc<dyn Forge>>,
     store: Store,
     git: git::Cache,
@@ -102,11 +119,13 @@ pub struct Controller {
     link_secret: Vec<u8>,
     metrics: Metrics,
     /// What was last seen of each repository.
-    views: Mutex<HashMap<RepoKey, Arc<View>>>,
+    sights: Mutex<sight::Sights>,
+    /// When this process last read each repository, Unix milliseconds.
+    read_at: Mutex<HashMap<RepoKey, i64>>,
+    /// What pull requests make of their repository's own file of gates.
+    merged: gates::Merged,
     /// Repositories whose number, name, visibility and rights are to be read again at the next look.
     in_doubt: Mutex<BTreeSet<RepoKey>>,
-    /// Repositories that could not be read at the last look.
-    down: Mutex<BTreeSet<RepoKey>>,
     /// Repositories whose forge denied us the last status, and in which words.
     denied: Mutex<BTreeMap<RepoKey, String>>,
     /// Verdicts by content.
@@ -115,11 +134,14 @@ pub struct Controller {
     broken: Mutex<HashMap<String, i64>>,
     /// Pull requests to judge without remembered verdicts, from `check` commands.
     afresh: Mutex<BTreeSet<(RepoKey, u64)>>,
+    /// Where the last delivery left each branch.
+    told: Mutex<HashMap<(RepoKey, String), ObjectId>>,
     /// Our own user on each forge.
-    us: Mutex<HashMap<String, u64>>,
+    us: Mutex<HashMap<String, User>>,
     look_wake: Notify,
     publish_wake: Notify,
     command_wake: Notify,
+    round_wake: Notify,
 }
 
 impl Controller {
@@ -136,13 +158,19 @@ impl Controller {
         link_secret: Vec<u8>,
         options: Options,
     ) -> Result<Arc<Self>, StoreError> {
-        let gates: Vec<Gated> = config.gates.iter().filter_map(Gated::new).collect();
+        let own_gates: Vec<Arc<Gated>> = config.gates.iter().filter_map(Gated::new).map(Arc::new).collect();
+        let bringers = gates::listed(config, &own_gates);
+        let of_gates = own_gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]);
         let repositories: BTreeSet<RepoKey> =
-            gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]).collect();
+            of_gates.chain(bringers.values().flat_map(gates::Listed::repositories)).collect();
         store.register(&pairs(&repositories)).await?;
-        Ok(Arc::new(Self {
-            gates,
+        store.recover(chrono::Utc::now().timestamp_millis()).await?;
+        let controller = Self {
+            gates: Mutex::new(Arc::new(own_gates.clone())),
+            own_gates,
+            bringers,
             repositories,
+            holder: holder(),
             forges: counted::all(forges, &metrics),
             store,
             git,
@@ -150,24 +178,29 @@ impl Controller {
             public_url: config.server.public_url.clone(),
             link_secret,
             metrics,
-            views: Mutex::default(),
+            sights: Mutex::default(),
+            read_at: Mutex::default(),
+            merged: Mutex::default(),
             in_doubt: Mutex::default(),
-            down: Mutex::default(),
             denied: Mutex::default(),
             verdicts: judge::Verdicts::default(),
             broken: Mutex::default(),
             afresh: Mutex::default(),
+            told: Mutex::default(),
             us: Mutex::default(),
             look_wake: Notify::new(),
             publish_wake: Notify::new(),
             command_wake: Notify::new(),
-        }))
+            round_wake: Notify::new(),
+        };
+        controller.sync().await?;
+        Ok(Arc::new(controller))
     }
 
     /// Runs until `shutdown`; what runs then is finished or left for the next start, nothing is lost.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let tasks = TaskTracker::new();
-        let watched: Vec<String> = self.gates.iter().map(|gate| gate.id.clone()).collect();
+        let watched: Vec<String> = self.gates_now().iter().map(|gate| gate.id.clone()).collect();
         tracing::info!(
             gates = watched.len(),
             repositories = self.repositories.len(),
@@ -175,58 +208,24 @@ impl Controller {
             watched.join(", ")
         );
         let me = self.clone();
-        tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move { me.reconcile().await }));
-        for step in [Step::Look, Step::Publish, Step::Commands] {
-            let (me, shutdown) = (self.clone(), shutdown.clone());
-            tasks.spawn(async move { me.repeat(step, shutdown).await });
-        }
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move {
+            // What comes back as a delivery is told from what others post by who posted it.
+            for forge in me.forges.keys() {
+                me.who_we_are(forge).await;
+            }
+            me.reconcile().await;
+        }));
+        tasks.spawn(self.clone().look_always(shutdown.clone()));
+        tasks.spawn(self.clone().publish_always(shutdown.clone()));
+        tasks.spawn(self.clone().run_commands_always(shutdown));
         tasks.close();
         tasks.wait().await;
     }
 
-    /// Hints at every repository, at start and on the timer: what a lost delivery would have said is found here.
-    async fn reconcile(&self) {
-        let mut timer = tokio::time::interval(self.options.reconcile);
-        loop {
-            timer.tick().await;
-            lock(&self.in_doubt).extend(self.repositories.iter().cloned());
-            match self.store.hint(&pairs(&self.repositories), self.now()).await {
-                Ok(()) => self.look_wake.notify_one(),
-                Err(error) => tracing::error!(%error, "the timer cannot write its hint"),
-            }
-        }
-    }
-
-    /// Repeats a step whenever it is woken or something falls due.
-    async fn repeat(&self, step: Step, shutdown: CancellationToken) {
-        loop {
-            let outcome = match step {
-                // Told to stop it stops at once: a look only reads, and what it keeps it keeps whole.
-                Step::Look => match shutdown.run_until_cancelled(self.look_due()).await {
-                    Some(outcome) => outcome,
-                    None => return,
-                },
-                Step::Publish => self.publish_due().await,
-                Step::Commands => self.run_commands().await,
-            };
-            let wake = match step {
-                Step::Look => &self.look_wake,
-                Step::Publish => &self.publish_wake,
-                Step::Commands => &self.command_wake,
-            };
-            let pause = match outcome {
-                Ok(()) => self.until_next_due().await,
-                Err(error) => {
-                    tracing::error!(%error, ?step, "the store failed; trying again");
-                    STORE_PAUSE
-                }
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+    /// Says that the store failed; how long to wait.
+    fn store_failed(&self, what: &'static str, error: &StoreError) -> Duration {
+        tracing::error!(%error, what, "the store failed; trying again");
+        STORE_PAUSE
     }
 
     async fn until_next_due(&self) -> Duration {
@@ -241,8 +240,8 @@ impl Controller {
     }
 
     /// Hints at one repository without a delivery.
-    pub(crate) async fn hint(&self, repo: &RepoKey) -> Result<(), StoreError> {
-        self.store.hint(&[(repo.forge.clone(), repo.name.clone())], self.now()).await?;
+    pub(crate) async fn hint(&self, repo: &RepoKey, level: Level) -> Result<(), StoreError> {
+        self.store.hint(&[(repo.forge.clone(), repo.name.clone())], level, self.now()).await?;
         self.look_wake.notify_one();
         Ok(())
     }
@@ -250,36 +249,33 @@ impl Controller {
     /// Judges a pull request without remembered verdicts and reads back its status.
     pub(crate) async fn afresh(&self, repo: &RepoKey, pull: u64) -> Result<(), StoreError> {
         lock(&self.afresh).insert((repo.clone(), pull));
-        self.hint(repo).await
+        self.hint(repo, Level::ReadBoth).await
     }
 
     async fn is_us(&self, forge: &str, user: u64) -> bool {
+        self.who_we_are(forge).await.is_some_and(|us| us.id == user)
+    }
+
+    /// Our own user on a forge; asked once.
+    async fn who_we_are(&self, forge: &str) -> Option<User> {
         if let Some(us) = lock(&self.us).get(forge) {
-            return *us == user;
+            return Some(us.clone());
         }
-        let Some(api) = self.forges.get(forge) else { return false };
-        match api.whoami().await {
+        match self.forges.get(forge)?.whoami().await {
             Ok(us) => {
-                lock(&self.us).insert(forge.to_owned(), us.id);
-                us.id == user
+                lock(&self.us).insert(forge.to_owned(), us.clone());
+                Some(us)
             }
             Err(error) => {
                 tracing::warn!(forge, %error, "cannot tell who the token belongs to");
-                false
+                None
             }
         }
     }
 
     /// The repository's name now: a rename is seen when it is looked at.
     fn current_name(&self, repo: &RepoKey) -> RepoName {
-        match lock(&self.views).get(repo) {
-            Some(view) => view.repository.name.clone(),
-            None => RepoName(repo.name.clone()),
-        }
-    }
-
-    fn forget_name(&self, repo: &RepoKey) {
-        lock(&self.views).remove(repo);
+        self.known(repo).map_or_else(|| RepoName(repo.name.clone()), |known| known.name)
     }
 
     /// Lets the next look read what a repository is, not only what is in it.
@@ -287,21 +283,16 @@ impl Controller {
         lock(&self.in_doubt).insert(repo.clone());
     }
 
-    fn known(&self, repo: &RepoKey) -> Option<Repository> {
-        lock(&self.views).get(repo).map(|view| view.repository.clone())
+    pub(super) fn api(&self, forge: &str) -> Result<&Arc<dyn Forge>, Trouble> {
+        self.forges
+            .get(forge)
+            .ok_or_else(|| Trouble { why: format!("forge `{forge}` is not configured"), passing: false })
     }
 
     /// Unix milliseconds.
     fn now(&self) -> i64 {
         chrono::Utc::now().timestamp_millis()
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Look,
-    Publish,
-    Commands,
 }
 
 /// After a failure of the store.
@@ -316,6 +307,12 @@ pub(crate) fn backoff(attempts: i64) -> i64 {
     let doubled = 200_i64 << attempts.clamp(0, 9);
     let most = doubled.min(60_000);
     most / 2 + i64::from(chance()) * (most / 2) / i64::from(u32::MAX)
+}
+
+/// Tells this process from every other that uses the same database.
+fn holder() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{}-{:016x}", std::process::id(), RandomState::new().hash_one(0_u8))
 }
 
 /// A number by chance, from the hasher's random keys: enough to spread retries, not for secrets.

@@ -4,19 +4,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::brought::{self, Proposal};
 use super::decide::Judgement;
-use super::plan::{Gated, RepoKey, View};
+use super::plan::{Gated, RepoKey};
+pub use super::sight::Outage;
 use super::{Controller, lock};
 use crate::forge::{Forge, RepoName};
 use crate::gate::{Report, Revision, Side};
-use crate::store::{HistoryRow, RepositoryRow, StoreError, Waiting, WantedRow};
+use crate::store::{Alarm, HistoryRow, RepositoryRow, StoreError, Waiting, WantedRow};
 use crate::tree::{ObjectId, Tree, TreeError};
 
 /// One gate's say about a commit, with its report.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// Whose say it is.
-    pub gated: Gated,
+    pub gated: Arc<Gated>,
     /// What the commit was to that gate when it was judged.
     pub role: crate::gate::policy::Role,
     /// Or why there is none.
@@ -34,6 +36,19 @@ pub struct Page {
     pub history: Vec<HistoryRow>,
 }
 
+/// How a repository stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which.
+    pub repo: RepoKey,
+    /// It cannot be read now.
+    pub outage: Option<Outage>,
+    /// Its own gates cannot be used as they are on its default branch, in words.
+    pub brought: Option<String>,
+    /// It has hints that are not settled.
+    pub waiting: bool,
+}
+
 /// Earlier verdicts on a page.
 const EARLIER: i64 = 20;
 /// A file's contents come in at most so many requests: its commit, its trees, its bytes.
@@ -47,10 +62,11 @@ impl Controller {
     pub async fn page(&self, id: &str) -> Result<Option<Page>, StoreError> {
         let Some(row) = self.store.wanted(id).await? else { return Ok(None) };
         let judgements: Vec<Judgement> = serde_json::from_str(&row.judgements).unwrap_or_default();
+        let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
+        let gates = self.gates_for_pages(&repo).await;
         let mut told = Vec::new();
         for judgement in judgements {
-            let Some(gated) = self.gates.iter().find(|gated| gated.id == judgement.gate) else { continue };
-            let report = match &judgement.report {
+            let report: Result<Report, String> = match &judgement.report {
                 Some(key) => match self.store.report(key).await? {
                     Some(json) => {
                         serde_json::from_str(&json).map_err(|_| "the stored report cannot be read".to_owned())
@@ -59,7 +75,9 @@ impl Controller {
                 },
                 None => Err(judgement.why.unwrap_or_default()),
             };
-            told.push(Told { gated: gated.clone(), role: judgement.role, report });
+            let digest = report.as_ref().ok().map(|report| report.config_digest.as_str());
+            let Some(gated) = brought::by_id(&gates, &repo, &judgement.gate, &row.context, digest) else { continue };
+            told.push(Told { gated, role: judgement.role, report });
         }
         let history = self.store.history(id, EARLIER).await?;
         Ok(Some(Page { row, told, history }))
@@ -73,16 +91,31 @@ impl Controller {
         self.store.current(None).await
     }
 
-    /// What is known of every repository.
+    /// How every repository stands.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn repository_rows(&self) -> Result<Vec<RepositoryRow>, StoreError> {
+    pub async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
         let rows = self.store.repositories().await?;
-        let ours = |row: &RepositoryRow| {
-            self.repositories.contains(&RepoKey { forge: row.forge.clone(), name: row.name.clone() })
+        let standing = |row: RepositoryRow| {
+            let repo = RepoKey { forge: row.forge, name: row.name };
+            let sight = self.repositories.contains(&repo).then(|| self.sight(&repo).unwrap_or_default())?;
+            Some(Standing {
+                outage: sight.outage.clone(),
+                brought: sight.brought.trouble.clone(),
+                waiting: row.waiting,
+                repo,
+            })
         };
-        Ok(rows.into_iter().filter(ours).collect())
+        Ok(rows.into_iter().filter_map(standing).collect())
+    }
+
+    /// What an operator should hear of, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn alarms(&self, most: i64) -> Result<Vec<Alarm>, StoreError> {
+        self.store.alarms(most).await
     }
 
     /// What waits now.
@@ -114,14 +147,22 @@ impl Controller {
         Ok(denied)
     }
 
-    /// The gates of the service.
-    pub fn gates(&self) -> &[Gated] {
-        &self.gates
+    /// The gates that judge now.
+    pub fn gates(&self) -> Arc<Vec<Arc<Gated>>> {
+        self.gates_now()
     }
 
-    /// What was last seen of a repository.
-    pub fn view(&self, repo: &RepoKey) -> Option<Arc<View>> {
-        lock(&self.views).get(repo).cloned()
+    /// The gates that judge, and those that open pull requests of a repository bring.
+    async fn gates_for_pages(&self, repo: &RepoKey) -> Vec<Arc<Gated>> {
+        let mut gates = self.gates_now().to_vec();
+        if let Some(view) = self.view(repo) {
+            for proposal in self.proposals(repo, &view).await.into_values() {
+                if let Proposal::Gates(proposed) = proposal {
+                    gates.extend(proposed);
+                }
+            }
+        }
+        gates
     }
 
     /// A forge by its name in the configuration.

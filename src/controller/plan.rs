@@ -6,15 +6,19 @@
 //! the verdicts of all gates that share it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::brought::{self, Proposal};
 use crate::config::{self, Place};
 use crate::forge::{Pull, Repository};
 use crate::gate::policy::Role;
-use crate::gate::{Case, Revision, glob};
+use crate::gate::{Case, Report, Revision, glob};
 use crate::tree::ObjectId;
 
 /// A repository as the configuration names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RepoKey {
     /// The forge's name in the configuration.
     pub forge: String,
@@ -29,7 +33,7 @@ impl std::fmt::Display for RepoKey {
 }
 
 /// What a forge said of a repository a moment ago.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Its number, name and visibility.
     pub repository: Repository,
@@ -54,7 +58,7 @@ pub enum Seen {
 }
 
 /// A gate of the service: both sides are repositories of configured forges.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gated {
     /// `forge/owner/name:gate`, of the consumer.
     pub id: String,
@@ -64,13 +68,40 @@ pub struct Gated {
     pub consumer: RepoKey,
     /// The repository whose files must ship unchanged.
     pub source: RepoKey,
+    /// It stands in the consumer's own file of gates, not in the service's.
+    pub brought: bool,
+    /// What judged the base of the pull request that brings this gate.
+    pub before: Before,
+}
+
+/// What judged a pull request's base: see [`gate::Before`](crate::gate::Before).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// The same gate.
+    This,
+    /// The pull request brings the gate in place of this one.
+    Other(Box<config::Gate>),
+    /// The pull request brings a gate that was not there.
+    Nothing,
+}
+
+impl Before {
+    /// Tells a report of one from a report of another.
+    pub fn digest(&self) -> &str {
+        match self {
+            Self::This => "",
+            Self::Other(gate) => &gate.digest,
+            Self::Nothing => "nothing",
+        }
+    }
 }
 
 impl Gated {
     /// `None` for a gate of laptop files, whose sides are not on a configured forge.
     pub fn new(gate: &config::Gate) -> Option<Self> {
         let (consumer, source) = (key(&gate.consumer.place)?, key(&gate.source.place)?);
-        Some(Self { id: format!("{consumer}:{}", gate.name), gate: gate.clone(), consumer, source })
+        let id = format!("{consumer}:{}", gate.name);
+        Some(Self { id, gate: gate.clone(), consumer, source, brought: false, before: Before::This })
     }
 
     /// Whether a branch of the consumer is gated.
@@ -106,8 +137,8 @@ pub struct Target {
 /// One gate's question about a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// Index of the gate.
-    pub gate: usize,
+    /// Whose question it is.
+    pub gated: Arc<Gated>,
     /// What the commit is to that gate.
     pub role: Role,
     /// What to answer, or why nobody can.
@@ -119,6 +150,8 @@ pub struct Ask {
 pub enum Question {
     /// A case to judge.
     Judge(Case),
+    /// Answered without a comparison: what the file that names the gates says of itself.
+    Told(Arc<Report>),
     /// The forge said something that leaves nothing to compare: a missing branch.
     Impossible(String),
     /// The other side cannot be read, since then (Unix milliseconds).
@@ -130,37 +163,73 @@ pub enum Question {
     },
 }
 
-/// The repositories whose heads' statuses the dirty ones may change, themselves included.
-pub fn affected(gates: &[Gated], dirty: &BTreeSet<RepoKey>) -> BTreeSet<RepoKey> {
-    let touched = gates.iter().filter(|gate| dirty.iter().any(|repo| gate.touches(repo)));
-    touched.flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]).collect()
+/// The other sides of a repository's gates.
+pub fn partners(gates: &[Arc<Gated>], repo: &RepoKey) -> BTreeSet<RepoKey> {
+    let touched = gates.iter().filter(|gated| gated.touches(repo));
+    touched.map(|gated| if gated.consumer == *repo { gated.source.clone() } else { gated.consumer.clone() }).collect()
 }
 
-/// The repositories that must have been seen to judge every head of `repos`: they and the other sides of their gates.
-pub fn involved(gates: &[Gated], repos: &BTreeSet<RepoKey>) -> BTreeSet<RepoKey> {
-    affected(gates, repos)
+/// The heads of a repository by which its partners are judged: gated branches of a consumer, a source's branch.
+pub fn heads_for_others(gates: &[Arc<Gated>], repo: &RepoKey, view: &View) -> BTreeMap<String, ObjectId> {
+    let matters = |branch: &str| {
+        gates.iter().any(|gated| {
+            (gated.consumer == *repo && gated.gates_branch(branch))
+                || (gated.source == *repo && gated.gate.source.branch == branch)
+        })
+    };
+    let heads = view.heads.iter().filter(|(branch, _)| matters(branch));
+    heads.map(|(branch, sha)| (branch.clone(), sha.clone())).collect()
 }
 
-/// All targets of the affected repositories that could be read.
-pub fn targets(gates: &[Gated], seen: &BTreeMap<RepoKey, Seen>, affected: &BTreeSet<RepoKey>) -> Vec<Target> {
-    let mut found: BTreeMap<(RepoKey, ObjectId, String), Vec<Ask>> = BTreeMap::new();
-    for (index, gated) in gates.iter().enumerate() {
-        for (repo, of_side) in [
-            (&gated.consumer, of_consumer as fn(&Gated, &View, Option<&Seen>) -> Vec<Found>),
-            (&gated.source, of_source),
-        ] {
-            let (true, Some(Seen::View(view))) = (affected.contains(repo), seen.get(repo)) else { continue };
-            let other = if *repo == gated.consumer { &gated.source } else { &gated.consumer };
-            for (sha, role, question) in of_side(gated, view, seen.get(other)) {
-                let key = (repo.clone(), sha, gated.gate.context.clone());
-                found.entry(key).or_default().push(Ask { gate: index, role, question });
-            }
+/// What the open pull requests of a consumer make of its own file of gates, by their number; those that leave it are absent.
+pub type Proposals = BTreeMap<u64, Proposal>;
+
+/// The sources of gates that pull requests bring.
+pub fn sources(proposals: &Proposals) -> BTreeSet<RepoKey> {
+    let gates = proposals.values().flat_map(|proposal| match proposal {
+        Proposal::Gates(gates) => gates.as_slice(),
+        Proposal::Invalid(_) | Proposal::Unknown(_) | Proposal::Unreadable { .. } => &[],
+    });
+    gates.map(|gated| gated.source.clone()).collect()
+}
+
+/// What is known where a repository's heads are to be judged.
+pub struct Known<'a> {
+    /// All gates that judge.
+    pub gates: &'a [Arc<Gated>],
+    /// The repository itself and the other sides of its gates.
+    pub seen: &'a BTreeMap<RepoKey, Seen>,
+    /// What its pull requests make of its own file of gates.
+    pub proposals: &'a Proposals,
+    /// Why the file of gates on its default branch cannot be used; the last valid one judges on.
+    pub trouble: Option<&'a str>,
+}
+
+/// All targets of one repository, as far as it could be read.
+pub fn targets(known: &Known<'_>, repo: &RepoKey) -> Vec<Target> {
+    let Some(Seen::View(view)) = known.seen.get(repo) else { return Vec::new() };
+    let mut found: BTreeMap<(ObjectId, String), Vec<Ask>> = BTreeMap::new();
+    let mut add = |gated: &Arc<Gated>, (sha, role, question): Found| {
+        let key = (sha, gated.gate.context.clone());
+        found.entry(key).or_default().push(Ask { gated: gated.clone(), role, question });
+    };
+    for gated in known.gates {
+        if gated.consumer == *repo {
+            of_consumer(gated, view, known.seen.get(&gated.source)).into_iter().for_each(|found| add(gated, found));
+        }
+        if gated.source == *repo {
+            of_source(gated, view, known.seen.get(&gated.consumer)).into_iter().for_each(|found| add(gated, found));
         }
     }
-    found.into_iter().map(|((repo, sha, context), asks)| Target { repo, sha, context, asks }).collect()
+    for (gated, found) in brought::of_file(known, repo, view) {
+        add(&gated, found);
+    }
+    let target = |((sha, context), asks)| Target { repo: repo.clone(), sha, context, asks };
+    found.into_iter().map(target).collect()
 }
 
-type Found = (ObjectId, Role, Question);
+/// A head, what it is, and what is asked about it.
+pub(super) type Found = (ObjectId, Role, Question);
 
 fn of_consumer(gated: &Gated, view: &View, source: Option<&Seen>) -> Vec<Found> {
     let head = other_head(source, &gated.source, &gated.gate.source.branch);
@@ -169,17 +238,25 @@ fn of_consumer(gated: &Gated, view: &View, source: Option<&Seen>) -> Vec<Found> 
         let question = ask(&head, |source| Case::Branch { consumer: commit(sha), source });
         found.push((sha.clone(), Role::ConsumerBranch { branch: branch.clone() }, question));
     }
-    for pull in &view.pulls {
-        let role = Role::ConsumerPull { number: pull.number, base: pull.base_ref.clone() };
-        let question = match view.heads.get(&pull.base_ref) {
-            None => Question::Impossible(format!("its base branch {} does not exist", pull.base_ref)),
-            Some(base) => {
-                ask(&head, |source| Case::ConsumerPull { head: commit(&pull.head_sha), base: commit(base), source })
-            }
-        };
-        found.push((pull.head_sha.clone(), role, question));
-    }
+    found.extend(view.pulls.iter().map(|pull| of_consumer_pull(view, pull, &head)));
     found
+}
+
+/// One pull request of the consumer, with the source's head.
+fn of_consumer_pull(view: &View, pull: &Pull, head: &Result<Revision, Question>) -> Found {
+    let role = Role::ConsumerPull { number: pull.number, base: pull.base_ref.clone() };
+    let question = match view.heads.get(&pull.base_ref) {
+        None => Question::Impossible(format!("its base branch {} does not exist", pull.base_ref)),
+        Some(base) => {
+            ask(head, |source| Case::ConsumerPull { head: commit(&pull.head_sha), base: commit(base), source })
+        }
+    };
+    (pull.head_sha.clone(), role, question)
+}
+
+/// One pull request of the consumer, asked by a gate that only it brings.
+pub(super) fn of_proposal(gated: &Gated, view: &View, pull: &Pull, source: Option<&Seen>) -> Found {
+    of_consumer_pull(view, pull, &other_head(source, &gated.source, &gated.gate.source.branch))
 }
 
 fn of_source(gated: &Gated, view: &View, consumer: Option<&Seen>) -> Vec<Found> {
@@ -237,7 +314,7 @@ fn commit(sha: &ObjectId) -> Revision {
     Revision::Commit(sha.clone())
 }
 
-fn gated_branches<'a>(gated: &'a Gated, view: &'a View) -> impl Iterator<Item = (&'a String, &'a ObjectId)> {
+pub(super) fn gated_branches<'a>(gated: &'a Gated, view: &'a View) -> impl Iterator<Item = (&'a String, &'a ObjectId)> {
     view.heads.iter().filter(|(name, _)| gated.gates_branch(name))
 }
 

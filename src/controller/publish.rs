@@ -1,100 +1,202 @@
 //! Makes the forge say what is wanted.
 //!
-//! The races it handles: an answer that was lost after the forge took the status (before the second try the status is
-//! read, and found as wanted); a want that changes while the old one is being sent (what was sent is kept as told, the
-//! difference remains and is sent next; one pass at a time, so no older status overtakes a newer one); a doubt that comes
-//! meanwhile (it remains, and the status is read again); a commit that the forge announces before it serves it (asked again
-//! soon).
+//! The races it handles: an answer that was lost after the forge took the status (what the forge has is in doubt from then
+//! on: it is read before anything is written, also where what is wanted has meanwhile become again what was told before); a
+//! store that fails after the forge took the status (noting it is tried again, and the lease outlives that); a want that changes while the old one is being sent (what was sent is kept as told, the
+//! difference remains and is sent next; a status is leased to one sender, so no older one overtakes a newer one); a sender that
+//! stalls past its lease (whoever takes over reads first, and once more when nothing late can land any more); a doubt that
+//! comes meanwhile (it remains, and the status is read again); a commit that the forge announces before it serves it (asked
+//! again soon).
 
-use futures_util::StreamExt;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::audit::{Overwritten, PARKED};
+use super::look::millis;
 use super::plan::RepoKey;
 use super::{Controller, backoff, lock};
 use crate::forge::{ForgeError, State, Status};
-use crate::store::{StoreError, WantedRow};
+use crate::store::{Claim, Fenced, Level, Outgoing, StoreError, WantedRow};
 use crate::tree::ObjectId;
 
-/// Statuses sent at a time: enough to hide the round trip, few enough to be a good guest.
+/// Statuses sent at a time, for each forge: enough to hide the round trip, few enough to be a good guest.
 const AT_ONCE: usize = 4;
-/// Rows taken in one pass.
-const MOST: i64 = 256;
 /// A status that the forge refuses for a reason which only a person can change is tried again this rarely (ms).
 const REFUSED: i64 = 5 * 60_000;
+/// How long a status is leased: longer than the request for it may take.
+const LEASE: Duration = Duration::from_secs(90);
+/// How often it is tried to note what came of a status: for less time than the lease lasts.
+const NOTED: usize = 30;
+/// What was sent before may land until then.
+const LATE: Duration = Duration::from_secs(60);
 
 impl Controller {
-    /// Sends what is unsent and due, until nothing is.
-    pub(super) async fn publish_due(&self) -> Result<(), StoreError> {
+    /// Sends what is unsent and due, until told to stop; what is on its way then is waited for.
+    pub(super) async fn publish_always(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut sends: JoinSet<String> = JoinSet::new();
+        let mut running: BTreeMap<String, usize> = BTreeMap::new();
         loop {
-            let rows = self.store.unsent(self.now(), MOST).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let mut sending = futures_util::stream::iter(rows)
-                .map(|row| async move { self.publish(&row).await })
-                .buffer_unordered(AT_ONCE);
-            while let Some(result) = sending.next().await {
-                result?;
+            let pause = match self.begin_sends(&mut sends, &mut running).await {
+                Ok(()) => self.until_next_due().await,
+                Err(error) => self.store_failed("publish", &error),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = self.publish_wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                Some(ended) = sends.join_next(), if !sends.is_empty() => {
+                    if let Ok(forge) = ended && let Some(count) = running.get_mut(&forge) {
+                        *count = count.saturating_sub(1);
+                    }
+                }
             }
         }
+        while sends.join_next().await.is_some() {}
     }
 
-    async fn publish(&self, row: &WantedRow) -> Result<(), StoreError> {
+    async fn begin_sends(
+        self: &Arc<Self>,
+        sends: &mut JoinSet<String>,
+        running: &mut BTreeMap<String, usize>,
+    ) -> Result<(), StoreError> {
+        for forge in self.forges.keys() {
+            let count = running.entry(forge.clone()).or_default();
+            let free = AT_ONCE.saturating_sub(*count);
+            if free == 0 {
+                continue;
+            }
+            let now = self.now();
+            let claim = Claim {
+                forge,
+                holder: &self.holder,
+                now,
+                until: now + millis(LEASE),
+                most: i64::try_from(free).unwrap_or(1),
+            };
+            for outgoing in self.store.claim_unsent(&claim, now + millis(LATE)).await? {
+                *count += 1;
+                let (me, forge) = (self.clone(), forge.clone());
+                sends.spawn(async move {
+                    let publishing = AssertUnwindSafe(me.publish(&outgoing)).catch_unwind();
+                    match publishing.await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::error!(%error, "the store failed; the status is sent again"),
+                        Err(_) => tracing::error!("sending a status broke; this is a defect of drift-gate"),
+                    }
+                    forge
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, outgoing: &Outgoing) -> Result<(), StoreError> {
+        let row = &outgoing.row;
         let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
         let began = self.now();
-        match self.send(&repo, row).await {
-            Ok(wrote) => {
+        let fenced = match self.send(&repo, row).await? {
+            Ok(Sent::Parked(why)) => {
+                // It is not as wanted, and that shows.
+                self.store.doubt(&row.forge, row.forge_id, &row.sha).await?;
+                self.store.not_told_held(outgoing, &why, self.now() + PARKED).await?
+            }
+            Ok(sent) => {
+                let wrote = matches!(sent, Sent::Written);
                 tracing::info!(%repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
                 self.metrics.published(wrote, began.saturating_sub(row.decided_at));
                 if wrote && lock(&self.denied).remove(&repo).is_some() {
                     tracing::info!(%repo, "statuses can be posted again");
                 }
-                self.store.told(row, self.now()).await
+                self.noted(|| self.store.told_held(outgoing, self.now())).await?
             }
-            Err(error) => {
-                let why = error.to_string();
-                let passing = error.is_transient() || matches!(error, ForgeError::Moved { .. });
-                // Rights are the repository's: that they lack is told once, not for each commit.
-                let is_news = match &error {
-                    ForgeError::Denied { .. } => lock(&self.denied).insert(repo.clone(), why.clone()).is_none(),
-                    _ => row.trouble.as_deref() != Some(why.as_str()),
-                };
-                if is_news {
-                    tracing::warn!(%repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
-                }
-                if matches!(error, ForgeError::Moved { .. }) {
-                    self.forget_name(&repo);
-                    self.hint(&repo).await?;
-                } else if !passing {
-                    // Its rights may have changed; what they are now is for the next look to say.
-                    self.doubt_facts(&repo);
-                }
-                let wait = match error {
-                    ForgeError::RateLimited { after, .. } => i64::try_from(after.as_millis()).unwrap_or(REFUSED),
-                    _ if passing => backoff(row.attempts),
-                    _ => REFUSED,
-                };
-                self.store.not_told(&row.id, &why, self.now() + wait).await
-            }
+            Err(error) => self.not_sent(&repo, outgoing, error).await?,
+        };
+        if fenced == Fenced::Lost {
+            // Sent too late: whoever sends it now reads what stands there first.
+            self.store.doubt(&row.forge, row.forge_id, &row.sha).await?;
         }
+        Ok(())
     }
 
-    /// Whether a status had to be written.
-    async fn send(&self, repo: &RepoKey, row: &WantedRow) -> Result<bool, ForgeError> {
+    async fn not_sent(&self, repo: &RepoKey, outgoing: &Outgoing, error: ForgeError) -> Result<Fenced, StoreError> {
+        let row = &outgoing.row;
+        let why = error.to_string();
+        let passing = error.is_transient() || matches!(error, ForgeError::Moved { .. });
+        // Rights are the repository's: that they lack is told once, not for each commit.
+        let is_news = match &error {
+            ForgeError::Denied { .. } => lock(&self.denied).insert(repo.clone(), why.clone()).is_none(),
+            _ => row.trouble.as_deref() != Some(why.as_str()),
+        };
+        if is_news {
+            tracing::warn!(%repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
+        }
+        if matches!(error, ForgeError::Moved { .. }) || !passing {
+            // Its name or its rights may have changed; what they are now is for the next look to say.
+            self.doubt_facts(repo);
+        }
+        if matches!(error, ForgeError::Moved { .. }) {
+            self.hint(repo, Level::Read).await?;
+        }
+        let wait = match &error {
+            ForgeError::RateLimited { after, .. } => i64::try_from(after.as_millis()).unwrap_or(REFUSED),
+            _ if passing => backoff(row.attempts),
+            _ => REFUSED,
+        };
+        if matches!(error, ForgeError::Transient { .. }) {
+            // It may stand there all the same, whatever is wanted by the time that it is looked for.
+            self.noted(|| self.store.doubt(&row.forge, row.forge_id, &row.sha)).await?;
+        }
+        self.noted(|| self.store.not_told_held(outgoing, &why, self.now() + wait)).await
+    }
+
+    /// Notes what came of a try, as soon as the store takes it; what it does not take in time, the lease's end says.
+    async fn noted<T, F>(&self, note: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        for _ in 0..NOTED {
+            match note().await {
+                Err(StoreError::Database(error)) => {
+                    tracing::error!(%error, "what became of a status cannot be noted; trying again");
+                    tokio::time::sleep(super::STORE_PAUSE).await;
+                }
+                noted => return noted,
+            }
+        }
+        note().await
+    }
+
+    /// Makes the forge say it, where it does not.
+    async fn send(&self, repo: &RepoKey, row: &WantedRow) -> Result<Result<Sent, ForgeError>, StoreError> {
         let refused =
             |message: &str| ForgeError::Refused { what: row.id.clone(), status: 0, message: message.to_owned() };
         let Some(api) = self.forges.get(&repo.forge) else {
-            return Err(refused("its forge is not configured any more"));
+            return Ok(Err(refused("its forge is not configured any more")));
         };
         let (Some(sha), Some(state)) = (ObjectId::parse(&row.sha), state(&row.state)) else {
-            return Err(refused("the stored status cannot be read"));
+            return Ok(Err(refused("the stored status cannot be read")));
         };
         let name = self.current_name(repo);
         if row.doubt != 0 {
-            let stands = api.status(&name, &sha, &row.context).await?;
-            if stands.is_some_and(|stands| {
+            let stands = match api.status(&name, &sha, &row.context).await {
+                Ok(stands) => stands,
+                Err(error) => return Ok(Err(error)),
+            };
+            if stands.as_ref().is_some_and(|stands| {
                 stands.state == row.state && stands.description == row.description && stands.target_url == row.url
             }) {
-                return Ok(false);
+                return Ok(Ok(Sent::Stood));
+            }
+            if row.is_told()
+                && let Overwritten::Park(why) = self.overwritten(repo, row, stands.as_ref()).await?
+            {
+                return Ok(Ok(Sent::Parked(why)));
             }
         }
         let status = Status {
@@ -103,9 +205,18 @@ impl Controller {
             description: row.description.clone(),
             target_url: row.url.clone(),
         };
-        api.post_status(&name, &sha, &status).await?;
-        Ok(true)
+        Ok(api.post_status(&name, &sha, &status).await.map(|()| Sent::Written))
     }
+}
+
+/// What came of sending a status.
+enum Sent {
+    /// It had to be written.
+    Written,
+    /// It stood there already.
+    Stood,
+    /// Somebody else writes over it again and again; what is told of it, in words.
+    Parked(String),
 }
 
 /// A state by its word in the store.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::budget::Budget;
 use super::files::{File, Files, Found, Mystery, Node as StageNode, names_of};
 use super::pattern::{ParentMatch, Patterns, clean, has_wildcards, matches};
-use super::{BuildError, Content, MAX_DEPTH};
+use super::{BuildError, Content, Generated, MAX_DEPTH};
 use crate::tree::{Node, Tree, join, split};
 
 /// What a source has at a path.
@@ -48,35 +48,48 @@ pub(super) struct Context<'a> {
     /// What the client sends; `None` for everything.
     sent: Option<Patterns>,
     dirs: RefCell<HashMap<String, (bool, ParentMatch)>>,
+    generated: Option<&'a dyn Generated>,
+    /// Paths that instructions name and that only what is made before the build can have put there, with the line.
+    made: RefCell<BTreeSet<(u32, String)>>,
     /// The line for what cannot be known.
     pub line: u32,
 }
 
 impl<'a> Context<'a> {
-    pub fn new(tree: &'a dyn Tree, ignore: Patterns, budget: &'a Budget) -> Self {
-        Self { tree, ignore, budget, sent: None, dirs: RefCell::default(), line: 0 }
+    pub fn new(tree: &'a dyn Tree, ignore: Patterns, generated: Option<&'a dyn Generated>, budget: &'a Budget) -> Self {
+        let (dirs, made) = (RefCell::default(), RefCell::default());
+        Self { tree, ignore, budget, sent: None, dirs, generated, made, line: 0 }
+    }
+
+    /// What is taken to be there because the build makes it, with the line that names it.
+    pub fn taken_as_made(&self) -> BTreeSet<(u32, String)> {
+        self.made.borrow().clone()
     }
 
     /// Notes the sources of all instructions of the build: the client sends what they name.
-    pub fn will_need(&mut self, sources: &[String]) -> Result<(), BuildError> {
+    pub fn will_need(&mut self, sources: &[(u32, String)]) -> Result<(), BuildError> {
         let mut names = Vec::new();
-        for source in sources {
+        for (line, source) in sources {
             let path = clean(&format!("/{source}"));
             if path == "/" {
                 return Ok(());
             }
-            names.push(path[1..].to_owned());
+            names.push((*line, path[1..].to_owned()));
         }
         if names.is_empty() {
             return Ok(());
         }
         let mut sent = BTreeSet::new();
-        for name in &names {
+        for (_, name) in &names {
             self.follow(name, &mut sent, 0)?;
         }
         let patterns = Patterns::new(sent.iter().map(String::as_str));
-        let failed = |message| BuildError::Fails { line: self.line, message };
-        self.sent = Some(patterns.map_err(|why| failed(format!("invalid includepatterns: {why}")))?);
+        let failed = |why| {
+            let is_wrong = |name: &String| Patterns::new([name.as_str()]).is_err();
+            let line = names.iter().find(|(_, name)| is_wrong(name)).map_or(self.line, |(line, _)| *line);
+            BuildError::Fails { line, message: format!("invalid includepatterns: {why}") }
+        };
+        self.sent = Some(patterns.map_err(failed)?);
         Ok(())
     }
 
@@ -198,6 +211,61 @@ impl<'a> Context<'a> {
         Ok(false)
     }
 
+    /// What stands at a path, as the builder sees it; an instruction names it, or it is found in a directory.
+    fn at(&self, path: &str, node: Option<Node>, named: bool) -> Result<Option<Item>, BuildError> {
+        let Some(generated) = self.generated else {
+            return node.map_or(Ok(None), |node| self.visible(path, node));
+        };
+        let mystery = |what: &str| self.made_before(path, what);
+        if generated.is(path) {
+            return Ok(if self.hidden(path)? {
+                None
+            } else {
+                self.note_made(path);
+                Some(Item::Unknown(mystery("is made")))
+            });
+        }
+        let inside = generated.inside(path);
+        match node {
+            Some(node) if inside.is_nothing() => self.visible(path, node),
+            None if inside.is_nothing() || self.hidden(path)? => Ok(None),
+            Some(node @ Node::Dir { .. }) => Ok(match self.visible(path, node)? {
+                Some(Item::Dir(mode, owner, _)) if inside.others => {
+                    Some(Item::Dir(mode, owner, Some(mystery("may get more files"))))
+                }
+                item => item,
+            }),
+            None if inside.surely => {
+                self.note_made(path);
+                let open = inside.others.then(|| mystery("gets files"));
+                Ok(Some(Item::Dir(0o755, Some(0), open)))
+            }
+            // A file where a directory is spelled out, or a path that may be one.
+            Some(_) if inside.surely => Ok(Some(Item::Unknown(mystery("is replaced")))),
+            Some(node) => self.visible(path, node),
+            None => {
+                if named {
+                    self.note_made(path);
+                }
+                Ok(Some(Item::Unknown(mystery("may be made"))))
+            }
+        }
+    }
+
+    fn made_before(&self, path: &str, what: &str) -> Mystery {
+        let path = if path.is_empty() { "the build context" } else { path };
+        Mystery { line: self.line, reason: format!("{path} {what} before docker build runs (`generated`)").into() }
+    }
+
+    fn note_made(&self, path: &str) {
+        self.made.borrow_mut().insert((self.line, path.to_owned()));
+    }
+
+    /// Whether the ignore file hides a path of which nobody knows whether it is a directory.
+    fn hidden(&self, path: &str) -> Result<bool, BuildError> {
+        Ok(self.ignored(path, false)? && !(self.ignore.has_exceptions() && self.ignore.reaches_below(path, true)))
+    }
+
     fn visible(&self, path: &str, node: Node) -> Result<Option<Item>, BuildError> {
         let is_dir = matches!(node, Node::Dir { .. });
         if self.ignored(path, is_dir)? && !(is_dir && self.shows_below(path)?) {
@@ -243,7 +311,12 @@ impl<'a> Context<'a> {
             if sent.matches(&path, None).map_err(|message| BuildError::Fails { line: self.line, message })? {
                 return Ok(true);
             }
-            if matches!(item, Item::Dir(..)) && self.sends_below(&path, sent)? {
+            let below = match item {
+                Item::Unknown(_) | Item::Dir(_, _, Some(_)) => sent.reaches_below(&path, false),
+                Item::Dir(..) => self.sends_below(&path, sent)?,
+                Item::File(_) | Item::Link(_) => false,
+            };
+            if below {
                 return Ok(true);
             }
         }
@@ -254,23 +327,32 @@ impl<'a> Context<'a> {
 impl Source for Context<'_> {
     fn item(&self, path: &str) -> Result<Option<Item>, BuildError> {
         if path.is_empty() {
-            return Ok(Some(Item::Dir(0o755, Some(0), None)));
+            let others = self.generated.is_some_and(|generated| generated.inside("").others);
+            let open = others.then(|| self.made_before(path, "may get more files"));
+            return Ok(Some(Item::Dir(0o755, Some(0), open)));
         }
         self.look(path, 1)?;
-        match self.tree.node(path)? {
-            Some(node) => self.visible(path, node),
-            None => Ok(None),
-        }
+        self.at(path, self.tree.node(path)?, true)
     }
 
     fn list(&self, path: &str) -> Result<Vec<(String, Item)>, BuildError> {
         let mut items = Vec::new();
         let nodes = self.tree.list(path)?;
         self.look(path, nodes.len())?;
+        let mut made = self.generated.map(|generated| generated.inside(path).names).unwrap_or_default();
         for (name, node) in nodes {
-            if let Some(item) = self.visible(&join(path, &name), node)? {
+            made.remove(&name);
+            if let Some(item) = self.at(&join(path, &name), Some(node), false)? {
                 items.push((name, item));
             }
+        }
+        if !made.is_empty() {
+            for name in made {
+                if let Some(item) = self.at(&join(path, &name), None, false)? {
+                    items.push((name, item));
+                }
+            }
+            items.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
         Ok(items)
     }
@@ -283,8 +365,11 @@ impl Source for Context<'_> {
         if path.is_empty() {
             return Ok(true);
         }
-        if self.item(path)?.is_none() {
-            return Ok(false);
+        match self.item(path)? {
+            None => return Ok(false),
+            // What nobody knows may be sent.
+            Some(Item::Unknown(_) | Item::Dir(_, _, Some(_))) => return Ok(true),
+            Some(_) => {}
         }
         let Some(sent) = &self.sent else { return Ok(true) };
         self.budget.take_steps(sent.count());

@@ -252,9 +252,8 @@ impl Copier<'_> {
         }
         if let Some(mystery) = open {
             let mystery = Mystery { line: job.line, reason: mystery.reason.clone() };
-            if let Some(dir) = self.files.dir_mut(target) {
-                dir.open = Some(mystery);
-            }
+            // What is not listed there may replace what is here.
+            self.files.forget_contents(target, &mystery);
         }
         if !state.excluded || job.exclude.has_exceptions() {
             for (name, item) in job.source.list(path)? {

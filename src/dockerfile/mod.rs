@@ -12,6 +12,7 @@ use crate::tree::{Tree, TreeError};
 
 mod archive;
 mod budget;
+mod candidates;
 mod chmod;
 mod context;
 mod copy;
@@ -75,6 +76,36 @@ pub struct Build<'a> {
     pub build_args: &'a BTreeMap<String, String>,
     /// `--target`.
     pub target: Option<&'a str>,
+    /// What is in the context beside [`Build::context`], and nobody knows: made by the build before `docker build` runs.
+    pub generated: Option<&'a dyn Generated>,
+}
+
+/// Paths of a build context that are made before `docker build` runs, and that no tree knows: their files are there, and
+/// what they hold is unknown. Paths have no leading slash.
+pub trait Generated {
+    /// Whether it stands at this path, or the path lies in what is made.
+    fn is(&self, path: &str) -> bool;
+
+    /// What may be made in this directory, seen from it.
+    fn inside(&self, dir: &str) -> Made;
+}
+
+/// What is made in a directory before `docker build` runs: names that are made themselves, or lead to what is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Names that are spelled out.
+    pub names: BTreeSet<String>,
+    /// There may be others, which are not spelled out.
+    pub others: bool,
+    /// The directory is there: what is made in it is spelled out down to it.
+    pub surely: bool,
+}
+
+impl Made {
+    /// Nothing at all.
+    pub fn is_nothing(&self) -> bool {
+        self.names.is_empty() && !self.others
+    }
 }
 
 /// What a build would produce.
@@ -99,6 +130,8 @@ pub enum Taken {
     File(String),
     /// Everything at this path of the context: it was mounted.
     Tree(String),
+    /// What the build makes before `docker build` runs, of whatever it likes.
+    Generated,
     /// A link of this target, put at this path of a stage.
     Link {
         /// From the stage's root.

@@ -8,8 +8,11 @@
 //! (`sub`, `!sub/a/f`, `sub/a` keeps `sub/a/f`), so its bookkeeping is kept here as it is there.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use regex::Regex;
+
+use super::candidates::Candidates;
 
 /// The pattern is not one.
 #[derive(Debug, PartialEq, Eq)]
@@ -133,12 +136,13 @@ fn match_chunks(pattern: &[char], name: &[char]) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
     list: Vec<Pattern>,
+    candidates: Candidates,
     exceptions: bool,
 }
 
-/// Which patterns matched a directory, for its children.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ParentMatch(Vec<bool>);
+/// Which patterns matched a directory, for its children: their places in the list, in order.
+#[derive(Clone, Debug)]
+pub(super) struct ParentMatch(Rc<[u32]>);
 
 #[derive(Debug)]
 struct Pattern {
@@ -182,6 +186,7 @@ impl Patterns {
             list.exceptions |= exception;
             list.list.push(Pattern { exception, shape: shape(&text), text });
         }
+        list.candidates = Candidates::new(list.list.iter().map(Pattern::ends));
         Ok(list)
     }
 
@@ -202,43 +207,45 @@ impl Patterns {
     /// Whether `path` matches, given what its parent matched (`None` for a path of the root, or when nothing is known:
     /// then the parents are looked at).
     pub fn matches(&self, path: &str, parent: Option<&ParentMatch>) -> Result<bool, String> {
-        self.walk(path, parent, |_, _| {})
+        self.walk(path, parent, |_| {})
     }
 
     /// Like [`Self::matches`], and what the children of this directory need.
     pub fn matches_dir(&self, path: &str, parent: Option<&ParentMatch>) -> Result<(bool, ParentMatch), String> {
-        let mut own = vec![false; self.list.len()];
-        let matched = self.walk(path, parent, |index, state| own[index] = state)?;
-        Ok((matched, ParentMatch(own)))
+        let mut own = Vec::new();
+        let matched = self.walk(path, parent, |place| own.push(place))?;
+        Ok((matched, ParentMatch(own.into())))
     }
 
-    fn walk(
-        &self,
-        path: &str,
-        parent: Option<&ParentMatch>,
-        mut note: impl FnMut(usize, bool),
-    ) -> Result<bool, String> {
+    /// Tells the patterns that match, as moby takes account of them, and whether the path matches in the end.
+    fn walk(&self, path: &str, parent: Option<&ParentMatch>, mut note: impl FnMut(u32)) -> Result<bool, String> {
+        let inherited = parent.map_or(&[][..], |parent| &parent.0);
+        let mut places = inherited.to_vec();
+        self.candidates.find(path, &mut places);
+        if parent.is_none() {
+            path.match_indices('/').for_each(|(at, _)| self.candidates.find(&path[..at], &mut places));
+        }
+        places.sort_unstable();
+        places.dedup();
         let mut matched = false;
-        for (index, pattern) in self.list.iter().enumerate() {
-            let mut hit = parent.is_some_and(|parent| parent.0.get(index).copied().unwrap_or(false));
-            if !hit {
+        for place in places {
+            let Some(pattern) = self.list.get(place as usize) else { continue };
+            if inherited.binary_search(&place).is_err() {
                 if pattern.exception != matched {
                     continue;
                 }
-                hit = pattern.matches(path)?;
-                if !hit && parent.is_none() {
+                let mut hit = pattern.matches(path)?;
+                if parent.is_none() {
                     for (at, _) in path.match_indices('/') {
-                        if pattern.matches(&path[..at])? {
-                            hit = true;
-                            break;
-                        }
+                        hit = hit || pattern.matches(&path[..at])?;
                     }
                 }
+                if !hit {
+                    continue;
+                }
             }
-            note(index, hit);
-            if hit {
-                matched = !pattern.exception;
-            }
+            note(place);
+            matched = !pattern.exception;
         }
         Ok(matched)
     }
@@ -266,6 +273,16 @@ impl Pattern {
                 }
             }
         })
+    }
+
+    /// What all its matches begin and end with.
+    fn ends(&self) -> (&str, &str) {
+        match &self.shape {
+            Shape::Exact => (&self.text, &self.text),
+            Shape::Prefix(prefix) => (prefix, ""),
+            Shape::Suffix(suffix) => ("", suffix.strip_prefix('/').unwrap_or(suffix)),
+            Shape::Regex { prefix, suffix, .. } => (prefix, suffix),
+        }
     }
 
     fn reaches_below(&self, dir: &str) -> bool {

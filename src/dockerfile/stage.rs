@@ -19,7 +19,7 @@ use super::instructions::{Copy, Instruction, What};
 use super::lint::Lint;
 use super::pattern::{Patterns, has_wildcards};
 use super::stages::{DEFAULT_PATH, Plan, Planned};
-use super::{Assumption, Build, BuildError, Image, Trap, run};
+use super::{Assumption, Build, BuildError, Image, Taken, Trap, run};
 
 /// The arguments before the first FROM, with those of the platform.
 pub(super) struct Globals {
@@ -66,6 +66,10 @@ impl<'a> Shared<'a> {
         let unlisted: BTreeSet<(String, u32)> = std::mem::take(&mut self.notes.unlisted).into_iter().collect();
         for (path, line) in unlisted {
             self.assume(line, format!("nothing that is left here stands in the way of /{path}, which is copied later"));
+        }
+        for (line, path) in self.context.taken_as_made() {
+            self.notes.taken.insert(Taken::Generated);
+            self.assume(line, format!("{path} is there when docker build runs (`generated`)"));
         }
         image.assumptions.extend(self.assumptions.into_iter().map(|(line, text)| Assumption { line, text }));
         image.assumptions.sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
@@ -547,6 +551,13 @@ fn merge_dirs(below: &mut Dir, above: &Dir, path: &str, replaced: &mut Vec<Strin
                 old.mode = new.mode;
                 old.vague = new.vague;
                 old.owner = new.owner;
+                if let Some(mystery) = &new.open {
+                    // What is not listed there may replace what is here.
+                    for entry in old.children.values_mut() {
+                        entry.node = Node::Unknown(mystery.clone());
+                    }
+                    old.open = Some(mystery.clone());
+                }
                 merge_dirs(old, new, &path, replaced, budget);
             }
             (old, _) => {

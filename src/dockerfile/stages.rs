@@ -84,7 +84,7 @@ pub(super) fn evaluate(build: &Build<'_>, limits: Limits) -> Result<Image, Build
         let defaults = defaults.map(|globals| globals.arguments).unwrap_or_default();
         lint.script(&script, &program, &lexer, &globals.arguments, &defaults);
     }
-    let mut context = Context::new(build.context, patterns, &budget);
+    let mut context = Context::new(build.context, patterns, build.generated, &budget);
     context.will_need(&graph.context_sources(&reachable, &lexer, build, &globals, &budget)?)?;
     let mut shared = Shared::new(build, &budget, lexer, globals, context, lint);
     let mut states: Vec<Option<State>> = graph.plans.iter().map(|_| None).collect();
@@ -365,7 +365,7 @@ impl Graph {
         Ok(())
     }
 
-    /// What the instructions that run take from the build context.
+    /// What the instructions that run take from the build context, each with its line.
     ///
     /// The sources are substituted when their instruction runs; the client is asked before any file is touched, so the
     /// variables are walked through once ahead.
@@ -376,7 +376,7 @@ impl Graph {
         build: &Build<'_>,
         globals: &Globals,
         budget: &Budget,
-    ) -> Result<Vec<String>, BuildError> {
+    ) -> Result<Vec<(u32, String)>, BuildError> {
         let mut sources = Vec::new();
         let mut environments: Vec<(Environment, Environment)> = vec![Default::default(); self.plans.len()];
         for (index, plan) in self.plans.iter().enumerate().filter(|(index, _)| reachable.contains(index)) {
@@ -390,9 +390,13 @@ impl Graph {
                 match &instruction.what {
                     What::Copy(copy) if copy.from.is_none() => {
                         let words = copy.sources.iter().map(|source| word(source));
-                        sources.extend(words.filter(|source| !copy.add || !super::stage::is_url(source)));
+                        let local = words.filter(|source| !copy.add || !super::stage::is_url(source));
+                        sources.extend(local.map(|source| (instruction.line, source)));
                     }
-                    What::Run(run) => sources.extend(mount_sources(run, &planned.from, &word)),
+                    What::Run(run) => {
+                        let mounted = mount_sources(run, &planned.from, &word);
+                        sources.extend(mounted.into_iter().map(|source| (instruction.line, source)));
+                    }
                     _ => {
                         let changed = super::stage::change_variables(
                             &instruction.what,

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -110,6 +111,10 @@ impl Forge for Gitea {
             }
             _ => Err(answer.failure()),
         }
+    }
+
+    async fn comments_since(&self, repo: &RepoName, since: DateTime<Utc>) -> Result<Vec<Comment>, ForgeError> {
+        rest::comments_since(&self.api, repo, since).await
     }
 
     async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError> {

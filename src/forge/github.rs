@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -99,6 +100,10 @@ impl Forge for GitHub {
     async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError> {
         let answer = rest::send_status(&self.api, repo, sha, status).await?;
         rest::accepted(&answer.success().map_err(|error| about_commit(error, sha))?)
+    }
+
+    async fn comments_since(&self, repo: &RepoName, since: DateTime<Utc>) -> Result<Vec<Comment>, ForgeError> {
+        rest::comments_since(&self.api, repo, since).await
     }
 
     async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError> {

@@ -26,6 +26,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -319,6 +320,8 @@ pub trait Forge: Send + Sync {
     async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError>;
     /// A comment as it stands now, by its id.
     async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError>;
+    /// Comments of all issues and pull requests that were written or edited since then, oldest first.
+    async fn comments_since(&self, repo: &RepoName, since: DateTime<Utc>) -> Result<Vec<Comment>, ForgeError>;
     /// `reaction` is one that all forges know: `+1 -1 laugh hooray confused heart rocket eyes`. Twice is once.
     async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError>;
     /// The address for git's smart HTTP, made from the configured base, never from an answer.

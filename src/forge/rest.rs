@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -88,6 +89,21 @@ pub(super) async fn comment(api: &Api, repo: &RepoName, id: u64) -> Result<Comme
     }
     let wire: WireComment = answer.json()?;
     wire.into_comment().ok_or_else(|| unexpected(&answer, "the comment stands on no issue or pull request"))
+}
+
+/// One that stands on no issue or pull request is left out.
+pub(super) async fn comments_since(
+    api: &Api,
+    repo: &RepoName,
+    since: DateTime<Utc>,
+) -> Result<Vec<Comment>, ForgeError> {
+    let segments = api.repo(repo, &["issues", "comments"])?;
+    let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let wires: Vec<WireComment> = api.pages(&segments, &[("since", since.as_str())]).all().await?;
+    let mut comments: Vec<Comment> = wires.into_iter().filter_map(WireComment::into_comment).collect();
+    comments.sort_by_key(|comment| comment.id);
+    comments.dedup_by_key(|comment| comment.id);
+    Ok(comments)
 }
 
 /// 201 for a new reaction, 200 for one that is there already.

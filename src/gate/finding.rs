@@ -62,6 +62,8 @@ pub enum Kind {
     NotAbsent,
     /// The configuration that should judge cannot be used.
     ConfigInvalid,
+    /// A changed configuration asks for less than the one that judged until now.
+    GateWeakened,
 }
 
 /// Whether a finding fails its head.

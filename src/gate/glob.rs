@@ -4,6 +4,8 @@
 //! A pattern without a slash means the root only. The trap: a chain of stars must not take exponential time, so a name is
 //! matched with one point to come back to, as wildmatch does.
 
+use std::collections::BTreeSet;
+
 /// Whether `pattern` matches the whole of `path`. `dir/**` matches everything below `dir`, not `dir` itself.
 pub fn matches(pattern: &str, path: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('/').collect();
@@ -19,6 +21,28 @@ pub fn any(patterns: &[String], path: &str) -> bool {
 /// Whether a pattern can only mean the one path that it spells.
 pub fn is_literal(pattern: &str) -> bool {
     !pattern.contains(['*', '?', '[', '\\'])
+}
+
+/// The names in `dir` that are on the way to something that the pattern matches; `None` for any name. Nothing where it
+/// matches nothing below `dir`.
+pub fn next_names<'p>(pattern: &'p str, dir: &str) -> BTreeSet<Option<&'p str>> {
+    let pattern: Vec<&str> = pattern.split('/').collect();
+    // A `**` that others follow may stand for nothing.
+    let pass_over = |at: usize| {
+        let more = pattern[at..].iter().take_while(|segment| **segment == "**").count();
+        at..=(at + more).min(pattern.len().saturating_sub(1)).max(at)
+    };
+    let mut reached: BTreeSet<usize> = pass_over(0).collect();
+    for name in dir.split('/').filter(|name| !name.is_empty()) {
+        let next = reached.iter().filter_map(|at| match pattern.get(*at) {
+            Some(&"**") => Some(*at),
+            Some(segment) => name_matches(segment, name).then_some(at + 1),
+            None => None,
+        });
+        reached = next.flat_map(pass_over).collect();
+    }
+    let next = reached.iter().filter_map(|at| pattern.get(*at));
+    next.map(|segment| Some(*segment).filter(|name| is_literal(name))).collect()
 }
 
 fn segments(pattern: &[&str], path: &[&str]) -> bool {
@@ -145,6 +169,28 @@ fn in_named(class: &str, c: char) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_name_on_the_way_is_known_where_it_is_spelled_out() {
+        for (pattern, dir, expected) in [
+            ("a/b/**", "", vec![Some("a")]),
+            ("a/b/**", "a", vec![Some("b")]),
+            ("a/b/**", "a/b", vec![None]),
+            ("a/b/**", "a/b/c/d", vec![None]),
+            ("a/b/**", "a/c", vec![]),
+            ("a/b", "a/b", vec![]),
+            ("**/x", "", vec![None, Some("x")]),
+            ("**/x", "p/q", vec![None, Some("x")]),
+            ("a/**/x/y", "a", vec![None, Some("x")]),
+            ("a/**/x/y", "a/x", vec![None, Some("x"), Some("y")]),
+            ("*/b", "", vec![None]),
+            ("*.d/b", "a.d", vec![Some("b")]),
+            ("*.d/b", "a", vec![]),
+            ("**", "a", vec![None]),
+        ] {
+            assert_eq!(next_names(pattern, dir).into_iter().collect::<Vec<_>>(), expected, "{pattern} in {dir}");
+        }
+    }
 
     #[test]
     fn a_pattern_means_what_wildmatch_says() {

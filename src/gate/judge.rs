@@ -1,8 +1,7 @@
 //! "How each head is judged": the four rows of `docs/design.md`.
 //!
-//! Traps handled here: histories that were merged crosswise have several best common ancestors, and a merge starts from all
-//! of them; a pin may name an object that is no commit; a file that both `identity` and `ignore` match is identity, and
-//! stale when it changed.
+//! Traps handled here: a pin may name an object that is no commit; a file that both `identity` and `ignore` match is identity,
+//! and stale when it changed. What a merge would give is [`merge`]'s to say.
 
 use std::sync::Arc;
 
@@ -10,10 +9,11 @@ use super::binding::{self, Bound};
 use super::changes::changed;
 use super::checks::{self, Outcome};
 use super::finding::{Assumption, Cause, Finding, Kind, Severity, Undecided};
+use super::merge::{self, Merge};
 use super::verdict::{BindingState, ConsumerSide, Report, SourceSide, Verdict};
 use super::{Case, Relation, Revision, Side, World};
 use crate::config::{Binding, Gate, Place};
-use crate::tree::{Merged, ObjectId, Tree, TreeError};
+use crate::tree::{ObjectId, Tree, TreeError};
 
 /// Judges one case of a gate.
 ///
@@ -21,7 +21,26 @@ use crate::tree::{Merged, ObjectId, Tree, TreeError};
 /// Only [`TreeError::NotHere`]: fetch what it names and call again. Everything else that cannot be read becomes an
 /// undecided part of the report.
 pub fn judge(gate: &Gate, case: &Case, world: &dyn World) -> Result<Report, TreeError> {
-    let mut judge = Judge { gate, world, out: Outcome::default(), state: state_of(&gate.binding), bound: None };
+    judge_proposed(gate, Before::This, case, world)
+}
+
+/// What judged the base of a pull request: it inherits only what that found there.
+#[derive(Clone, Copy, Debug)]
+pub enum Before<'a> {
+    /// The same gate.
+    This,
+    /// The pull request brings the gate in place of this one.
+    Other(&'a Gate),
+    /// The pull request brings a gate that was not there: it inherits nothing.
+    Nothing,
+}
+
+/// As [`judge`], of a gate that a consumer's pull request brings itself.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_proposed(gate: &Gate, before: Before<'_>, case: &Case, world: &dyn World) -> Result<Report, TreeError> {
+    let mut judge = Judge { gate, before, world, out: Outcome::default(), state: state_of(&gate.binding), bound: None };
     let judged = match case {
         Case::Branch { consumer, source } => judge.branch(consumer, source),
         Case::ConsumerPull { head, base, source } => judge.consumer_pull(head, base, source),
@@ -45,9 +64,6 @@ fn state_of(binding: &Binding) -> BindingState {
 
 type Shared = Arc<dyn Tree>;
 
-/// How often crossed histories may have crossed before.
-const CROSSINGS: u32 = 8;
-
 /// A consumer tree with the source commit that it binds.
 struct Pinned {
     commit: ObjectId,
@@ -57,6 +73,7 @@ struct Pinned {
 
 struct Judge<'a> {
     gate: &'a Gate,
+    before: Before<'a>,
     world: &'a dyn World,
     out: Outcome,
     state: BindingState,
@@ -73,11 +90,11 @@ impl Judge<'_> {
             Bound::Nothing(findings) => self.out.findings.extend(findings),
             Bound::Follow => {
                 self.bound = Some(source.clone());
-                self.out = self.bake(&tree, &head)?;
+                self.out = self.bake(&tree, &head, source)?;
             }
             Bound::Pin { commit, cause } => {
                 let Some(pinned) = self.pinned(commit, cause, source, &head)? else { return Ok(()) };
-                let outcome = self.bake(&tree, &pinned.tree)?;
+                let outcome = self.bake(&tree, &pinned.tree, source)?;
                 self.add(outcome);
                 if *source == Revision::WorkTree && self.state.state == "unknown" {
                     self.checkout(&pinned, &head)?;
@@ -97,8 +114,7 @@ impl Judge<'_> {
             return Ok(());
         };
         let Some(head_of_source) = self.tree(Side::Source, source)? else { return Ok(()) };
-        let before = self.side_of_pull(&base_tree, source, &head_of_source, None);
-        let before = allow(before)?;
+        let before = self.base_of_pull(&base_tree, source, &head_of_source)?;
         let base_bound = before.as_ref().and_then(|(_, bound)| bound.clone());
         self.state = state_of(&self.gate.binding);
         let now = self.side_of_pull(&merged, source, &head_of_source, base_bound.as_ref())?;
@@ -108,6 +124,24 @@ impl Judge<'_> {
         });
         self.out = inherit(now.0, before.as_ref().map(|(outcome, _)| outcome));
         Ok(())
+    }
+
+    /// What the base has already; `None` where nothing can be inherited.
+    fn base_of_pull(
+        &mut self,
+        base: &Shared,
+        source: &Revision,
+        head: &Shared,
+    ) -> Result<Option<(Outcome, Option<ObjectId>)>, TreeError> {
+        let of_now = self.gate;
+        match self.before {
+            Before::This => {}
+            Before::Other(gate) => self.gate = gate,
+            Before::Nothing => return Ok(None),
+        }
+        let before = self.side_of_pull(base, source, head, None);
+        self.gate = of_now;
+        allow(before)
     }
 
     /// `bake(x, b(x))` with the findings of the pin; `base` is what the pull request's base binds.
@@ -137,13 +171,13 @@ impl Judge<'_> {
                 Ok(None)
             }
             Bound::Follow => {
-                let outcome = self.bake(consumer, head)?;
+                let outcome = self.bake(consumer, head, source)?;
                 self.add(outcome);
                 Ok(None)
             }
             Bound::Pin { commit, cause } => {
                 let Some(pinned) = self.pinned(commit.clone(), cause, source, head)? else { return Ok(Some(commit)) };
-                let outcome = self.bake(consumer, &pinned.tree)?;
+                let outcome = self.bake(consumer, &pinned.tree, source)?;
                 self.add(outcome);
                 if let Some(base) = base {
                     self.backwards(&pinned, base, source)?;
@@ -160,8 +194,8 @@ impl Judge<'_> {
             return Ok(());
         };
         let Some(consumer) = self.tree(Side::Consumer, consumer)? else { return Ok(()) };
-        let before = allow(self.bake(&consumer, &base_tree))?;
-        let now = self.bake(&consumer, &merged)?;
+        let before = allow(self.bake(&consumer, &base_tree, base))?;
+        let now = self.bake(&consumer, &merged, base)?;
         self.state.state = if matches!(self.gate.binding, Binding::Follow) { "follow" } else { "unknown" }.into();
         self.out = inherit(now, before.as_ref());
         Ok(())
@@ -171,50 +205,18 @@ impl Judge<'_> {
     fn tree(&mut self, side: Side, revision: &Revision) -> Result<Option<Shared>, TreeError> {
         let tree = self.world.tree(side, revision)?;
         if tree.is_none() {
-            // Which commit is not said: of the other side it is one that moves, and these words may be a status.
-            let reason = "the commit that is to be judged is not there, or not any more".to_owned();
-            self.undecided(self.name(side), reason);
+            self.undecided(self.name(side), merge::GONE.to_owned());
         }
         Ok(tree)
     }
 
     fn merged(&mut self, side: Side, head: &Revision, base: &Revision) -> Result<Option<Shared>, TreeError> {
-        let (Some(theirs), Some(ours)) = (self.tree(side, head)?, self.tree(side, base)?) else { return Ok(None) };
-        let ancestors = self.world.merge_bases(side, base, head)?;
-        if ancestors.is_empty() {
-            let reason = "no common history with the base: what a merge would give cannot be told".to_owned();
-            self.undecided(self.name(side), reason);
-            return Ok(None);
-        }
-        let Some(ancestor) = self.ancestor(side, &ancestors, 0)? else { return Ok(None) };
-        Ok(Some(Arc::new(Merged::new(Some(ancestor), ours, theirs))))
-    }
-
-    /// The tree that a merge starts from. Where histories crossed there are several best common ancestors, and it is, as for
-    /// git, what merging them would give.
-    fn ancestor(&mut self, side: Side, of: &[Revision], depth: u32) -> Result<Option<Shared>, TreeError> {
-        match of {
-            [one] => self.tree(side, one),
-            [one, other] if depth < CROSSINGS => {
-                let (Some(ours), Some(theirs)) = (self.tree(side, one)?, self.tree(side, other)?) else {
-                    return Ok(None);
-                };
-                let before = self.world.merge_bases(side, one, other)?;
-                let base = match before.as_slice() {
-                    [] => None,
-                    before => match self.ancestor(side, before, depth + 1)? {
-                        Some(base) => Some(base),
-                        None => return Ok(None),
-                    },
-                };
-                Ok(Some(Arc::new(Merged::new(base, ours, theirs))))
-            }
-            _ => {
-                let reason = "its history and the base's crossed too often; merge the base into the branch".to_owned();
-                self.undecided(self.name(side), reason);
-                Ok(None)
-            }
-        }
+        let reason = match merge::merged(self.world, side, head, base)? {
+            Merge::Tree(tree) => return Ok(Some(tree)),
+            Merge::No(reason) => reason,
+        };
+        self.undecided(self.name(side), reason.to_owned());
+        Ok(None)
     }
 
     /// Looks the pin up in the source: there, and on the branch.
@@ -346,8 +348,10 @@ impl Judge<'_> {
     }
 
     /// The findings of a consumer tree with a source tree: of the gate's identity, then of each check.
-    fn bake(&self, consumer: &Shared, source: &Shared) -> Result<Outcome, TreeError> {
-        checks::all(self.gate, consumer, source)
+    /// `head` ends the source's history.
+    fn bake(&self, consumer: &Shared, source: &Shared, head: &Revision) -> Result<Outcome, TreeError> {
+        let version = |path: &str, blob: &ObjectId| self.world.version(head, path, blob);
+        checks::all(self.gate, consumer, source, &version)
     }
 
     fn add(&mut self, outcome: Outcome) {

@@ -78,6 +78,22 @@ pub enum Relation {
     Unknown,
 }
 
+/// Which version of the source some bytes are that the consumer keeps itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The newest commit of the branch that has these bytes, and the path that has them there.
+    Of {
+        /// On the first-parent line of the branch.
+        commit: ObjectId,
+        /// The path that was asked for, where that ever had them.
+        path: String,
+    },
+    /// None: no file of the branch ever had them.
+    Never,
+    /// Nobody looked: the history is not at hand, or too long.
+    NotLookedUp,
+}
+
 /// The objects that an evaluation may look at. Implementations answer from what is at hand and say
 /// [`TreeError::NotHere`] for what must be fetched first.
 pub trait World {
@@ -99,6 +115,12 @@ pub trait World {
     /// # Errors
     /// [`TreeError::NotHere`] names what to fetch before asking again: a part of the history.
     fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError>;
+
+    /// Of which version of the source's `path` the bytes of this name are, on the first-parent line that ends at `head`. It
+    /// takes all directories of that line, so only a world that has them at hand looks; the same world always or never does.
+    fn version(&self, _head: &Revision, _path: &str, _blob: &ObjectId) -> Version {
+        Version::NotLookedUp
+    }
 }
 
 mod attributes;
@@ -109,12 +131,16 @@ mod data;
 pub mod finding;
 pub mod glob;
 mod judge;
+mod merge;
 pub mod policy;
 pub mod verdict;
+mod weakened;
 pub mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use judge::{judge, repo_name};
+pub use judge::{Before, judge, judge_proposed, repo_name};
+pub use merge::{Proposed, proposed};
 pub use verdict::Report;
+pub use weakened::weakened;

@@ -294,7 +294,8 @@ pub fn short(finding: &Finding) -> String {
         | Kind::PinRequirement
         | Kind::PinUnreachable
         | Kind::PinUnmerged
-        | Kind::ConfigInvalid => finding.message.clone(),
+        | Kind::ConfigInvalid
+        | Kind::GateWeakened => finding.message.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::finding::{Kind, Severity};
 use super::verdict::{Report, Verdict};
-use super::{Case, Relation, Revision, Side, World, judge};
+use super::{Case, Relation, Revision, Side, Version, World, judge};
 use crate::config::{
     Bake, Binding, Check, Consumer, Format, Gate, Inherited, Level, PinAt, PinPath, PinStep, Place, Quote, Source,
     Stale,
@@ -15,7 +15,10 @@ use crate::tree::{Memory, ObjectId, Tree, TreeError};
 
 mod absent;
 mod baking;
+mod commands;
+mod copies;
 mod dockerfiles;
+mod generated;
 mod kinds;
 mod links;
 mod merges;
@@ -26,6 +29,7 @@ mod pulls;
 mod source;
 mod statuses;
 mod values;
+mod weakened;
 
 const DOCKERFILE: &str = "Dockerfile";
 const SOURCE_DIR: &str = ".deps/template";
@@ -44,6 +48,8 @@ struct Repositories {
     commits: BTreeMap<(Side, Revision), (Memory, Vec<Revision>)>,
     /// What has a name in the source and is no commit.
     others: BTreeSet<Revision>,
+    /// The source's history is at hand.
+    looks_back: bool,
 }
 
 impl Repositories {
@@ -101,6 +107,21 @@ impl World for Repositories {
         };
         Ok(common.iter().filter(is_best).cloned().collect())
     }
+
+    fn version(&self, head: &Revision, path: &str, blob: &ObjectId) -> Version {
+        if !self.looks_back {
+            return Version::NotLookedUp;
+        }
+        let mut line = std::iter::successors(Some(head), |one| self.parents(Side::Source, one).first());
+        let has = |one: &&Revision| {
+            let tree = self.commits.get(&(Side::Source, (*one).clone())).map(|(tree, _)| tree);
+            tree.is_some_and(|tree| tree.blob_id(path).is_ok_and(|id| id == *blob))
+        };
+        match line.find(has) {
+            Some(Revision::Commit(commit)) => Version::Of { commit: commit.clone(), path: path.to_owned() },
+            _ => Version::Never,
+        }
+    }
 }
 
 fn id(name: char) -> ObjectId {
@@ -144,6 +165,9 @@ fn bake() -> Bake {
         source_dir: SOURCE_DIR.into(),
         destination: "/opt/t".into(),
         build_args: BTreeMap::new(),
+        target: None,
+        git_context: false,
+        generated: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Revision;
 use super::finding::{Assumption, Finding, Undecided};
+use crate::config::Gate;
 
 /// The answer in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,10 +78,34 @@ pub struct SourceSide {
 /// How the consumer binds the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BindingState {
-    /// `pin` or `follow`.
+    /// `pin` or `follow`; `none` in a report on the file that names the gates.
     pub kind: String,
     /// `current`, `behind`, `stale`, `ahead`, `diverged`, `unreachable`, `invalid`, `follow`, or `unknown`.
     pub state: String,
     /// First-parent steps behind the source's head, where known.
     pub behind: Option<u32>,
+}
+
+impl Report {
+    /// Of the file that names a consumer's gates, when that file itself is at fault: nothing was compared. `binding` says
+    /// `none`.
+    pub fn of_configuration(gate: &Gate, commit: Revision, base: Option<Revision>, findings: Vec<Finding>) -> Self {
+        let repo = super::repo_name(&gate.consumer.place);
+        Self {
+            schema: 1,
+            gate: gate.name.clone(),
+            context: gate.context.clone(),
+            verdict: Verdict::Drift,
+            findings,
+            undecided: Vec::new(),
+            assumptions: Vec::new(),
+            consumer: ConsumerSide { repo: repo.clone(), commit: Some(commit), base },
+            source: SourceSide { repo, bound: None, head: None, base: None },
+            binding: BindingState { kind: "none".into(), state: "none".into(), behind: None },
+            files_compared: 0,
+            bytes_compared: 0,
+            engine: env!("CARGO_PKG_VERSION").into(),
+            config_digest: gate.digest.clone(),
+        }
+    }
 }

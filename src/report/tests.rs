@@ -41,6 +41,9 @@ fn gate(name: &str, advisory: bool) -> Gate {
             source_dir: ".deps/t".into(),
             destination: "/opt/t".into(),
             build_args: BTreeMap::new(),
+            target: None,
+            git_context: false,
+            generated: Vec::new(),
         })],
         digest: "d".into(),
     }

@@ -5,10 +5,12 @@
 //! `shallow` file makes libgit2 believe that cut-off commits are roots: there only what is found counts, and what is not
 //! found is an error that says what to do.
 
+use std::collections::HashSet;
+
 use git2::{Error, ErrorClass, ErrorCode, Oid, Repository, Sort};
 
-use super::objects::{ObjectDb, object_id};
-use crate::tree::{ObjectId, Objects, TreeError};
+use super::objects::{EntryKind, ObjectDb, object_id};
+use crate::tree::{ObjectId, Objects, TreeError, join};
 
 /// How one commit stands to a branch's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +144,97 @@ impl ObjectDb {
         Ok(line)
     }
 
+    /// The newest commit on the first-parent line of `head` at which `path` is the blob `blob`; where `path` never was, at
+    /// which another path is, with that path. `None` where no commit has it; the line is walked to its end then, and each
+    /// directory of it read once.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where a commit or directory is missing, [`TreeError::Unfit`] in a shallow clone and where the line
+    /// has more than `most` commits, [`TreeError::Io`] where it cannot be read.
+    pub fn version(
+        &self,
+        head: &ObjectId,
+        path: &str,
+        blob: &ObjectId,
+        most: usize,
+    ) -> Result<Option<(ObjectId, String)>, TreeError> {
+        let wanted = self.oid(blob)?;
+        let line = self.first_parents(head)?;
+        // What no tree of a complete clone can name is not worth the walk.
+        if !self.has(blob) && !self.is_partial() {
+            return Ok(None);
+        }
+        if line.len() > most {
+            let what = format!("its branch has more than {most} commits");
+            return Err(TreeError::Unfit { path: self.path().display().to_string(), what });
+        }
+        let (mut elsewhere, mut seen) = (None, HashSet::new());
+        for (commit, _) in line.into_iter().rev() {
+            let root = self.root(&commit)?;
+            if self.blob_at(&commit, root, path)? == Some(wanted) {
+                return Ok(Some((commit, path.to_owned())));
+            }
+            if elsewhere.is_none() {
+                let found = self.find_blob(&commit, root, wanted, &mut seen)?;
+                elsewhere = found.map(|path| (commit, path));
+            }
+        }
+        Ok(elsewhere)
+    }
+
+    /// Whether files were left out when it was cloned: git marks the packs of such a clone.
+    fn is_partial(&self) -> bool {
+        let packs = self.repository().commondir().join("objects/pack");
+        let Ok(packs) = std::fs::read_dir(packs) else { return true };
+        packs.flatten().any(|pack| pack.path().extension().is_some_and(|extension| extension == "promisor"))
+    }
+
+    fn blob_at(&self, commit: &ObjectId, root: Oid, path: &str) -> Result<Option<Oid>, TreeError> {
+        let mut at = (EntryKind::Dir, root);
+        for name in path.split('/') {
+            if at.0 != EntryKind::Dir {
+                return Ok(None);
+            }
+            let dir = self.dir(at.1)?.ok_or_else(|| self.need(Objects::Commit(commit.clone())))?;
+            match dir.get(name) {
+                Some(entry) => at = (entry.kind, entry.id),
+                None => return Ok(None),
+            }
+        }
+        Ok(matches!(at.0, EntryKind::File { .. }).then_some(at.1))
+    }
+
+    /// The first path, in the order of names, that is this blob; directories in `seen` are known not to have it.
+    fn find_blob(
+        &self,
+        commit: &ObjectId,
+        root: Oid,
+        wanted: Oid,
+        seen: &mut HashSet<Oid>,
+    ) -> Result<Option<String>, TreeError> {
+        let mut found: Option<String> = None;
+        let mut pending = vec![(root, String::new())];
+        while let Some((id, at)) = pending.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let dir = self.dir(id)?.ok_or_else(|| self.need(Objects::Commit(commit.clone())))?;
+            for entry in dir.entries() {
+                let path = join(&at, &entry.name);
+                match entry.kind {
+                    EntryKind::Dir => pending.push((entry.id, path)),
+                    EntryKind::File { .. }
+                        if entry.id == wanted && found.as_ref().is_none_or(|first| path < *first) =>
+                    {
+                        found = Some(path);
+                    }
+                    EntryKind::File { .. } | EntryKind::Link | EntryKind::Submodule => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// The first line of a commit's message and its committer's time, Unix seconds; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
@@ -153,7 +246,7 @@ impl ObjectDb {
         Ok((subject.into_owned(), found.time().seconds()))
     }
 
-    fn absent(&self, error: &Error, commits: &[&ObjectId]) -> TreeError {
+    pub(super) fn absent(&self, error: &Error, commits: &[&ObjectId]) -> TreeError {
         if is_absent(error) {
             self.need(Objects::History(commits.iter().map(|commit| (*commit).clone()).collect()))
         } else {

@@ -20,6 +20,7 @@ use std::sync::Once;
 mod folder;
 mod git_tree;
 mod graph;
+mod line;
 mod local;
 mod objects;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod work_tree;
 pub use folder::Folder;
 pub use git_tree::GitTree;
 pub use graph::Standing;
+pub use line::Line;
 pub use local::{Local, OpenError};
 pub use objects::ObjectDb;
 pub use work_tree::WorkTree;

@@ -214,6 +214,33 @@ fn histories_that_were_merged_crosswise_have_two_best_ancestors() {
 }
 
 #[test]
+fn a_line_says_of_every_pair_what_a_walk_says() {
+    let w = Written::new();
+    let root = w.step("root", &[]);
+    let stranger = w.step("stranger", &[]);
+    let a = w.step("a", &[&root]);
+    let side = w.step("side", &[&root]);
+    // Took the main line in before it came back by a merge.
+    let crossed = w.step("crossed", &[&side, &a]);
+    let b = w.step("b", &[&a]);
+    let merge = w.step("merge", &[&b, &crossed]);
+    let late = w.step("late", &[&merge, &side]);
+    let unrelated = w.step("unrelated", &[&late, &stranger]);
+    let head = w.step("head", &[&unrelated]);
+    let fork = w.step("fork", &[&b]);
+    let objects = w.objects();
+    let line = Line::new(&objects, &head).unwrap();
+    let on_line = [&root, &a, &b, &merge, &late, &unrelated, &head];
+    for commit in on_line.into_iter().chain([&stranger, &side, &crossed]) {
+        for head in on_line {
+            assert_eq!(line.standing(commit, head), Some(objects.standing(commit, head).unwrap()), "{commit} {head}");
+        }
+    }
+    assert_eq!(line.standing(&fork, &head), None, "not in the history");
+    assert_eq!(line.standing(&root, &side), None, "not a head of the branch");
+}
+
+#[test]
 fn how_far_behind_counts_first_parents_also_when_the_main_line_was_merged_into_the_bound_commit() {
     let w = Written::new();
     let root = w.step("root", &[]);
@@ -399,4 +426,35 @@ fn a_folder_that_is_not_there_or_none_says_so() {
         let Err(TreeError::Unfit { what, .. }) = Folder::new(&dir.path().join(name)) else { panic!("{name}") };
         assert_eq!(what, words);
     }
+}
+
+#[test]
+fn a_copy_is_known_by_the_newest_commit_that_has_its_bytes() {
+    let w = Written::new();
+    let inside = |name: &str, content: &str| w.tree(&[(name.as_bytes(), 0o100644, w.blob(content))]);
+    let root = |file: &str, dir: Oid| w.tree(&[(b"d", 0o040000, dir), (b"file", 0o100644, w.blob(file))]);
+    let first = w.commit(root("old", inside("x", "moved")), &[]);
+    let second = w.commit(root("old", inside("y", "moved")), &[&first]);
+    // A branch that was merged is not on the first-parent line.
+    let side = w.commit(root("side", inside("y", "z")), &[&second]);
+    let third = w.commit(root("new", inside("y", "z")), &[&second, &side]);
+    let version = |content: &str| w.objects().version(&third, "file", &blob_id(content.as_bytes()), 10).unwrap();
+    assert_eq!(version("new"), Some((third.clone(), "file".into())));
+    assert_eq!(version("old"), Some((second.clone(), "file".into())), "the newest that has it");
+    assert_eq!(version("moved"), Some((second.clone(), "d/y".into())), "another path, where it was last");
+    assert_eq!((version("side"), version("nowhere")), (None, None));
+    let objects = w.objects();
+    let line_is_longer = objects.version(&third, "file", &blob_id(b"old"), 2);
+    assert!(matches!(line_is_longer, Err(TreeError::Unfit { .. })), "{line_is_longer:?}");
+}
+
+#[test]
+fn a_partial_clone_knows_versions_by_its_directories_alone() {
+    let w = Written::new();
+    let old = w.step("old", &[]);
+    let new = w.step("new", &[&old]);
+    w.lose(blob_id(b"old").as_str());
+    fs::create_dir_all(w.dir.path().join("objects/pack")).unwrap();
+    fs::write(w.dir.path().join("objects/pack/pack-1.promisor"), "").unwrap();
+    assert_eq!(w.objects().version(&new, "file", &blob_id(b"old"), 10).unwrap(), Some((old, "file".into())));
 }

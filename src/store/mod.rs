@@ -12,12 +12,14 @@
 //!   the count that was seen when looking began.
 //! - *Two replicas must not do the same work, and one that stalled must not undo the other's*: see [`lease`].
 
+mod audit;
 mod comments;
 mod database;
 mod inbox;
 mod lease;
 mod queue;
 mod retention;
+mod sights;
 mod upkeep;
 mod wanted;
 
@@ -28,12 +30,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::Row;
 
+pub use audit::Alarm;
 pub use comments::{ClaimedCommand, CommandRow};
 use database::Database;
 pub use inbox::{Arrival, Effect};
 pub use lease::{Claim, Fenced, Lease};
-pub use queue::{Claimed, Due, RepositoryRow, Waiting};
+pub use queue::{Claimed, Due, Level, RepositoryRow, Waiting};
 pub use retention::{Keep, Pruned};
+pub use sights::{Kept, NewSight, SightRow};
 pub use upkeep::{BackupError, Checked, Upkeep};
 pub use wanted::{HistoryRow, Judged, Outgoing, Told, WantedRow};
 
@@ -109,12 +113,25 @@ impl Store {
     /// version wrote it, [`StoreError::Database`] when it cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = Database::open(url).await?;
-        // The process before this one may have died between sending a status and noting it.
-        sqlx::query("UPDATE wanted SET doubt = doubt + 1 WHERE told_state IS NULL OR told_state <> state OR told_description <> description")
-            .execute(&mut *db.write().await?)
-            .await?;
-        let inbox = inbox::Inbox::start(db.clone());
+        let inbox = inbox::Inbox::start(db.clone())?;
         Ok(Self { db, inbox, registered: Arc::default() })
+    }
+
+    /// Takes up what the process before this one left when it died: for whoever is about to work on the queue, at `now` (Unix
+    /// milliseconds). A SQLite database belongs to one service at a time, so all leases in it are of the dead, and a status
+    /// that is not sent may have been sent without being noted. On PostgreSQL other replicas are alive: what is left there is
+    /// taken over when its leases end.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written.
+    pub async fn recover(&self, now: i64) -> Result<(), StoreError> {
+        if self.db.kind() == database::Kind::Postgres {
+            return Ok(());
+        }
+        sqlx::query("UPDATE wanted SET doubt = doubt + 1 WHERE told_state IS NULL OR told_state <> state OR told_description <> description")
+            .execute(&mut *self.db.write().await?)
+            .await?;
+        self.expire_leases(None, now).await
     }
 
     /// Makes a delivery durable, with what it makes dirty. Returns when it is on disk, or after four seconds at most.

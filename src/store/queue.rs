@@ -6,9 +6,38 @@ use std::sync::PoisonError;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::database::{Database, Holds, clean, json};
+use super::database::{Database, Holds, json};
 use super::lease::{self, Of};
 use super::{Claim, Fenced, Lease, Store, StoreError};
+
+/// What a hint asks for; each includes what stands before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Judge the heads that are known: the other side of a gate changed.
+    Decide,
+    /// Read the repository first: the timer asks.
+    Read,
+    /// Read the other sides of its gates as well: a delivery says that something changed.
+    ReadBoth,
+}
+
+impl Level {
+    pub(super) fn number(self) -> i64 {
+        match self {
+            Self::Decide => 0,
+            Self::Read => 1,
+            Self::ReadBoth => 2,
+        }
+    }
+
+    fn of(number: i64) -> Self {
+        match number {
+            ..=0 => Self::Decide,
+            1 => Self::Read,
+            2.. => Self::ReadBoth,
+        }
+    }
+}
 
 /// A repository that must be looked at now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,29 +52,21 @@ pub struct Due {
     pub hinted_at: Option<i64>,
     /// Looks that failed in a row.
     pub attempts: i64,
+    /// The most that a hint since the last settling asks for.
+    pub level: Level,
 }
 
-/// What is known of a gated repository.
+/// A gated repository in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryRow {
     /// The forge's name in the configuration.
     pub forge: String,
     /// As configured.
     pub name: String,
-    /// The forge's number for it, once it was read.
-    pub forge_id: Option<i64>,
-    /// Its name now, where it was renamed.
-    pub current: Option<String>,
-    /// As the forge last said; who may see its reports follows from it.
-    pub private: bool,
     /// Hints not settled yet.
     pub waiting: bool,
     /// Looks that failed in a row.
     pub attempts: i64,
-    /// Unix milliseconds since when it cannot be read.
-    pub unreadable_since: Option<i64>,
-    /// Why it cannot be read, in words; `None` while it can.
-    pub trouble: Option<String>,
 }
 
 /// How much waits, for people and alarms.
@@ -72,7 +93,8 @@ pub struct Claimed {
 const NAMES: [(&str, Holds); 2] = [("forge", Holds::Text), ("name", Holds::Text)];
 
 const SETTLE: &str = "UPDATE repositories SET settled = $3, attempts = 0, not_before = 0, look_at = $4, \
-     hinted_at = CASE WHEN hinted > $3 THEN hinted_at ELSE NULL END WHERE forge = $1 AND name = $2";
+     hinted_at = CASE WHEN hinted > $3 THEN hinted_at ELSE NULL END, \
+     level = CASE WHEN hinted > $3 THEN level ELSE 0 END WHERE forge = $1 AND name = $2";
 
 const POSTPONE: &str = "UPDATE repositories SET attempts = attempts + 1, not_before = $3, look_at = NULL, \
      hinted = CASE WHEN hinted > settled THEN hinted ELSE settled + 1 END WHERE forge = $1 AND name = $2";
@@ -103,14 +125,14 @@ impl Store {
         Ok(())
     }
 
-    /// Hints at repositories without a delivery: at start and by the timer.
+    /// Hints at repositories without a delivery.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn hint(&self, repositories: &[(String, String)], now: i64) -> Result<(), StoreError> {
-        let hints: Vec<(&str, &str, i64)> =
-            repositories.iter().map(|(forge, name)| (forge.as_str(), name.as_str(), now)).collect();
-        let statement = hint_statement(&self.db);
+    pub async fn hint(&self, repositories: &[(String, String)], level: Level, now: i64) -> Result<(), StoreError> {
+        let hints: Vec<(&str, &str, i64, i64)> =
+            repositories.iter().map(|(forge, name)| (forge.as_str(), name.as_str(), now, level.number())).collect();
+        let statement = hint_statement(&self.db, 1);
         let mut connection = self.db.write().await?;
         sqlx::query(AssertSqlSafe(statement)).bind(json(&hints)).execute(&mut *connection).await?;
         Ok(())
@@ -154,10 +176,11 @@ impl Store {
                WHERE {which} AND (l.leased_until IS NULL OR l.leased_until <= $3) \
                ORDER BY COALESCE(r.hinted_at, $3), r.forge, r.name LIMIT $6 {skip_locked}) \
              UPDATE looks SET {take} FROM free WHERE forge = f AND name = n \
-             RETURNING forge, name, lease, taken_over, {}, {}, {}",
+             RETURNING forge, name, lease, taken_over, {}, {}, {}, {}",
             of("hinted"),
             of("hinted_at"),
-            of("attempts")
+            of("attempts"),
+            of("level")
         );
         let rows = sqlx::query(AssertSqlSafe(statement))
             .bind(claim.holder)
@@ -215,31 +238,6 @@ impl Store {
         Ok(Fenced::Done)
     }
 
-    /// The repositories that must be looked at now, oldest hint first.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be read.
-    pub async fn due(&self, now: i64) -> Result<Vec<Due>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT forge, name, hinted, hinted_at, attempts FROM repositories \
-             WHERE (hinted > settled AND not_before <= $1) OR (look_at IS NOT NULL AND look_at <= $1) \
-             ORDER BY COALESCE(hinted_at, $1), forge, name",
-        )
-        .bind(now)
-        .fetch_all(&self.db.pool)
-        .await?;
-        Ok(rows
-            .iter()
-            .map(|row| Due {
-                forge: row.get(0),
-                name: row.get(1),
-                hinted: row.get(2),
-                hinted_at: row.get(3),
-                attempts: row.get(4),
-            })
-            .collect())
-    }
-
     /// When the next repository falls due, unsent status or waiting comment too; `None` when nothing waits.
     ///
     /// # Errors
@@ -279,103 +277,31 @@ impl Store {
         Ok(Waiting { repositories: hints.get(0), oldest_hint: hints.get(1), unsent: unsent.get(0) })
     }
 
-    /// A repository was looked at, with all hints up to `hinted`; look again at `look_at` even without a hint.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn settle(&self, due: &Due, look_at: Option<i64>) -> Result<(), StoreError> {
-        sqlx::query(SETTLE)
-            .bind(due.forge.as_str())
-            .bind(due.name.as_str())
-            .bind(due.hinted)
-            .bind(look_at)
-            .execute(&mut *self.db.write().await?)
-            .await?;
-        Ok(())
-    }
-
-    /// Looking failed: again at `not_before`.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn postpone(&self, due: &Due, not_before: i64) -> Result<(), StoreError> {
-        sqlx::query(POSTPONE)
-            .bind(due.forge.as_str())
-            .bind(due.name.as_str())
-            .bind(not_before)
-            .execute(&mut *self.db.write().await?)
-            .await?;
-        Ok(())
-    }
-
-    /// A repository was read: its number, its name now, its visibility.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn readable(
-        &self,
-        forge: &str,
-        name: &str,
-        forge_id: i64,
-        current: &str,
-        private: bool,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE repositories SET forge_id = $3, current = $4, private = $5, unreadable_since = NULL, trouble = NULL \
-             WHERE forge = $1 AND name = $2",
-        )
-        .bind(forge)
-        .bind(name)
-        .bind(forge_id)
-        .bind(current)
-        .bind(i64::from(private))
-        .execute(&mut *self.db.write().await?)
-        .await?;
-        Ok(())
-    }
-
-    /// A repository could not be read. Returns since when that is so (Unix milliseconds).
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn unreadable(&self, forge: &str, name: &str, why: &str, now: i64) -> Result<i64, StoreError> {
-        let row = sqlx::query(
-            "UPDATE repositories SET unreadable_since = COALESCE(unreadable_since, $3), trouble = $4 \
-             WHERE forge = $1 AND name = $2 RETURNING unreadable_since",
-        )
-        .bind(forge)
-        .bind(name)
-        .bind(now)
-        .bind(clean(why))
-        .fetch_optional(&mut *self.db.write().await?)
-        .await?;
-        Ok(row.map_or(now, |row| row.get(0)))
-    }
-
     /// Everything known of every repository.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT forge, name, forge_id, current, private, hinted, settled, attempts, unreadable_since, trouble \
-             FROM repositories ORDER BY forge, name",
-        )
-        .fetch_all(&self.db.pool)
-        .await?;
+        let rows = sqlx::query("SELECT forge, name, hinted, settled, attempts FROM repositories ORDER BY forge, name")
+            .fetch_all(&self.db.pool)
+            .await?;
         Ok(rows.iter().map(repository).collect())
     }
 }
 
-/// Hints at rows of `(forge, name, received_at)` in `$1`.
-pub(super) fn hint_statement(db: &Database) -> String {
-    let hints = db.rows(1, &[("forge", Holds::Text), ("name", Holds::Text), ("at", Holds::Number)]);
+/// Hints at rows of `(forge, name, received_at, level)` in a parameter.
+pub(super) fn hint_statement(db: &Database, parameter: usize) -> String {
+    let hints = db.rows(
+        parameter,
+        &[("forge", Holds::Text), ("name", Holds::Text), ("at", Holds::Number), ("asked", Holds::Number)],
+    );
     // Locked in one order: two that hint at the same repositories would else hold each other up.
     let lock = db.for_update("OF r");
     format!(
-        "WITH hints AS MATERIALIZED (SELECT r.forge AS f, r.name AS n, h.at AS at FROM repositories r \
+        "WITH hints AS MATERIALIZED (SELECT r.forge AS f, r.name AS n, h.at AS at, h.asked AS asked FROM repositories r \
            JOIN {hints} AS h ON h.forge = r.forge AND h.name = r.name ORDER BY r.forge, r.name {lock}) \
-         UPDATE repositories SET hinted = hinted + 1, hinted_at = COALESCE(hinted_at, at) FROM hints \
+         UPDATE repositories SET hinted = hinted + 1, hinted_at = COALESCE(hinted_at, at), \
+           level = CASE WHEN level < asked THEN asked ELSE level END FROM hints \
          WHERE forge = f AND name = n"
     )
 }
@@ -389,22 +315,13 @@ fn claimed(row: &AnyRow) -> Claimed {
             hinted: row.get(4),
             hinted_at: row.get(5),
             attempts: row.get(6),
+            level: Level::of(row.get(7)),
         },
         lease: Lease { of: Of::Repository { forge, name }, token: row.get(2), taken_over: row.get::<i64, _>(3) != 0 },
     }
 }
 
 fn repository(row: &AnyRow) -> RepositoryRow {
-    let (hinted, settled): (i64, i64) = (row.get(5), row.get(6));
-    RepositoryRow {
-        forge: row.get(0),
-        name: row.get(1),
-        forge_id: row.get(2),
-        current: row.get(3),
-        private: row.get::<i64, _>(4) != 0,
-        waiting: hinted > settled,
-        attempts: row.get(7),
-        unreadable_since: row.get(8),
-        trouble: row.get(9),
-    }
+    let (hinted, settled): (i64, i64) = (row.get(2), row.get(3));
+    RepositoryRow { forge: row.get(0), name: row.get(1), waiting: hinted > settled, attempts: row.get(4) }
 }

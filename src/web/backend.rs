@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::dashboard::{GateRow, HeadRow, Overview, Unsent};
+use super::dashboard::{Alarm as AlarmRow, Gap as GapRow, GateRow, HeadRow, Overview, Unsent};
 use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, unified};
 use super::{Accepted, Backend, Queue, Readiness, Unavailable};
 use crate::config::Quote;
 use crate::controller::plan::{Gated, RepoKey};
-use crate::controller::{Controller, Taken, pages};
+use crate::controller::{Controller, Gap, Taken, pages};
 use crate::forge::State;
 use crate::forge::webhook::Delivery;
 use crate::gate::finding::{Finding, Kind};
@@ -22,6 +22,8 @@ use crate::tree::ObjectId;
 
 /// Diffs on one page.
 const MOST_DIFFS: usize = 12;
+/// Alarms on the dashboard.
+const ALARMS: i64 = 20;
 
 impl From<StoreError> for Unavailable {
     fn from(error: StoreError) -> Self {
@@ -82,8 +84,14 @@ impl Backend for Controller {
                 trouble: row.trouble.clone(),
             })
         });
-        let waiting = self.repository_rows().await?.iter().filter(|row| row.waiting).count();
-        Ok(Overview { gates, unsent: unsent.collect(), last_gap: None, waiting })
+        let waiting = self.standings().await?.iter().filter(|repo| repo.waiting).count();
+        let last_gap = self.last_gap().await?.map(|gap| gap_row(&gap));
+        let alarms = self.alarms(ALARMS).await?.into_iter().map(|alarm| AlarmRow {
+            at: time(alarm.at),
+            repo: alarm.repository,
+            words: alarm.words,
+        });
+        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting, alarms: alarms.collect() })
     }
 
     async fn queue(&self) -> Result<Queue, Unavailable> {
@@ -102,9 +110,12 @@ impl Backend for Controller {
         let mut say = |name: String, trouble: Option<String>| all.push(Readiness { name, trouble });
         say("store".into(), self.check_store().await.err().map(|error| error.to_string()));
         let denied = self.denied().await.unwrap_or_default();
-        for row in self.repository_rows().await.unwrap_or_default() {
-            say(format!("read {}/{}", row.forge, row.name), row.unreadable_since.and(row.trouble));
-            let key = RepoKey { forge: row.forge, name: row.name };
+        for standing in self.standings().await.unwrap_or_default() {
+            let key = standing.repo;
+            say(format!("read {key}"), standing.outage.map(|outage| outage.why));
+            if let Some(trouble) = standing.brought {
+                say(format!("gates of {key}"), Some(trouble));
+            }
             let read_only = self.view(&key).is_some_and(|view| !view.repository.can_write);
             let read_only = read_only.then(|| "the token may not write there: no status can be posted".to_owned());
             say(format!("write {key}"), denied.get(&key).cloned().or(read_only));
@@ -171,7 +182,7 @@ async fn diff(controller: &Controller, gated: &Gated, report: &Report, finding: 
             let new = source(report.source.head.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
             unified(("at the pin", &old), ("at the source's head", &new))
         }
-        Kind::ContentDiffers | Kind::CopyDiffers => {
+        Kind::ContentDiffers | Kind::VendoredCopy | Kind::CopyDiffers => {
             let commit = report.consumer.commit.as_ref()?;
             let baked = controller.file(gated, Side::Consumer, commit, finding.baked.as_ref()?).await?;
             let wanted = source(report.source.bound.as_ref().or(report.source.head.as_ref())?).await?;
@@ -216,6 +227,11 @@ fn gate_row(controller: &Controller, gated: &Gated, wanted: &[WantedRow]) -> Gat
         public: is_public(&gated.consumer) && is_public(&gated.source),
         heads,
     }
+}
+
+fn gap_row(gap: &Gap) -> GapRow {
+    let oldest = Duration::from_millis(u64::try_from(gap.oldest).unwrap_or(0));
+    GapRow { found_at: time(gap.at), missed: gap.missed, repaired: gap.repaired, oldest }
 }
 
 fn state(word: &str) -> State {

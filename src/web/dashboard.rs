@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::html::{ago, counted, frame, plain};
+use super::html::{ago, counted, frame, minutes, plain};
 use super::page::render_state;
 use super::{Shared, html, line, unavailable};
 use crate::forge::State as CommitState;
@@ -23,6 +23,19 @@ pub struct Overview {
     pub last_gap: Option<Gap>,
     /// Repositories that wait for a look.
     pub waiting: usize,
+    /// What the operator should hear of, newest first.
+    pub alarms: Vec<Alarm>,
+}
+
+/// Something that the operator should hear of.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    /// When it was found.
+    pub at: DateTime<Utc>,
+    /// `owner/name`.
+    pub repo: String,
+    /// A sentence.
+    pub words: String,
 }
 
 /// A gate and its branch heads.
@@ -86,9 +99,11 @@ pub struct Gap {
     /// When the timer found them.
     pub found_at: DateTime<Utc>,
     /// Changes that no delivery told.
-    pub missed: u32,
-    /// Of those, statuses that were put right.
-    pub repaired: u32,
+    pub missed: u64,
+    /// Of those, how many were judged at once.
+    pub repaired: u64,
+    /// How long at most the oldest of them was unknown.
+    pub oldest: std::time::Duration,
 }
 
 pub(super) async fn show(State(app): Shared, headers: HeaderMap) -> Response {
@@ -124,14 +139,31 @@ fn render(overview: &Overview, base: &str, now: DateTime<Utc>, open: bool) -> Ma
         @if let Some(gap) = &overview.last_gap {
             section { p.small {
                 "The timer last found what no delivery had told " (ago(gap.found_at, now)) ": missed "
-                (gap.missed) ", repaired " (gap.repaired) ". If this goes on, look at the forge's list of deliveries."
+                (gap.missed) ", repaired " (gap.repaired) ", oldest " (minutes(gap.oldest)) ". If this goes on, look at the forge's list of deliveries."
             } }
         }
+        @if !overview.alarms.is_empty() { (alarms(&overview.alarms, now)) }
         @for gate in &overview.gates { (gate_section(gate, base, now)) }
         @if overview.gates.is_empty() { section { p { "No gate is configured." } } }
         @if !overview.unsent.is_empty() { (unsent(&overview.unsent, base, now)) }
     };
     frame(base, "Dashboard", &right, &content)
+}
+
+fn alarms(alarms: &[Alarm], now: DateTime<Utc>) -> Markup {
+    html! {
+        section {
+            div.head { h2 { "Alarms" } }
+            table.wide {
+                thead { tr { th { "Found" } th { "Repository" } th { "What" } } }
+                tbody {
+                    @for alarm in alarms {
+                        tr { td { (ago(alarm.at, now)) } td { (plain(&alarm.repo)) } td { (plain(&alarm.words)) } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn gate_section(gate: &GateRow, base: &str, now: DateTime<Utc>) -> Markup {

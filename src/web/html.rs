@@ -120,6 +120,14 @@ pub(super) fn link(address: Option<&str>, content: &Markup) -> Markup {
     }
 }
 
+/// A time as people say it: `20 s`, `4 min`.
+pub(super) fn minutes(time: std::time::Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
+}
+
 /// How long ago, in words, with the exact time for who points at it.
 pub(super) fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
     html! {

@@ -80,7 +80,8 @@ impl Backend for Desk {
                 attempts: 2,
                 trouble: Some("502 Bad Gateway".to_owned()),
             }],
-            last_gap: Some(Gap { found_at: clock(), missed: 3, repaired: 3 }),
+            last_gap: Some(Gap { found_at: clock(), missed: 3, repaired: 3, oldest: Duration::from_secs(240) }),
+            alarms: Vec::new(),
             waiting: 1,
         })
     }

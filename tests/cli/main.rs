@@ -1,5 +1,6 @@
 //! What a person at a terminal sees: `drift-gate` as a program, on repositories made here. No git program is needed.
 
+mod builds;
 mod check;
 mod config;
 mod folders;

@@ -227,6 +227,7 @@ proptest! {
             ignore: ignore.as_ref().map(|(bytes, name)| (&**bytes, name.as_str())),
             build_args: &build_args,
             target: None,
+            generated: None,
         };
         let lines = u32::try_from(text.split('\n').count()).expect("few lines");
         let (one, again) = (evaluate(&build), evaluate(&build));

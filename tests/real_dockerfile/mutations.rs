@@ -396,6 +396,7 @@ fn bytes_are_there(build: &Fixture) -> bool {
         ignore: ignore.as_ref().map(|(bytes, name)| (&**bytes, name.as_str())),
         build_args: &BTreeMap::new(),
         target: None,
+        generated: None,
     });
     let Ok(image) = image else { return false };
     let bytes = |path: &str| match &image.entries.get(path)?.kind {

@@ -6,7 +6,7 @@ use axum::http::Method;
 
 use crate::host::eventually;
 use crate::relay::Post;
-use crate::world::{CORE, Setting, TEMPLATE, World};
+use crate::world::{CONFIG, CORE, Setting, TEMPLATE, World};
 
 const NEW_CONFIG: &str = "name: Org Concierge\nruntime: claude-code\nmodel: opus\n";
 const NEWER_CONFIG: &str = "name: Org Concierge\nruntime: codex\n";
@@ -104,6 +104,21 @@ async fn a_status_whose_answer_was_lost_is_found_and_not_posted_twice() {
     world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
     world.settled().await;
     assert_eq!(world.admin.posted(TEMPLATE, &template, "drift-gate").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_whose_answer_was_lost_is_taken_back_when_the_template_is() {
+    let world = World::in_sync().await;
+    let statuses = format!("/repos/{CORE}/statuses/");
+    world.proxy.lose_next_answer(Method::POST, &statuses);
+    world.proxy.refuse(&statuses, 502);
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    // Before drift-gate could read what became of it, the template is again what core bakes.
+    let template = world.push_template(&[("config.yaml", Some(CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "success", "").await;
+    world.proxy.mend();
+    world.expect(CORE, &world.core_head, "success", "").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,8 @@ pub fn free_port() -> u16 {
 struct Fault {
     method: Option<Method>,
     path: String,
+    /// What the body must have in it.
+    body: &'static str,
     what: What,
     /// `None`: until it is mended.
     times: Option<u32>,
@@ -58,7 +60,7 @@ impl Proxy {
     }
 
     fn add(&self, method: Option<Method>, path: &str, what: What, times: Option<u32>) {
-        self.faults.lock().expect("faults").push(Fault { method, path: path.to_owned(), what, times });
+        self.faults.lock().expect("faults").push(Fault { method, path: path.to_owned(), body: "", what, times });
     }
 
     /// Every request whose path has this text is answered with `status` until [`Proxy::mend`].
@@ -81,6 +83,18 @@ impl Proxy {
         self.add(None, path, What::Hang, None);
     }
 
+    /// Objects are asked for and never given, until [`Proxy::mend`]; refs are told.
+    pub fn silence_fetches(&self) {
+        let fault = Fault {
+            method: None,
+            path: "git-upload-pack".to_owned(),
+            body: "command=fetch",
+            what: What::Hang,
+            times: None,
+        };
+        self.faults.lock().expect("faults").push(fault);
+    }
+
     /// All is well again.
     pub fn mend(&self) {
         self.faults.lock().expect("faults").clear();
@@ -92,11 +106,12 @@ impl Proxy {
         seen.iter().filter(|(seen, at)| seen == method && at.contains(path)).count()
     }
 
-    fn fault(&self, method: &Method, path: &str) -> Option<What> {
+    fn fault(&self, method: &Method, path: &str, body: &[u8]) -> Option<What> {
         let mut faults = self.faults.lock().expect("faults");
         let matches = |fault: &Fault| {
             fault.method.as_ref().is_none_or(|wanted| wanted == method)
                 && path.contains(&fault.path)
+                && (fault.body.is_empty() || String::from_utf8_lossy(body).contains(fault.body))
                 && fault.times != Some(0)
         };
         let fault = faults.iter_mut().find(|fault| matches(fault))?;
@@ -110,7 +125,7 @@ impl Proxy {
 async fn pass(State(proxy): State<Proxy>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     proxy.seen.lock().expect("requests").push((method.clone(), path.clone()));
-    let fault = proxy.fault(&method, &path);
+    let fault = proxy.fault(&method, &path, &body);
     match fault {
         Some(What::Answer(status)) => return (status, "<html>Bad gateway</html>").into_response(),
         Some(What::Hang) => return std::future::pending().await,

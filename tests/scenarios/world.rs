@@ -13,6 +13,8 @@ use crate::relay::{Post, Proxy, Relay};
 
 pub const CORE: &str = "molecule/core";
 pub const TEMPLATE: &str = "molecule/platform-agent-template";
+/// Core's own file of gates.
+pub const FILE: &str = ".drift-gate.toml";
 pub const SECRET: &str = "a-shared-secret-of-32-characters";
 /// What opens the operator's pages.
 const ADMIN_TOKEN: &str = "an-admin-token-of-32-characters-";
@@ -61,6 +63,7 @@ pub struct World {
     options: Options,
     binding: String,
     more: String,
+    brings: bool,
     service: Option<Service>,
     folder: TempDir,
 }
@@ -71,6 +74,8 @@ pub struct Setting {
     /// Further keys of the gate.
     pub gate: &'static str,
     pub private_template: bool,
+    /// The gate stands in core's own `.drift-gate.toml`, not in the service's file.
+    pub brings: bool,
 }
 
 impl Default for Setting {
@@ -80,8 +85,9 @@ impl Default for Setting {
             reconcile: Duration::from_secs(600),
             first_verdict: Duration::from_millis(600),
             moment: Duration::from_secs(2),
+            deadline: Duration::from_secs(300),
         };
-        Self { options, gate: "", private_template: false }
+        Self { options, gate: "", private_template: false, brings: false }
     }
 }
 
@@ -132,7 +138,7 @@ impl World {
             admin.call("POST", &format!("/repos/{repo}/hooks"), hook).await;
         }
         let (bot, contributor) = (host.api(BOT), host.api(CONTRIBUTOR));
-        Self {
+        let mut world = Self {
             _host: host,
             proxy,
             relay,
@@ -147,9 +153,43 @@ impl World {
                  require = {{ repo = \"{TEMPLATE}\" }} }}"
             ),
             more: setting.gate.to_owned(),
+            brings: setting.brings,
             service: None,
             folder,
+        };
+        if setting.brings {
+            let file = world.file("");
+            world.core_head = world.admin.commit(CORE, "main", &[(FILE, Some(&file))]).await;
         }
+        world
+    }
+
+    /// Core's own file of gates, with further keys of its gate.
+    pub fn file(&self, more: &str) -> String {
+        let source = format!("{{ url = \"{}/{TEMPLATE}\", branch = \"main\" }}", self.proxy.url);
+        self.gate(&source, "", more)
+    }
+
+    fn gate(&self, source: &str, consumer: &str, more: &str) -> String {
+        format!(
+            r#"
+[[gate]]
+name = "platform-agent-identity"
+source = {source}
+{consumer}
+binding = {binding}
+identity = ["config.yaml", "mcp_servers.yaml", "prompts/**"]
+ignore = ["README.md"]
+{more}
+[[gate.check]]
+kind = "bake"
+dockerfile = "{DOCKERFILE}"
+context = "."
+source_dir = ".tenant-bundle-deps/workspace-configs-templates/platform-agent"
+destination = "/opt/molecule-platform-agent-template"
+"#,
+            binding = self.binding,
+        )
     }
 
     /// The gate follows the template's branch instead of a pin.
@@ -165,6 +205,13 @@ impl World {
         };
         let (token, secret) = (write("token", &self.bot.token), write("secret", SECRET));
         let admin_token = write("admin-token", ADMIN_TOKEN);
+        let gates = if self.brings {
+            format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n")
+        } else {
+            let source = format!("{{ forge = \"main\", repo = \"{TEMPLATE}\", branch = \"main\" }}");
+            let consumer = format!("consumer = {{ forge = \"main\", repo = \"{CORE}\", branches = [\"main\"] }}");
+            self.gate(&source, &consumer, &self.more)
+        };
         format!(
             r#"
 [server]
@@ -177,25 +224,10 @@ kind = "gitea"
 url = "{forge}"
 token = {{ file = "{token}" }}
 webhook_secrets = [{{ file = "{secret}" }}]
-[[gate]]
-name = "platform-agent-identity"
-source = {{ forge = "main", repo = "{TEMPLATE}", branch = "main" }}
-consumer = {{ forge = "main", repo = "{CORE}", branches = ["main"] }}
-binding = {binding}
-identity = ["config.yaml", "mcp_servers.yaml", "prompts/**"]
-ignore = ["README.md"]
-{more}
-[[gate.check]]
-kind = "bake"
-dockerfile = "{DOCKERFILE}"
-context = "."
-source_dir = ".tenant-bundle-deps/workspace-configs-templates/platform-agent"
-destination = "/opt/molecule-platform-agent-template"
+{gates}
 "#,
             database = self.folder.path().join("drift-gate.db").display(),
             forge = self.proxy.url,
-            more = self.more,
-            binding = self.binding,
         )
     }
 
@@ -218,6 +250,12 @@ destination = "/opt/molecule-platform-agent-template"
         let asked = reqwest::Client::new().get(format!("{}/readyz", self.gate_url())).bearer_auth(ADMIN_TOKEN);
         let answer = asked.send().await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// The operator's dashboard.
+    pub async fn dashboard(&self) -> String {
+        let asked = reqwest::Client::new().get(self.gate_url()).bearer_auth(ADMIN_TOKEN);
+        asked.send().await.expect("an answer").text().await.expect("text")
     }
 
     /// Stops it, as SIGTERM would.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use drift_gate::store::{Fenced, Store};
+use drift_gate::store::{Fenced, Level, Store};
 
 use crate::world::{Db, claim, comment, push, repo};
 
@@ -70,7 +70,7 @@ async fn a_hint_that_arrives_while_looking_makes_it_look_again(db: Db) {
 
 async fn a_failed_look_waits_for_its_moment_and_a_planned_one_needs_no_hint(db: Db) {
     let store = db.replica().await;
-    store.hint(&[repo("core")], 900).await.expect("hinted");
+    store.hint(&[repo("core")], Level::Read, 900).await.expect("hinted");
     let looking = store.claim(&claim("a", 1_000)).await.expect("claimed").remove(0);
     assert_eq!(looking.due.hinted_at, Some(900));
     assert_eq!(store.postpone_held(&looking, 9_000).await.expect("postponed"), Fenced::Done);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use drift_gate::store::{Claim, Fenced};
+use drift_gate::store::{Claim, Fenced, Level};
 
 use crate::world::{Db, claim, comment, decision, decision_on, push, repo};
 
@@ -50,7 +50,7 @@ async fn a_dead_replicas_repository_is_taken_over_after_its_lease(db: Db) {
 
 async fn a_renewed_lease_is_not_taken_over(db: Db) {
     let (one, other) = (db.replica().await, db.replica().await);
-    one.hint(&[repo("core"), repo("template")], 1_000).await.expect("hinted");
+    one.hint(&[repo("core"), repo("template")], Level::Read, 1_000).await.expect("hinted");
     let looking = one.claim(&claim("one", 1_000)).await.expect("claimed");
     assert_eq!(one.renew(&[&looking[0].lease], 50_000).await.expect("renewed"), [true]);
     let taken = other.claim(&claim("other", 12_000)).await.expect("claimed");
@@ -109,7 +109,7 @@ async fn a_repository_of_another_configuration_is_left_to_others(db: Db) {
     let old = db.replica().await;
     let new = db.replica().await;
     new.register(&[repo("template")]).await.expect("registered");
-    old.hint(&[repo("core"), repo("template")], 1_000).await.expect("hinted");
+    old.hint(&[repo("core"), repo("template")], Level::Read, 1_000).await.expect("hinted");
     let claimed = new.claim(&claim("new", 1_000)).await.expect("claimed");
     assert_eq!(claimed.iter().map(|claimed| claimed.due.name.as_str()).collect::<Vec<_>>(), ["template"]);
     assert!(new.claim(&Claim { forge: "elsewhere", ..claim("new", 1_000) }).await.expect("claimed").is_empty());
@@ -129,7 +129,7 @@ async fn the_other_sides_of_a_gate_are_claimed_by_name(db: Db) {
 
 async fn the_leases_of_a_process_that_is_known_to_be_dead_end_at_once(db: Db) {
     let store = db.replica().await;
-    store.hint(&[repo("core"), repo("template")], 1_000).await.expect("hinted");
+    store.hint(&[repo("core"), repo("template")], Level::Read, 1_000).await.expect("hinted");
     let one = Claim { most: 1, ..claim("one", 1_000) };
     assert_eq!(store.claim(&one).await.expect("claimed").len(), 1);
     assert_eq!(store.claim(&claim("other", 1_000)).await.expect("claimed").len(), 1);
@@ -234,7 +234,7 @@ async fn many_who_claim_at_once_never_share(db: Db) {
     for replica in &replicas {
         replica.register(&repositories).await.expect("registered");
     }
-    replicas[0].hint(&repositories, 900).await.expect("hinted");
+    replicas[0].hint(&repositories, Level::Read, 900).await.expect("hinted");
     let claiming = (0..12).map(|n| {
         let replica = replicas[n % replicas.len()].clone();
         tokio::spawn(async move {

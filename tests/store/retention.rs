@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drift_gate::store::{Fenced, Judged, Keep, Pruned};
+use drift_gate::store::{Fenced, Judged, Keep, Level, Pruned};
 
 use crate::world::{Db, claim, comment, decision, push, repo};
 
@@ -125,7 +125,7 @@ async fn the_log_beside_a_sqlite_file_stays_small_and_is_emptied() {
     let log = format!("{}-wal", db.url.trim_start_matches("sqlite://"));
     let size = || std::fs::metadata(&log).expect("a log").len();
     for now in 0..3_000 {
-        store.hint(&[repo("core")], now).await.expect("hinted");
+        store.hint(&[repo("core")], Level::Read, now).await.expect("hinted");
     }
     // Each of them wrote pages of 4 KiB to the log.
     assert!(size() > 4_096 && size() < 8 << 20, "{} bytes", size());

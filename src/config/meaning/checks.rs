@@ -1,6 +1,6 @@
 //! What a `[[gate.check]]` means, and where a pin stands: what only shows when several keys are seen together.
 
-use super::{Reading, each};
+use super::{Reading, each, flat};
 use crate::config::model::{
     Absent, Bake, Binding, Check, Compare, Extract, Format, Mirror, Mirrored, Pin, PinAt, Relation, Retired, Values,
     ValuesSide,
@@ -37,12 +37,21 @@ impl Reading<'_> {
             }
         }
         let complete = build_args.len() == raw.build_args.len();
+        let target = raw.target.as_ref().map(|target| self.ruled("target", target, rules::stage));
+        if let Some(glob) = raw.generated.first().filter(|_| raw.git_context) {
+            let help = "keep one: a builder that clones its context from git gets nothing that was made beside it";
+            self.wrong(glob.span(), "`generated` and `git_context = true` exclude each other", help);
+        }
+        let generated = self.globs("generated", &raw.generated);
         Some(Bake {
             dockerfile: dockerfile?,
             context: context?,
             source_dir: source_dir?,
             destination: destination?,
             build_args: Some(build_args).filter(|_| complete)?,
+            target: flat(target)?,
+            git_context: raw.git_context,
+            generated: generated?,
         })
     }
 

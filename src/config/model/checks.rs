@@ -36,6 +36,12 @@ pub struct Bake {
     pub destination: String,
     /// As the build passes them.
     pub build_args: BTreeMap<String, String>,
+    /// The stage that is built; `None` for the last one.
+    pub target: Option<String>,
+    /// The builder clones its context from git: ignore files are not applied.
+    pub git_context: bool,
+    /// What the build makes before `docker build` runs: globs from the consumer's root. Empty with `git_context`.
+    pub generated: Vec<String>,
 }
 
 /// A check of kind `mirror`.

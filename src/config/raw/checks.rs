@@ -76,6 +76,17 @@ pub(in crate::config) struct Bake {
     #[serde(default)]
     #[schemars(extend("examples" = [{ "PLATFORM_AGENT_TEMPLATE_DIR": ".deps/platform-agent" }]))]
     pub build_args: BTreeMap<Text, String>,
+    /// The stage that is built, as `docker build --target` names it. The last one where it is not said.
+    #[schemars(extend("examples" = ["runtime"]))]
+    pub target: Option<Text>,
+    /// The builder clones its context from git instead of being sent a folder: ignore files are not applied.
+    #[serde(default)]
+    pub git_context: bool,
+    /// What the build makes before `docker build` runs and git does not have: globs from the consumer's root. What it holds
+    /// is not known.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["canvas/out/**"]]))]
+    pub generated: Vec<Text>,
 }
 
 fn here() -> Text {

@@ -113,6 +113,49 @@ fn a_mirror_that_compares_nothing_or_two_things_is_refused() {
     );
 }
 
+const BAKE: &str = "kind = \"bake\"\ndockerfile = \"D\"\nsource_dir = \"s\"\ndestination = \"/d\"\n";
+
+/// What is said about a bake with more in it, in line 11.
+fn of_bake(more: &str) -> Vec<String> {
+    said_on_a_laptop(&format!("{GATE}{BAKE}{more}\n").replacen("\n\n", "\nidentity = [\"a\"]\n\n", 1))
+}
+
+#[test]
+fn a_bake_says_which_stage_is_built_and_what_its_context_is() {
+    let bake = |more: &str| {
+        let text = format!("{GATE}{BAKE}{more}\n").replacen("\n\n", "\nidentity = [\"a\"]\n\n", 1);
+        let config = Config::parse_laptop(&text, ".drift-gate.toml").unwrap_or_else(|error| panic!("{error}"));
+        let Check::Bake(bake) = &config.gates[0].checks[0] else { panic!("a bake") };
+        bake.clone()
+    };
+    let plain = bake("");
+    assert_eq!((plain.target, plain.git_context, plain.generated), (None, false, vec![]));
+    assert_eq!(bake("target = \"runtime\"").target.as_deref(), Some("runtime"));
+    assert!(bake("git_context = true").git_context);
+    assert_eq!(bake("generated = [\"canvas/out/**\", \"VERSION\"]").generated, ["canvas/out/**", "VERSION"]);
+    each_says(
+        &[
+            (
+                "target = \"0\"",
+                "12:10: `target` is not the name of a stage => write the name behind `AS` in its FROM, for example `runtime`; a stage without one gets a name first",
+            ),
+            (
+                "git_context = \"true\"",
+                "12:15: `git_context` must be a boolean, found a string => write `git_context = true` or `false`",
+            ),
+            (
+                "generated = [\"out/\"]",
+                "12:14: `generated` has the glob `out/`, which matches no file => write `out/**` for everything in the folder",
+            ),
+            (
+                "generated = [\"out/**\"]\ngit_context = true",
+                "12:14: `generated` and `git_context = true` exclude each other => keep one: a builder that clones its context from git gets nothing that was made beside it",
+            ),
+        ],
+        of_bake,
+    );
+}
+
 const VALUES: &str = "kind = \"values\"\nsource = { file = \"a.json\", at = \"a[*].b\" }\n";
 
 #[test]

@@ -67,7 +67,7 @@ fn the_page_about_the_configuration_has_a_row_for_every_key_with_its_default() {
 /// Every key of a table that is not itself written as one (`[server]`, `[[gate]]`).
 fn tables_of(schema: &Json, keys: &mut Vec<(String, Json)>) {
     for (key, schema) in schema["properties"].as_object().into_iter().flatten() {
-        if !["server", "store", "forge", "gate"].contains(&key.as_str()) {
+        if !["server", "store", "forge", "repository", "gate"].contains(&key.as_str()) {
             keys.push((key.clone(), schema.clone()));
         }
         tables_of(schema, keys);
@@ -161,7 +161,7 @@ fn the_schema_says_the_parser_s_defaults() {
             defaults.extend(schema.get("default").map(|value| (before.to_owned(), key.clone(), toml_text(value))));
         }
     }
-    assert_eq!(defaults.len(), 15, "{defaults:?}");
+    assert_eq!(defaults.len(), 17, "{defaults:?}");
     let base = with("[forge.main]", "[store]\n[forge.main]").replace("ignore = [\"README.md\"]\n", "ignore = []\n");
     let meaning = |text: &str| {
         let config = good(text);

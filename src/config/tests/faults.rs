@@ -25,7 +25,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
         (
             "[server]\n",
             "timeout = 3\n[server]\n",
-            "1:1: unknown key `timeout` in the file => the file knows `forge`, `gate`, `server`, `store`",
+            "1:1: unknown key `timeout` in the file => the file knows `forge`, `gate`, `repository`, `server`, `store`",
         ),
     ]);
 }
@@ -33,11 +33,6 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 #[test]
 fn what_is_not_built_yet_is_refused_not_ignored() {
     each_is_said(&[
-        (
-            "[[gate]]",
-            "[[repository]]\nforge = \"main\"\n[[gate]]",
-            "10:3: `repository` is not built yet => remove it: this version cannot do what it asks for",
-        ),
         (
             "branches = [\"main\"] }",
             "branches = [\"main\"], queue_branches = [\"mq/*\"] }",
@@ -62,21 +57,6 @@ fn what_is_not_built_yet_is_refused_not_ignored() {
             "[[gate.check]]",
             "[gate.repair]\nbranch = \"mend\"\n[[gate.check]]",
             "18:7: `repair` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
-            "destination = ",
-            "target = \"final\"\ndestination = ",
-            "22:1: `target` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
-            "destination = ",
-            "git_context = true\ndestination = ",
-            "22:1: `git_context` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
-            "destination = ",
-            "generated = [\"out/**\"]\ndestination = ",
-            "22:1: `generated` is not built yet => remove it: this version cannot do what it asks for",
         ),
         (
             "kind = \"bake\"",

@@ -69,6 +69,9 @@ fn a_short_file_means_the_defaults() {
             source_dir: ".deps/template".to_owned(),
             destination: "/opt/agent".to_owned(),
             build_args: std::collections::BTreeMap::new(),
+            target: None,
+            git_context: false,
+            generated: Vec::new(),
         })],
         digest: gate.digest.clone(),
     };
@@ -312,7 +315,7 @@ fn line_ends_and_a_byte_order_mark_of_another_system_change_nothing() {
     // A fault in the first line is still counted from the first character that shows.
     assert_eq!(
         said(&format!("\u{feff}timeout = 3\n{GOOD}")),
-        ["1:1: unknown key `timeout` in the file => the file knows `forge`, `gate`, `server`, `store`"]
+        ["1:1: unknown key `timeout` in the file => the file knows `forge`, `gate`, `repository`, `server`, `store`"]
     );
 }
 

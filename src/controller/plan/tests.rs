@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::forge::RepoName;
 
 /// One gate of core with the template; `more` stands in the gate.
-fn gated(branches: &str, more: &str) -> Vec<Gated> {
+fn gated(branches: &str, more: &str) -> Vec<Arc<Gated>> {
     let text = format!(
         r#"
         [server]
@@ -30,7 +30,7 @@ fn gated(branches: &str, more: &str) -> Vec<Gated> {
         "#
     );
     let config = Config::parse(&text, "drift-gate.toml").expect("a configuration");
-    config.gates.iter().filter_map(Gated::new).collect()
+    config.gates.iter().filter_map(Gated::new).map(Arc::new).collect()
 }
 
 fn key(name: &str) -> RepoKey {
@@ -69,9 +69,10 @@ fn view(heads: &[(&str, char)], pulls: Vec<Pull>) -> Seen {
     Seen::View(Arc::new(View { repository, heads, pulls }))
 }
 
-fn ask_all(gates: &[Gated], core: Seen, template: Seen) -> Vec<Target> {
+fn ask_all(gates: &[Arc<Gated>], core: Seen, template: Seen) -> Vec<Target> {
     let seen = BTreeMap::from([(key("core"), core), (key("template"), template)]);
-    targets(gates, &seen, &BTreeSet::from([key("core"), key("template")]))
+    let known = Known { gates, seen: &seen, proposals: &Proposals::new(), trouble: None };
+    [key("core"), key("template")].iter().flat_map(|repo| targets(&known, repo)).collect()
 }
 
 /// Each target as repository, head, and its questions in a word each.
@@ -79,6 +80,7 @@ fn shown(targets: &[Target]) -> Vec<String> {
     let question = |ask: &Ask| match &ask.question {
         Question::Judge(Case::Branch { .. }) => "branch".to_owned(),
         Question::Judge(Case::ConsumerPull { .. } | Case::SourcePull { .. }) => "pull".to_owned(),
+        Question::Told(report) => format!("told: {}", report.findings[0].message),
         Question::Impossible(why) => format!("impossible: {why}"),
         Question::Unreadable { why, .. } => format!("unreadable: {why}"),
     };
@@ -185,10 +187,10 @@ fn a_gate_of_a_release_line_judges_no_head_of_the_source() {
 fn gates_of_one_context_ask_about_one_target() {
     let mut gates = gated("\"main\"", "");
     gates.extend(gated("\"main\"", ""));
-    gates[1].gate.name = "second".into();
+    Arc::make_mut(&mut gates[1]).gate.name = "second".into();
     let found = ask_all(&gates, view(&[("main", 'c')], vec![]), view(&[("main", 'a')], vec![]));
     assert_eq!(shown(&found), ["molecule/core c branch, branch", "molecule/template a branch, branch"]);
-    gates[1].gate.context = "drift-gate/second".into();
+    Arc::make_mut(&mut gates[1]).gate.context = "drift-gate/second".into();
     let found = ask_all(&gates, view(&[("main", 'c')], vec![]), view(&[("main", 'a')], vec![]));
     assert_eq!(found.len(), 4);
 }

@@ -36,6 +36,16 @@ pub fn comments(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::ok(all.collect::<Result<Vec<_>, _>>()?.into()))
 }
 
+/// Of all issues and pull requests; `since` is about when they were last changed.
+pub fn all_comments(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let repo = visit.repo(Access::Read)?;
+    let since = visit.query("since").and_then(|since| chrono::DateTime::parse_from_rfc3339(since).ok());
+    let all = repo.issues.values().flat_map(|issue| issue.comments.iter().map(move |comment| (issue, comment)));
+    let mut all: Vec<_> = all.filter(|(_, comment)| since.is_none_or(|since| comment.updated >= since)).collect();
+    all.sort_by_key(|(_, comment)| comment.id);
+    visit.page(all, |(issue, comment)| wire::comment(visit.state, repo, issue, comment))
+}
+
 #[derive(Deserialize)]
 struct Text {
     #[serde(default)]

@@ -67,6 +67,7 @@ pub fn router() -> Router<Forge> {
         .route(&repo("/issues"), post(On(issues::open)))
         .route(&repo("/issues/{number}"), get(On(issues::get)))
         .route(&repo("/issues/{number}/comments"), get(On(issues::comments)).post(On(issues::comment)))
+        .route(&repo("/issues/comments"), get(On(issues::all_comments)))
         .route(&repo("/issues/comments/{id}"), get(On(issues::get_comment)).patch(On(issues::edit_comment)))
         .route(&repo("/issues/comments/{id}/reactions"), get(On(issues::reactions)).post(On(issues::react)))
         .route(&api("/{*rest}"), any(async || (StatusCode::NOT_FOUND, "404 page not found\n")))

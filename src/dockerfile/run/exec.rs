@@ -7,12 +7,10 @@
 use std::collections::BTreeSet;
 
 use super::Program;
-use super::shell::{self, Chain, Command, Join, Part, RedirectKind, Script, Simple, Step, Word};
+use super::shell::{self, Chain, Command, Join, RedirectKind, Script, Simple, Step};
 use crate::dockerfile::BuildError;
 use crate::dockerfile::budget::BYTES_PER_STEP;
 use crate::dockerfile::expansion::Environment;
-use crate::dockerfile::files::Found;
-use crate::dockerfile::pattern::{has_wildcards, matches};
 use crate::dockerfile::stage::Running;
 
 /// How many commands one RUN may execute, loops included.
@@ -48,10 +46,14 @@ pub(super) struct Machine<'m, 's, 'a> {
     pub line: u32,
     /// The working directory, links followed.
     pub cwd: Vec<String>,
-    mounts: &'m [Vec<String>],
+    pub(super) mounts: &'m [Vec<String>],
     variables: Environment,
     /// Variables that have a value which is not known.
-    dynamic: BTreeSet<String>,
+    pub(super) dynamic: BTreeSet<String>,
+    /// The working directories that the script was in before; `cd -` goes to the last one.
+    pub(super) been: Vec<Vec<String>>,
+    /// A `cd` was not followed, or may have failed: the working directory is `cwd`, one of `been`, or another.
+    pub(super) lost: bool,
     errexit: bool,
     /// Conditions are being tested, where `set -e` does not count.
     testing: u32,
@@ -111,6 +113,8 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
             mounts,
             variables,
             dynamic: BTreeSet::new(),
+            been: Vec::new(),
+            lost: false,
             errexit: false,
             testing: 0,
             exited: None,
@@ -227,10 +231,10 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
         match &step.what {
             Command::Simple(simple) => self.simple(simple, &step.text, fatal),
             Command::Group { script, subshell } => {
-                let before = subshell.then(|| (self.cwd.clone(), self.variables.clone(), self.errexit));
+                let before = subshell.then(|| (self.cwd.clone(), self.lost, self.variables.clone(), self.errexit));
                 let status = self.script(script, fatal)?;
-                if let Some((cwd, variables, errexit)) = before {
-                    (self.cwd, self.variables, self.errexit) = (cwd, variables, errexit);
+                if let Some((cwd, lost, variables, errexit)) = before {
+                    (self.cwd, self.lost, self.variables, self.errexit) = (cwd, lost, variables, errexit);
                     return Ok(self.exited.take().unwrap_or(status));
                 }
                 Ok(status)
@@ -330,11 +334,13 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
             rest = &rest[1..];
         }
         let followed = match program.as_str() {
-            "cd" => self.change_dir(rest)?,
+            "cd" => self.change_dir(rest, fatal),
             "set" => self.set_options(rest),
             "exit" if rest.len() <= 1 => self.exit(rest),
             "export" => self.export(rest),
             _ if !fatal && !self.is_root() => None,
+            // Where they would be is not known.
+            _ if self.lost && !is_absolute(&program, rest, output) => None,
             _ => self.builtin(&program, rest, output)?,
         };
         if let Some(status) = followed {
@@ -344,19 +350,28 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
         Ok(Status::Unknown)
     }
 
-    fn change_dir(&mut self, words: &[String]) -> Result<Option<Status>, BuildError> {
-        let [path] = words else { return Ok(None) };
-        if path == "-" || path.is_empty() {
-            return Ok(None);
-        }
-        let path = if path.starts_with('/') { path.clone() } else { format!("{}/{path}", self.cwd.join("/")) };
-        let Ok(resolved) = self.stage.state.files.resolve(&path, true) else { return Ok(Some(self.failure())) };
+    /// `cd`. Where it would fail the build by failing it has not failed; anywhere else the script may still be where it was.
+    fn change_dir(&mut self, words: &[String], fatal: bool) -> Option<Status> {
+        let path = match words {
+            [path] if path == "-" && !self.lost => format!("/{}", self.been.last()?.join("/")),
+            [path] if path.starts_with('/') => path.clone(),
+            [path] if !self.lost && self.searches_here(path) => format!("{}/{path}", self.cwd.join("/")),
+            // Looking through it sees that.
+            _ => return None,
+        };
+        let Ok(resolved) = self.stage.state.files.resolve(&path, true) else { return Some(self.failure()) };
         let known = self.stage.state.files.dir(&resolved.names).is_some();
         if !known && !self.is_foreign() && resolved.mystery.is_none() && resolved.unlisted.is_none() {
-            return Ok(Some(Status::Failure));
+            return Some(Status::Failure);
         }
-        self.cwd = resolved.names;
-        Ok(Some(if known { Status::Success } else { Status::Unknown }))
+        self.been.push(std::mem::replace(&mut self.cwd, resolved.names));
+        self.lost = !known && !fatal;
+        Some(if known { Status::Success } else { Status::Unknown })
+    }
+
+    /// Whether `cd` looks for a relative path in the working directory and nowhere else.
+    fn searches_here(&self, path: &str) -> bool {
+        !path.is_empty() && path != "-" && (path.starts_with('.') || self.variable("CDPATH").is_none_or(str::is_empty))
     }
 
     fn set_options(&mut self, words: &[String]) -> Option<Status> {
@@ -438,167 +453,15 @@ impl<'m, 's, 'a> Machine<'m, 's, 'a> {
     pub fn touches_mount(&self, names: &[String]) -> bool {
         self.mounts.iter().any(|mount| names.starts_with(mount) || mount.starts_with(names))
     }
+}
 
-    fn expand_all(&mut self, words: &[Word]) -> Result<Option<Vec<String>>, BuildError> {
-        let mut all = Vec::new();
-        let mut bytes = 0;
-        for word in words {
-            match self.expand(word)? {
-                Some(words) => {
-                    bytes += words.iter().map(String::len).sum::<usize>();
-                    all.extend(words);
-                }
-                None => return Ok(None),
-            }
-            self.fits(bytes)?;
-        }
-        Ok(Some(all))
-    }
-
-    fn fits(&self, bytes: usize) -> Result<(), BuildError> {
-        if bytes > MAX_TEXT {
-            let message = format!("a command is given more than {} MiB", MAX_TEXT >> 20);
-            return Err(BuildError::Undecided { line: self.line, message });
-        }
-        Ok(())
-    }
-
-    /// The words that a word becomes; `None` when that is not known.
-    fn expand(&mut self, word: &Word) -> Result<Option<Vec<String>>, BuildError> {
-        let (mut text, mut pattern, mut is_pattern) = (String::new(), String::new(), false);
-        let mut present = false;
-        for part in &word.0 {
-            let (value, plain) = match part {
-                Part::Dynamic => return Ok(None),
-                Part::Quoted(value) => {
-                    present = true;
-                    (value.as_str(), false)
-                }
-                Part::Plain(value) => {
-                    // Some shells expand braces, some do not.
-                    if value.contains('{') && value.contains(['}', ',']) {
-                        return Ok(None);
-                    }
-                    (value.as_str(), true)
-                }
-                Part::Variable { name, quoted } => {
-                    let value = match self.variable(name) {
-                        Some(value) => value,
-                        None if self.may_be_set(name) => return Ok(None),
-                        None => "",
-                    };
-                    present |= *quoted;
-                    if !quoted && value.contains(|c: char| c.is_whitespace() || matches!(c, '*' | '?' | '[')) {
-                        return Ok(None);
-                    }
-                    (value, false)
-                }
-            };
-            text.push_str(value);
-            self.fits(text.len())?;
-            if plain {
-                is_pattern |= value.contains(['*', '?', '[']);
-                pattern.push_str(&value.replace("[!", "[^"));
-            } else {
-                for c in value.chars() {
-                    pattern.extend(matches!(c, '*' | '?' | '[' | ']' | '\\').then_some('\\'));
-                    pattern.push(c);
-                }
-            }
-        }
-        self.stage.shared.budget.take_bytes(text.len());
-        if is_pattern {
-            return self.glob(&pattern, text);
-        }
-        Ok(Some(if text.is_empty() && !present { Vec::new() } else { vec![text] }))
-    }
-
-    /// Whether a variable that no instruction sets may have a value all the same.
-    fn may_be_set(&self, name: &str) -> bool {
-        const OWN: [&str; 18] = [
-            "HOME", "PWD", "OLDPWD", "HOSTNAME", "IFS", "PPID", "RANDOM", "LINENO", "SHLVL", "UID", "EUID", "USER",
-            "LOGNAME", "SHELL", "TERM", "OPTIND", "PS1", "BASH",
-        ];
-        let lower = name.to_ascii_lowercase();
-        self.is_foreign()
-            || self.dynamic.contains(name)
-            || OWN.contains(&name)
-            || lower.ends_with("_proxy")
-            || lower.starts_with("bash_")
-            || !self.mounts.is_empty()
-    }
-
-    /// The paths that a pattern matches, or the word itself.
-    fn glob(&mut self, pattern: &str, text: String) -> Result<Option<Vec<String>>, BuildError> {
-        let rooted = pattern.starts_with('/');
-        let mut found = vec![(if rooted { "/".to_owned() } else { String::new() }, Vec::<String>::new())];
-        if !rooted {
-            found[0].1 = self.cwd.clone();
-        }
-        for part in pattern.split('/').filter(|part| !part.is_empty()) {
-            let mut next = Vec::new();
-            for (shown, names) in found {
-                let join = |name: &str| {
-                    if shown.is_empty() || shown.ends_with('/') {
-                        format!("{shown}{name}")
-                    } else {
-                        format!("{shown}/{name}")
-                    }
-                };
-                if !has_wildcards(part) {
-                    let name = part.replace('\\', "");
-                    if name == ".." {
-                        return Ok(None);
-                    }
-                    let mut names = names.clone();
-                    names.extend((name != ".").then(|| name.clone()));
-                    if let Found::Missing | Found::NotDir = self.stage.state.files.find(&names) {
-                        if self.is_foreign() {
-                            return Ok(None);
-                        }
-                        continue;
-                    }
-                    next.push((join(&name), names));
-                    continue;
-                }
-                let path = format!("/{}", names.join("/"));
-                let Ok(at) = self.stage.state.files.resolve(&path, true) else { continue };
-                if at.mystery.is_some() || at.unlisted.is_some() || self.touches_mount(&at.names) {
-                    return Ok(None);
-                }
-                let Some(dir) = self.stage.state.files.dir(&at.names) else {
-                    if self.is_foreign() && matches!(self.stage.state.files.find(&at.names), Found::Missing) {
-                        return Ok(None);
-                    }
-                    continue;
-                };
-                // An image that nobody has looked into may have more.
-                if dir.open.is_some() || self.is_foreign() {
-                    return Ok(None);
-                }
-                self.stage.shared.budget.take_steps(dir.children.len());
-                for name in dir.children.keys() {
-                    let hidden = name.starts_with('.') && !part.starts_with('.');
-                    match matches(part, name) {
-                        Ok(true) if !hidden => {
-                            let mut names = at.names.clone();
-                            names.push(name.clone());
-                            next.push((join(name), names));
-                        }
-                        Ok(_) => {}
-                        Err(_) => return Ok(None),
-                    }
-                }
-            }
-            found = next;
-        }
-        if found.is_empty() {
-            return Ok(Some(vec![text]));
-        }
-        if pattern.ends_with('/') {
-            return Ok(None);
-        }
-        Ok(Some(found.into_iter().map(|(shown, _)| shown).collect()))
+/// Whether a command does the same in every working directory.
+fn is_absolute(program: &str, words: &[String], output: &Output) -> bool {
+    let writes_here = matches!(output, Output::File { path, .. } if !path.starts_with('/'));
+    match program {
+        "echo" | "printf" | "true" | ":" => !writes_here,
+        "rm" | "cp" | "mv" | "mkdir" | "touch" => words.iter().all(|word| word.starts_with(['/', '-'])) && !writes_here,
+        _ => false,
     }
 }
 

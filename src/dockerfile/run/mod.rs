@@ -14,7 +14,9 @@ mod exec;
 mod paths;
 mod scan;
 mod shell;
+mod tokens;
 mod transfer;
+mod words;
 
 use std::sync::Arc;
 

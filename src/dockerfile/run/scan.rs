@@ -19,6 +19,8 @@ const MAX_DEPTH: u32 = 4;
 /// Programs that run the file that they are given.
 const INTERPRETERS: [&str; 12] =
     ["sh", "bash", "ash", "dash", "zsh", "ksh", "python", "python3", "perl", "node", "ruby", "php"];
+/// Words that change the working directory.
+const CHANGERS: [&str; 3] = ["cd", "pushd", "popd"];
 /// Words with which a directory may cease to be one.
 const REPLACERS: [&str; 9] = ["ln", "mv", "rm", "rmdir", "unlink", "tar", "unzip", "rsync", "install"];
 
@@ -26,20 +28,34 @@ impl Machine<'_, '_, '_> {
     /// Nothing is known any more about what `text` names.
     pub fn scan(&mut self, text: &str) -> Result<(), BuildError> {
         let line = self.line;
+        self.lost |=
+            words(text).any(|word| CHANGERS.contains(&word.trim_start_matches(['(', '{']).trim_end_matches(';')));
         let shown: String = text.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
         let reason: Arc<str> = format!("`{shown}` names it, or runs in it, and is not followed").into();
         let mystery = Mystery { line, reason };
+        let hides = words(text).any(|word| self.substitute(word).contains(['$', '`']));
+        let elsewhere = if hides { "; what it says with `$` is elsewhere" } else { "" };
         self.stage.shared.assume(
             line,
-            format!("`{shown}` changes nothing that it does not name and that is not in its working directory"),
+            format!(
+                "`{shown}` changes nothing that it does not name and that is not in its working directory{elsewhere}"
+            ),
         );
         let replaces = words(text).any(|word| REPLACERS.contains(&word.rsplit('/').next().unwrap_or(word)));
         self.look(text, &mystery, replaces, 0)?;
-        let cwd: Vec<String> = self.cwd.clone();
-        if !cwd.is_empty() {
-            self.forget_dir(&cwd, &mystery, replaces);
+        for dir in self.working_dirs().into_iter().filter(|dir| !dir.is_empty()) {
+            self.forget_dir(&dir, &mystery, replaces);
         }
         Ok(())
+    }
+
+    /// Where a command may run, as far as anybody knows.
+    fn working_dirs(&self) -> Vec<Vec<String>> {
+        let before = self.been.iter().filter(|_| self.lost).filter(|dir| **dir != self.cwd);
+        let mut dirs: Vec<Vec<String>> = before.cloned().chain([self.cwd.clone()]).collect();
+        dirs.sort();
+        dirs.dedup();
+        dirs
     }
 
     fn look(&mut self, text: &str, mystery: &Mystery, replaces: bool, depth: u32) -> Result<(), BuildError> {
@@ -116,9 +132,15 @@ impl Machine<'_, '_, '_> {
     /// Forgets the path that a piece of text names.
     fn forget_named(&mut self, fragment: &str, mystery: &Mystery, replaces: bool) {
         let Some((path, cut)) = literal_part(fragment) else { return };
-        let cwd = self.cwd.join("/");
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{cwd}/{path}") };
-        let relative_in_root = !fragment.starts_with('/') && self.cwd.is_empty();
+        let dirs = if path.starts_with('/') { vec![Vec::new()] } else { self.working_dirs() };
+        for dir in dirs {
+            self.forget_from(&dir, path, cut, mystery, replaces);
+        }
+    }
+
+    fn forget_from(&mut self, dir: &[String], path: &str, cut: bool, mystery: &Mystery, replaces: bool) {
+        let relative_in_root = !path.starts_with('/') && dir.is_empty();
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{}/{path}", dir.join("/")) };
         let cleaned = clean(&path);
         let first = names_of(&cleaned).next().map(str::to_owned);
         if let Some(first) = &first

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::Outcome;
 use super::baked::Comparison;
+use super::generated::Globs;
 use super::source::Source;
-use crate::config::{Bake, Gate};
-use crate::dockerfile::{self, Build, BuildError, Image};
+use super::{Outcome, Versions};
+use crate::config::{Bake, Binding, Gate, PinAt};
+use crate::dockerfile::{self, Build, BuildError, Generated, Image};
 use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
 use crate::tree::{Led, Mounted, Node, Subtree, Tree, TreeError, follow, join, split};
 
@@ -25,8 +26,14 @@ const UNKNOWN_INSTRUCTION: &str = "unknown instruction";
 ///
 /// # Errors
 /// Only [`TreeError::NotHere`]; anything else that cannot be read is an undecided part.
-pub fn check(gate: &Gate, bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
-    let mut check = Check { gate, bake, out: Outcome::default() };
+pub fn check(
+    gate: &Gate,
+    bake: &Bake,
+    consumer: &Arc<dyn Tree>,
+    source: &Arc<dyn Tree>,
+    versions: Versions<'_>,
+) -> Result<Outcome, TreeError> {
+    let mut check = Check { gate, bake, versions, out: Outcome::default() };
     match check.run(consumer, source) {
         Err(error @ TreeError::NotHere(_)) => return Err(error),
         Err(error) => {
@@ -44,6 +51,7 @@ pub fn check(gate: &Gate, bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dy
 struct Check<'a> {
     gate: &'a Gate,
     bake: &'a Bake,
+    versions: Versions<'a>,
     out: Outcome,
 }
 
@@ -68,7 +76,7 @@ impl Check<'_> {
         let Some(context) = self.context(&whole)? else { return Ok(()) };
         let Some(dockerfile) = self.dockerfile(&whole)? else { return Ok(()) };
         let Some((image, id)) = self.build(whole.as_ref(), &context, &dockerfile)? else { return Ok(()) };
-        Comparison::new(gate, bake, &truth, &image, &context, &id).run(&mut self.out)?;
+        Comparison::new((gate, bake), &truth, &image, &context, &id, self.versions).run(&mut self.out)?;
         self.traps_and_assumptions(image, &id);
         Ok(())
     }
@@ -95,21 +103,31 @@ impl Check<'_> {
         for (end, _) in dir.match_indices('/') {
             let parent = &dir[..end];
             if !matches!(consumer.node(parent)?, Some(Node::Dir { .. }) | None) {
-                let message =
-                    format!("the consumer tracks {parent}, which is no directory, where the build makes {dir}");
+                let message = format!("the consumer has {parent}, which is no directory, where the build makes {dir}");
                 let fix = format!("remove {parent} from the consumer");
                 let finding = Finding::new(Kind::SourceDirTracked, parent, message, fix);
                 self.out.findings.push(finding.of(digest(consumer, parent)?));
                 return Ok(());
             }
         }
-        if consumer.node(dir)?.is_some() {
-            let message = format!("the consumer tracks files at {dir}, where the build puts the source's files");
+        let tracked = consumer.node(dir)?;
+        if matches!(tracked, Some(Node::Submodule { .. })) && self.is_bound_submodule() {
+            return Ok(());
+        }
+        if tracked.is_some() {
+            let message =
+                format!("the consumer has files of its own at {dir}, where the build puts the source's files");
             let fix = format!("remove {dir} from the consumer and ignore it in .gitignore");
             let finding = Finding::new(Kind::SourceDirTracked, dir, message, fix);
             self.out.findings.push(finding.of(digest(consumer, dir)?));
         }
         Ok(())
+    }
+
+    /// Whether the source's files are where a submodule puts them that is the pin itself.
+    fn is_bound_submodule(&self) -> bool {
+        let dir = &self.bake.source_dir;
+        matches!(&self.gate.binding, Binding::Pin { file, at: PinAt::Submodule, .. } if file == dir)
     }
 
     /// The build context; `None` when there is none, which is then told.
@@ -179,20 +197,26 @@ impl Check<'_> {
             return Ok(None);
         }
         let text = whole.read(path)?;
-        let ignore = dockerfile::ignore_file(whole, &dockerfile.named, &context.at)?;
+        // A builder that clones its context applies none.
+        let ignore = match self.bake.git_context {
+            true => None,
+            false => dockerfile::ignore_file(whole, &dockerfile.named, &context.at)?,
+        };
         if let Some((bytes, ignore)) = &ignore
             && bytes.len() as u64 > LARGEST
         {
             self.undecided(ignore, None, format!("it is larger than {} MiB", LARGEST >> 20), &id);
             return Ok(None);
         }
+        let generated = Globs { globs: &self.bake.generated, context: &context.at };
         let build = Build {
             context,
             dockerfile: &text,
             dockerfile_name: &name,
             ignore: ignore.as_ref().map(|(bytes, name)| (bytes.as_ref(), name.as_str())),
             build_args: &self.bake.build_args,
-            target: None,
+            target: self.bake.target.as_deref(),
+            generated: (!self.bake.generated.is_empty()).then_some(&generated as &dyn Generated),
         };
         match dockerfile::evaluate(&build) {
             Ok(image) => Ok(Some((image, id))),
@@ -225,17 +249,22 @@ impl Check<'_> {
             // What is lost by it is a finding of its own where it is identity.
             self.out.findings.push(finding.at(self.cause(Some(trap.line))).notice());
         }
-        for assumption in image.assumptions {
-            if self.gate.strict_assumptions {
-                let path = self.bake.dockerfile.clone();
-                self.undecided(&path, Some(assumption.line), format!("only assumed: {}", assumption.text), id);
-            }
-            self.out.assumptions.push(Assumption {
-                file: self.bake.dockerfile.clone(),
-                line: Some(assumption.line),
-                text: assumption.text,
-            });
+        if self.bake.git_context && !self.is_bound_submodule() {
+            let text = format!("what the builder clones has the source's files at {}", self.bake.source_dir);
+            self.assume(None, text, id);
         }
+        for assumption in image.assumptions {
+            self.assume(Some(assumption.line), assumption.text, id);
+        }
+    }
+
+    /// Takes something for granted, unless the gate allows no assumption.
+    fn assume(&mut self, line: Option<u32>, text: String, id: &str) {
+        let file = self.bake.dockerfile.clone();
+        if self.gate.strict_assumptions {
+            self.undecided(&file, line, format!("only assumed: {text}"), id);
+        }
+        self.out.assumptions.push(Assumption { file, line, text });
     }
 }
 

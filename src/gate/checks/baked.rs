@@ -9,14 +9,15 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::Outcome;
 use super::bake::digest;
 use super::image::{self, Lookup};
 use super::source::{Source, Truth, is_identity};
+use super::{Outcome, Versions};
 use crate::config::{Bake, Gate};
 use crate::dockerfile::{Baked, BakedKind, Content, Image, Taken, Unknown};
+use crate::gate::Version;
 use crate::gate::finding::{Cause, Finding, Kind, Undecided};
-use crate::tree::{ObjectId, Subtree, Tree, TreeError, blob_id, join};
+use crate::tree::{Node, ObjectId, Subtree, Tree, TreeError, blob_id, join};
 
 /// A path of the image, and the line that bakes it.
 type Place = (String, u32);
@@ -35,26 +36,28 @@ pub(super) struct Comparison<'a> {
     dockerfile: &'a str,
     /// Where the context has the source's files, with a trailing slash; `None` when it lies outside.
     source_dir: Option<String>,
+    versions: Versions<'a>,
     inputs: OnceCell<String>,
+    originals: OnceCell<BTreeMap<ObjectId, String>>,
     places: OnceCell<BTreeMap<ObjectId, Place>>,
 }
 
 impl<'a> Comparison<'a> {
     pub fn new(
-        gate: &'a Gate,
-        bake: &'a Bake,
+        (gate, bake): (&'a Gate, &'a Bake),
         source: &'a Source<'a>,
         image: &'a Image,
         context: &'a Subtree,
         dockerfile: &'a str,
+        versions: Versions<'a>,
     ) -> Self {
         let source_dir = match context.at.as_str() {
             "" => Some(format!("{}/", bake.source_dir)),
             at if at == bake.source_dir => Some(String::new()),
             at => bake.source_dir.strip_prefix(at).and_then(|rest| rest.strip_prefix('/')).map(|dir| format!("{dir}/")),
         };
-        let (inputs, places) = (OnceCell::new(), OnceCell::new());
-        Self { gate, bake, source, image, context, dockerfile, source_dir, inputs, places }
+        let (inputs, originals, places) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { gate, bake, source, image, context, dockerfile, source_dir, versions, inputs, originals, places }
     }
 
     pub fn run(&self, out: &mut Outcome) -> Result<(), TreeError> {
@@ -152,8 +155,17 @@ impl<'a> Comparison<'a> {
         let is_sources = from.is_some_and(|from| self.is_sources(from));
         let of_consumer = from.filter(|_| !is_sources).map(|from| join(&self.context.at, from));
         let line = baked.line;
+        let copied = if id == *wanted || is_sources { None } else { self.copied(path, &id)? };
         let (kind, message) = match (id == *wanted, &of_consumer) {
             (true, None) if is_sources => return Ok(None),
+            (false, from) if copied.as_ref().is_some_and(|(is_copy, _)| *is_copy) => {
+                let of = copied.map(|(_, of)| of).unwrap_or_default();
+                let place = from.as_ref().map_or_else(
+                    || format!("written by line {line} itself, "),
+                    |from| format!("baked from {from} of the consumer, "),
+                );
+                (Kind::VendoredCopy, format!("{path} is {place}a copy of {of}"))
+            }
             (true, Some(from)) => (
                 Kind::VendoredCopy,
                 format!("{path} is baked from {from}, a copy in the consumer that only happens to be equal"),
@@ -164,7 +176,10 @@ impl<'a> Comparison<'a> {
             ),
             (false, Some(from)) => (
                 Kind::ContentDiffers,
-                format!("{path} is baked from {from} of the consumer, which differs from the source"),
+                format!(
+                    "{path} is baked from {from} of the consumer, which differs from the source{}",
+                    copied.map(|(_, words)| words).unwrap_or_default()
+                ),
             ),
             (false, None) => {
                 let destination = self.destination(path);
@@ -174,6 +189,41 @@ impl<'a> Comparison<'a> {
         let mut finding = self.finding(kind, path, baked, message).of(format!("{wanted} {id}"));
         finding.baked = of_consumer;
         Ok(Some(finding))
+    }
+
+    /// What bytes are a copy of that the consumer keeps itself, or what is not known about that.
+    fn copied(&self, path: &str, id: &ObjectId) -> Result<Option<(bool, String)>, TreeError> {
+        if *id == blob_id(b"") {
+            return Ok(None);
+        }
+        let version = (self.versions)(path, id);
+        if let Version::Of { commit, path: of } = &version {
+            return Ok(Some((true, format!("{of} of the source at commit {}", commit.short()))));
+        }
+        if let Some(of) = self.originals()?.get(id) {
+            return Ok(Some((true, format!("{of} of the source, which is another file"))));
+        }
+        let words = "; whether it is a copy of an older version was not looked up";
+        Ok((version == Version::NotLookedUp).then(|| (false, words.to_owned())))
+    }
+
+    /// The files of the source by their content; of several with one content the first.
+    fn originals(&self) -> Result<&BTreeMap<ObjectId, String>, TreeError> {
+        if let Some(originals) = self.originals.get() {
+            return Ok(originals);
+        }
+        let mut originals = BTreeMap::new();
+        for (path, node) in self.source.all() {
+            if matches!(node, Node::File { .. }) {
+                match self.source.tree.blob_id(path) {
+                    Ok(id) => drop(originals.entry(id).or_insert_with(|| path.clone())),
+                    Err(error @ TreeError::NotHere(_)) => return Err(error),
+                    // What both sides of a merge changed is no original.
+                    Err(_) => {}
+                }
+            }
+        }
+        Ok(self.originals.get_or_init(|| originals))
     }
 
     fn is_sources(&self, path: &str) -> bool {
@@ -244,6 +294,8 @@ impl<'a> Comparison<'a> {
                 Taken::File(path) => format!("{path} {}", digest(self.context, path)?),
                 Taken::Tree(path) => format!("{path} {}", digest(self.context, path.trim_matches('/'))?),
                 Taken::Link { at, target } => format!("{at} -> {target}"),
+                // Anything of the consumer may have a say in what is made.
+                Taken::Generated => format!("everything {}", digest(self.context.of.as_ref(), "")?),
             };
             hash.update(format!("{} {text}\n", text.len()));
         }

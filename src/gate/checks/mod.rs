@@ -8,16 +8,18 @@
 
 use std::sync::Arc;
 
+use super::Version;
 use super::finding::{Assumption, Finding, Undecided};
 use super::glob;
 use crate::config::{Check, Gate, Mirrored};
-use crate::tree::{Need, Node, Tree, TreeError, join};
+use crate::tree::{Need, Node, ObjectId, Tree, TreeError, join};
 
 mod absent;
 mod bake;
 mod baked;
 mod css;
 mod extract;
+mod generated;
 mod image;
 mod mirror;
 mod pin;
@@ -61,14 +63,22 @@ impl Outcome {
     }
 }
 
-/// Judges a consumer tree with a source tree: the gate's identity, then each check.
+/// Tells of which version of a source file some bytes are; see [`super::World::version`].
+pub type Versions<'a> = &'a dyn Fn(&str, &ObjectId) -> Version;
+
+/// Judges a consumer tree with a source tree: the gate's identity, then each check. `versions` is asked about copies.
 ///
 /// # Errors
 /// Only [`TreeError::NotHere`], with all that the checks miss; anything else that cannot be read is an undecided part.
-pub fn all(gate: &Gate, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
+pub fn all(
+    gate: &Gate,
+    consumer: &Arc<dyn Tree>,
+    source: &Arc<dyn Tree>,
+    versions: Versions<'_>,
+) -> Result<Outcome, TreeError> {
     let mut all = Outcome { compared: !gate.checks.is_empty(), ..Outcome::default() };
     let identity = std::iter::once_with(|| source::classify(gate, source.as_ref()));
-    let checks = gate.checks.iter().map(|check| one(gate, check, consumer, source));
+    let checks = gate.checks.iter().map(|check| one(gate, check, consumer, source, versions));
     let mut missing: Option<Need> = None;
     for outcome in identity.chain(checks) {
         match outcome {
@@ -93,9 +103,15 @@ pub fn all(gate: &Gate, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Res
     missing.map_or(Ok(all), |need| Err(TreeError::NotHere(need)))
 }
 
-fn one(gate: &Gate, check: &Check, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Result<Outcome, TreeError> {
+fn one(
+    gate: &Gate,
+    check: &Check,
+    consumer: &Arc<dyn Tree>,
+    source: &Arc<dyn Tree>,
+    versions: Versions<'_>,
+) -> Result<Outcome, TreeError> {
     match check {
-        Check::Bake(bake) => bake::check(gate, bake, consumer, source),
+        Check::Bake(bake) => bake::check(gate, bake, consumer, source, versions),
         Check::Mirror(mirror) => mirror::check(gate, mirror, consumer.as_ref(), source.as_ref()),
         Check::Values(values) => values::check(values, consumer.as_ref(), source.as_ref()),
         Check::Pin(pin) => pin::check(gate, pin, source.as_ref()),

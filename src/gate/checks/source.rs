@@ -62,6 +62,11 @@ impl<'a> Source<'a> {
         self.files.iter().filter(|(path, _)| is_identity(self.gate, path))
     }
 
+    /// All files, sorted by path.
+    pub fn all(&self) -> &[(String, Node)] {
+        &self.files
+    }
+
     /// Whether the source has a file of that name, or shows one there through a link to a directory.
     pub fn shows(&self, path: &str) -> Result<bool, TreeError> {
         Ok(self.has(path) || matches!(follow(self.tree, path)?, Led::File(_)))

@@ -1,0 +1,157 @@
+//! Whether the forge still says what it was told: everyone who may write to a repository can post a status under any name.
+//!
+//! Heads of branches are read back each round, heads of pull requests in turn; a delivery about our own context that is not
+//! by us is read back at once. What is not as wanted is put back, three times an hour for one commit, then it is parked,
+//! alarmed and named: two programs that write over each other would go on for ever. A pull request that was merged although
+//! its status was red is alarmed as well.
+
+use super::plan::{RepoKey, View};
+use super::{Controller, lock};
+use crate::forge::PostedStatus;
+use crate::store::{Alarm, StoreError, WantedRow};
+
+/// Heads of pull requests that are read back in one round of a repository.
+const IN_TURN: usize = 2;
+/// How often a status is put back within an hour.
+const PUT_BACK: i64 = 3;
+/// How long it is then left alone, in milliseconds.
+pub(super) const PARKED: i64 = 60 * 60 * 1000;
+
+/// What is to be done about a status that somebody wrote over.
+pub(super) enum Overwritten {
+    /// Write ours again.
+    PutBack,
+    /// Leave it, for a while; why, in words.
+    Park(String),
+}
+
+impl Controller {
+    /// Reads back, after a round's look, what was told: all branch heads, and some pull requests in turn.
+    pub(super) async fn audit(&self, view: &View, rows: &[&WantedRow]) -> Result<(), StoreError> {
+        let is_branch = |row: &&WantedRow| view.heads.values().any(|head| head.as_str() == row.sha);
+        let (branches, mut others): (Vec<&WantedRow>, Vec<&WantedRow>) =
+            rows.iter().copied().filter(|row| row.is_told()).partition(is_branch);
+        others.sort_by_key(|row| row.told.as_ref().map(|told| told.at));
+        let ids: Vec<String> = branches.iter().chain(others.iter().take(IN_TURN)).map(|row| row.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.store.recheck(&ids, self.now()).await?;
+        self.publish_wake.notify_one();
+        Ok(())
+    }
+
+    /// What stands on a commit is not what was told.
+    pub(super) async fn overwritten(
+        &self,
+        repo: &RepoKey,
+        row: &WantedRow,
+        stands: Option<&PostedStatus>,
+    ) -> Result<Overwritten, StoreError> {
+        let login = stands.map_or("somebody", |stands| stands.creator.as_str());
+        if lock(&self.us).get(&repo.forge).is_some_and(|us| us.login == login) {
+            // Our own, late: a replica that stalled.
+            return Ok(Overwritten::PutBack);
+        }
+        let state = stands.map_or("nothing", |stands| stands.state.as_str());
+        let count = self.store.overwritten(&row.id, login, self.now()).await?;
+        let (sha, context) = (row.sha.get(..8).unwrap_or(&row.sha), &row.context);
+        tracing::warn!(%repo, sha = row.sha, context, login, state, count, "somebody else wrote our status");
+        self.metrics.overwritten();
+        if count <= PUT_BACK {
+            return Ok(Overwritten::PutBack);
+        }
+        let until = self.now() + PARKED;
+        self.store.park(&row.id, until).await?;
+        let words =
+            format!("{login} writes over the status {context} of {sha} again and again: left as it is for an hour");
+        self.alarm(repo, words.clone()).await?;
+        Ok(Overwritten::Park(words))
+    }
+
+    /// A delivery says that somebody posted a status under one of our contexts.
+    pub(super) fn is_ours(&self, forge: &str, login: &str) -> bool {
+        lock(&self.us).get(forge).is_some_and(|us| us.login == login)
+    }
+
+    /// Pull requests that are gone from the list of open ones although their status was red: merged?
+    pub(super) async fn merged_although_red(
+        &self,
+        repo: &RepoKey,
+        before: Option<&View>,
+        view: &View,
+        rows: &[&WantedRow],
+    ) -> Result<(), StoreError> {
+        let gone = before.into_iter().flat_map(|before| &before.pulls);
+        let gone = gone.filter(|pull| !view.pulls.iter().any(|open| open.number == pull.number));
+        for pull in gone {
+            let red = |row: &&&WantedRow| row.sha == pull.head_sha.as_str() && row.state == "failure";
+            let Some(row) = rows.iter().find(red) else { continue };
+            let Ok(api) = self.api(&repo.forge) else { continue };
+            match api.pull(&view.repository.name, pull.number).await {
+                Ok(now) if now.merged => {
+                    let words = format!(
+                        "#{} was merged into {} although {} was red: {}",
+                        pull.number, now.base_ref, row.context, row.description
+                    );
+                    self.metrics.merged_red();
+                    self.alarm(repo, words).await?;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%repo, pull = pull.number, %error, "whether it was merged cannot be told"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn alarm(&self, repo: &RepoKey, words: String) -> Result<(), StoreError> {
+        tracing::error!(%repo, "{words}");
+        let (forge, repository) = (repo.forge.clone(), repo.name.clone());
+        self.store.alarm(&Alarm { at: self.now(), forge, repository, words }).await
+    }
+
+    /// Commands in comments that no delivery brought, since the last round. At the first there is no last one, and nothing
+    /// is listed: what was written before drift-gate came was not for it.
+    pub(super) async fn find_comments(&self, repo: &RepoKey, view: &View) -> Result<(), StoreError> {
+        let key = format!("comments {repo}");
+        let began = self.now();
+        let since = self.store.meta(&key).await?.and_then(|at| at.parse::<i64>().ok());
+        if let Some(since) = since {
+            let Ok(api) = self.api(&repo.forge) else { return Ok(()) };
+            let from = chrono::DateTime::from_timestamp_millis(since - OVERLAP).unwrap_or_default();
+            let comments = match api.comments_since(&view.repository.name, from).await {
+                Ok(comments) => comments,
+                Err(error) => {
+                    tracing::warn!(%repo, %error, "comments cannot be listed; again at the next round");
+                    return Ok(());
+                }
+            };
+            let is_pull = |number: u64| view.pulls.iter().any(|pull| pull.number == number);
+            let commands: Vec<(i64, i64)> = comments
+                .iter()
+                .filter(|comment| crate::forge::webhook::is_command(&comment.body) && is_pull(comment.issue))
+                // One that was edited into a command later is none.
+                .filter(|comment| created(comment).is_none_or(|at| at >= since - OVERLAP))
+                .map(|comment| (number(comment.id), number(comment.issue)))
+                .collect();
+            let found = self.store.comments_found(&repo.forge, &repo.name, &commands, began).await?;
+            if found > 0 {
+                tracing::warn!(%repo, found, "comments found by the timer: no delivery had told them");
+                self.metrics.missed(found);
+                self.command_wake.notify_one();
+            }
+        }
+        self.store.set_meta(&key, &began.to_string()).await
+    }
+}
+
+/// The forge's clock may be behind ours by so much (ms); what is listed twice acts once.
+const OVERLAP: i64 = 2 * 60_000;
+
+fn created(comment: &crate::forge::Comment) -> Option<i64> {
+    Some(chrono::DateTime::parse_from_rfc3339(&comment.created_at).ok()?.timestamp_millis())
+}
+
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
