@@ -101,7 +101,7 @@ async fn whenever_it_is_killed_nothing_accepted_is_lost_and_every_status_is_righ
     flood.stop().await;
     let took = began.elapsed();
     fleet.start(0);
-    let heads = match settle(&mut story, &place, &front, &truth).await {
+    let heads = match settle(&place, &front, &truth).await {
         Ok(heads) => heads,
         Err(why) => told.fail(&fleet, &why),
     };
@@ -145,19 +145,13 @@ async fn work(story: &mut Story<'_>, rng: &mut Rng, fleet: &Fleet) {
 }
 
 /// Waits until nothing waits and every status is right; how many heads there are.
-async fn settle(story: &mut Story<'_>, place: &Place, front: &Front, truth: &Truth) -> Result<usize, String> {
+async fn settle(place: &Place, front: &Front, truth: &Truth) -> Result<usize, String> {
     let began = Instant::now();
     let mut glance = tokio::time::interval(GLANCE);
-    let mut has_ended = false;
     let mut idle_before = false;
     loop {
         glance.tick().await;
         let waiting = front.waiting(ADMIN_TOKEN).await;
-        if waiting.is_some() && !has_ended {
-            story.end().await;
-            has_ended = true;
-            continue;
-        }
         let is_over = began.elapsed() > PATIENCE;
         let most = if is_over { usize::MAX } else { 1 };
         let (heads, wrong) = truth.wrong(&place.maintainer, most).await.map_err(|error| error.to_string())?;
