@@ -35,8 +35,13 @@ pub fn start_log(default: &str) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     // Colours only where a person sees them: a log file is read by programs.
     let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).finish();
+    // A log that cannot be written (a full disk) is no reason to panic, which telling so on standard error would be.
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .finish();
     // A second call (the demo's tests) keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
@@ -79,6 +84,7 @@ fn told_once(error: &anyhow::Error) -> String {
 
 async fn serve(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let listen = config.server.listen;
+    let options = Options { reconcile: config.server.reconcile, ..Options::default() };
     let listener = TcpListener::bind(listen).await;
     let service = if dry_run {
         let listener = match listener {
@@ -88,10 +94,10 @@ async fn serve(config: &Config, dry_run: bool) -> anyhow::Result<()> {
                 TcpListener::bind("127.0.0.1:0").await.context("cannot listen on a port of 127.0.0.1")?
             }
         };
-        Service::start_dry(config, listener, Options::default()).await?
+        Service::start_dry(config, listener, options).await?
     } else {
         let listener = listener.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
-        Service::start(config, listener, Options::default(), false).await?
+        Service::start(config, listener, options, false).await?
     };
     tracing::info!("listening on http://{}", service.address());
     stop_signal().await?;
