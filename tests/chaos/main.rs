@@ -5,6 +5,7 @@
 //! with drift-gate's log (`RUST_LOG` filters it). The time between two steps is the clock's, so a race may need several tries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drift_gate::cli::serve::{Service, start_log};
@@ -103,7 +104,7 @@ async fn tell(seed: u64, record: Record) -> Result<Told, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let calm = Calm::new(false);
     let post = Post::start(seed, calm.clone(), record.clone()).await;
-    let place = Place::make(folder.path(), &post.url, &mut rng).await;
+    let place = Arc::new(Place::make(folder.path(), &post.url, &mut rng).await);
     let proxy = Proxy::start(seed, &place.host.base(), calm.clone(), record.clone()).await;
     let store = format!("sqlite://{}", place.sqlite().display());
     let path = place.config(&proxy.url, "127.0.0.1:0", &store);
@@ -111,7 +112,7 @@ async fn tell(seed: u64, record: Record) -> Result<Told, String> {
     let truth = Truth::new(&place, &path);
 
     let mut service = start(&config, &post).await;
-    let mut story = Story::new(&place, Rng::of(seed, "people", 0), record.clone()).await;
+    let mut story = Story::new(place.clone(), Rng::of(seed, "people", 0), record.clone()).await;
     let steps = rng.between(8, 26);
     for _ in 0..steps {
         story.step().await;

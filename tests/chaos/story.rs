@@ -2,6 +2,7 @@
 //! from the seed; what the forge refuses (a merge that conflicts) is not done.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use drift_gate::demo::person::PersonError;
 use reqwest::Method;
@@ -62,8 +63,8 @@ const STEPS: [(u64, Step); 18] = [
 ];
 
 /// The people of a story and what they remember.
-pub struct Story<'a> {
-    place: &'a Place,
+pub struct Story {
+    place: Arc<Place>,
     rng: Rng,
     record: Record,
     next: u64,
@@ -77,8 +78,8 @@ pub struct Story<'a> {
 
 type Done = Result<String, PersonError>;
 
-impl<'a> Story<'a> {
-    pub async fn new(place: &'a Place, rng: Rng, record: Record) -> Self {
+impl Story {
+    pub async fn new(place: Arc<Place>, rng: Rng, record: Record) -> Self {
         let head = place.maintainer.head(TEMPLATE, "main").await.expect("a head");
         Self { place, rng, record, next: 0, done: 0, sources: vec![head], forged: BTreeMap::new() }
     }
