@@ -30,6 +30,8 @@ const LOOKS: usize = 8;
 const DECISIONS: usize = 8;
 /// Decisions kept in one transaction.
 const KEPT_TOGETHER: usize = 64;
+/// How long a decision waits for the next ones of its look to be kept with it.
+const GATHERED: Duration = Duration::from_millis(25);
 /// Up to so many other sides are read afresh for a delivery; a source with more consumers than that is judged against what
 /// was last seen of them, which their own deliveries and the timer keep true.
 const OTHER_SIDES: usize = 16;
@@ -265,7 +267,7 @@ impl Controller {
         let mut left = Left::default();
         let mut ids = Vec::new();
         let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
-        while decided.recv_many(&mut chunk, KEPT_TOGETHER).await > 0 {
+        while gather(&mut decided, &mut chunk).await {
             let mut keep = Vec::new();
             for decided in chunk.drain(..) {
                 let decided = decided?;
@@ -317,6 +319,19 @@ impl Controller {
     fn put_back(&self, repo: &RepoKey, numbers: BTreeSet<u64>) {
         lock(&self.afresh).extend(numbers.into_iter().map(|number| (repo.clone(), number)));
     }
+}
+
+/// Takes the decisions that come one after the other: an `fsync` each would cost more than deciding. False after the last.
+async fn gather(decided: &mut Decisions, chunk: &mut Vec<Result<Decided, StoreError>>) -> bool {
+    let Some(first) = decided.recv().await else { return false };
+    chunk.push(first);
+    let until = tokio::time::Instant::now() + GATHERED;
+    while chunk.len() < KEPT_TOGETHER
+        && let Ok(Some(next)) = tokio::time::timeout_at(until, decided.recv()).await
+    {
+        chunk.push(next);
+    }
+    true
 }
 
 /// What is said of a commit that was not judged before another took its place.

@@ -134,6 +134,8 @@ pub struct Controller {
     denied: Mutex<BTreeMap<RepoKey, String>>,
     /// Verdicts by content.
     verdicts: judge::Verdicts,
+    /// How many evaluations may run at a time.
+    evaluations: tokio::sync::Semaphore,
     /// Cases that cannot be judged, by the key of their report, and since when (Unix milliseconds).
     broken: Mutex<HashMap<String, i64>>,
     /// Pull requests to judge without remembered verdicts, from `check` commands.
@@ -191,6 +193,7 @@ impl Controller {
             in_doubt: Mutex::default(),
             denied: Mutex::default(),
             verdicts: judge::Verdicts::default(),
+            evaluations: judge::evaluations(),
             broken: Mutex::default(),
             afresh: Mutex::default(),
             told: Mutex::default(),
