@@ -132,7 +132,7 @@ impl Store {
     pub async fn hint(&self, repositories: &[(String, String)], level: Level, now: i64) -> Result<(), StoreError> {
         let hints: Vec<(&str, &str, i64, i64)> =
             repositories.iter().map(|(forge, name)| (forge.as_str(), name.as_str(), now, level.number())).collect();
-        let statement = hint_statement(&self.db);
+        let statement = hint_statement(&self.db, 1);
         let mut connection = self.db.write().await?;
         sqlx::query(AssertSqlSafe(statement)).bind(json(&hints)).execute(&mut *connection).await?;
         Ok(())
@@ -289,10 +289,12 @@ impl Store {
     }
 }
 
-/// Hints at rows of `(forge, name, received_at, level)` in `$1`.
-pub(super) fn hint_statement(db: &Database) -> String {
-    let hints =
-        db.rows(1, &[("forge", Holds::Text), ("name", Holds::Text), ("at", Holds::Number), ("asked", Holds::Number)]);
+/// Hints at rows of `(forge, name, received_at, level)` in a parameter.
+pub(super) fn hint_statement(db: &Database, parameter: usize) -> String {
+    let hints = db.rows(
+        parameter,
+        &[("forge", Holds::Text), ("name", Holds::Text), ("at", Holds::Number), ("asked", Holds::Number)],
+    );
     // Locked in one order: two that hint at the same repositories would else hold each other up.
     let lock = db.for_update("OF r");
     format!(
