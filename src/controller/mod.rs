@@ -31,8 +31,10 @@ mod brought;
 mod commands;
 mod counted;
 mod decide;
+pub mod dry;
 mod gates;
 mod grace;
+mod guest;
 mod judge;
 mod keys;
 mod look;
@@ -112,6 +114,8 @@ pub struct Controller {
     /// Whose leases these are: this process.
     holder: String,
     forges: BTreeMap<String, Arc<dyn Forge>>,
+    /// How each forge is to be asked now.
+    guests: BTreeMap<String, Arc<guest::Guest>>,
     store: Store,
     git: git::Cache,
     options: Options,
@@ -158,6 +162,8 @@ impl Controller {
         link_secret: Vec<u8>,
         options: Options,
     ) -> Result<Arc<Self>, StoreError> {
+        let guests: BTreeMap<String, Arc<guest::Guest>> =
+            forges.keys().map(|name| (name.clone(), Arc::new(guest::Guest::new()))).collect();
         let own_gates: Vec<Arc<Gated>> = config.gates.iter().filter_map(Gated::new).map(Arc::new).collect();
         let bringers = gates::listed(config, &own_gates);
         let of_gates = own_gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]);
@@ -171,7 +177,8 @@ impl Controller {
             bringers,
             repositories,
             holder: holder(),
-            forges: counted::all(forges, &metrics),
+            forges: counted::all(forges, &guests, &metrics),
+            guests,
             store,
             git,
             options,

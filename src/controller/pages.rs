@@ -118,6 +118,11 @@ impl Controller {
         self.store.alarms(most).await
     }
 
+    /// Forges that are not asked now, and why, in words for people.
+    pub fn forges_left_alone(&self) -> BTreeMap<String, Option<String>> {
+        self.guests.iter().map(|(name, guest)| (name.clone(), guest.trouble())).collect()
+    }
+
     /// What waits now.
     ///
     /// # Errors
@@ -191,7 +196,7 @@ impl Controller {
                 Ok(bytes) => return bytes,
                 Err(TreeError::NotHere(need)) => {
                     let remote = self.remote(repo, &self.current_name(repo)).await.ok()?;
-                    objects.fetch(&remote, &need.objects).await.ok()?;
+                    self.by_git(repo, objects.fetch(&remote, &need.objects)).await.ok()?.ok()?;
                 }
                 Err(_) => return None,
             }
