@@ -176,7 +176,7 @@ struct Request {
 impl Signed {
     fn push() -> Self {
         let recorded = include_str!(
-            "../tests/vectors/gitea-1.26/deliveries/002-push-main-platform-agent-template-push-gitea.json"
+            "../tests/vectors/gitea-1.26/deliveries/003-push-20-commits-platform-agent-template-push-gitea.json"
         );
         let recorded: serde_json::Value = serde_json::from_str(recorded).expect("JSON");
         let body = recorded["body"].as_str().expect("the recorded body").as_bytes();

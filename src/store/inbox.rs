@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::database::{BUSY, Database, Holds, Kind, json};
@@ -82,9 +83,10 @@ impl Inbox {
     /// Starts the writer, on a thread of its own: on those that answer requests each of its steps would wait for a turn.
     pub(super) fn start(db: Database) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(MOST);
+        let callers = Handle::current();
         let started = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
             let thread = std::thread::Builder::new().name("store-inbox".to_owned());
-            thread.spawn(move || runtime.block_on(write(db, receiver)))
+            thread.spawn(move || runtime.block_on(write(db, receiver, &callers)))
         });
         started.map_err(sqlx::Error::Io)?;
         Ok(Self { sender })
@@ -111,7 +113,7 @@ impl Inbox {
     }
 }
 
-async fn write(db: Database, mut receiver: mpsc::Receiver<Message>) {
+async fn write(db: Database, mut receiver: mpsc::Receiver<Message>, callers: &Handle) {
     let mut writer = Writer { statements: statements(&db), together: HashMap::new(), connection: None, db };
     let mut messages = Vec::with_capacity(MOST);
     while receiver.recv_many(&mut messages, MOST).await > 0 {
@@ -124,10 +126,13 @@ async fn write(db: Database, mut receiver: mpsc::Receiver<Message>) {
             }
         }
         let outcome = writer.commit(&batch).await.map_err(Arc::new);
-        for pending in batch {
-            // A caller that went away (its connection broke) needs no answer; the delivery is written all the same.
-            let _ = pending.done.send(outcome.clone());
-        }
+        // From among the callers: to wake each of them from here would cost a change of thread for each.
+        callers.spawn(async move {
+            for pending in batch {
+                // A caller that went away (its connection broke) needs no answer; the delivery is written all the same.
+                let _ = pending.done.send(outcome.clone());
+            }
+        });
         for done in finished {
             let _ = done.send(());
         }
