@@ -41,6 +41,7 @@ pub mod plan;
 mod publish;
 mod rounds;
 mod sight;
+pub mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +60,7 @@ use crate::tree::ObjectId;
 use plan::{Gated, RepoKey};
 
 pub use accept::Taken;
+pub use brought::FILE;
 pub use rounds::Gap;
 
 /// What may be set apart from the configuration file; tests make it impatient.
@@ -160,9 +162,7 @@ impl Controller {
     ) -> Result<Arc<Self>, StoreError> {
         let own_gates: Vec<Arc<Gated>> = config.gates.iter().filter_map(Gated::new).map(Arc::new).collect();
         let bringers = gates::listed(config, &own_gates);
-        let of_gates = own_gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]);
-        let repositories: BTreeSet<RepoKey> =
-            of_gates.chain(bringers.values().flat_map(gates::Listed::repositories)).collect();
+        let repositories = gates::repositories(&own_gates, &bringers);
         store.register(&pairs(&repositories)).await?;
         store.recover(chrono::Utc::now().timestamp_millis()).await?;
         let controller = Self {
