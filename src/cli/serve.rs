@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{DONE, Failure};
 use crate::config::{Config, Secret};
-use crate::controller::{Controller, Options};
+use crate::controller::{Controller, Options, dry};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::{forge, git, web};
@@ -24,6 +24,9 @@ pub struct Arguments {
     /// The configuration; `drift-gate config example` prints one.
     #[arg(long, value_name = "FILE", default_value = "drift-gate.toml")]
     config: PathBuf,
+    /// Write nothing to a forge and nothing to the configured store: read, decide, and log what would be written.
+    #[arg(long)]
+    dry_run: bool,
     /// How the log is written: lines for people, or one JSON object a line
     #[arg(long, value_enum, value_name = "FORMAT", env = "DRIFT_GATE_LOG", default_value = "text")]
     log: LogFormat,
@@ -44,7 +47,9 @@ pub fn start_log(default: &str, format: LogFormat) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     // Colours only where a person sees them: a log file is read by programs.
     let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written (a full disk) is no reason to panic, which telling so on standard error would be.
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second call (the demo's tests) keeps the first subscriber.
     let _ = match format {
         LogFormat::Text => tracing::subscriber::set_global_default(log.with_ansi(colours).finish()),
@@ -58,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let config = Config::load(&arguments.config)?;
     config.check_secrets()?;
     start_log("info,sqlx=warn", arguments.log);
-    to_its_end(serve(&config))
+    to_its_end(serve(&config, arguments.dry_run))
 }
 
 /// How long tasks may take to end once they are told to, then the store, then threads that cannot be told: together less
@@ -89,11 +94,23 @@ fn told_once(error: &anyhow::Error) -> String {
     told
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+async fn serve(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let listen = config.server.listen;
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
-    let service = Service::start(config, listener, Options::default(), false).await?;
+    let options = Options { reconcile: config.server.reconcile, ..Options::default() };
+    let listener = TcpListener::bind(listen).await;
+    let service = if dry_run {
+        let listener = match listener {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::warn!(%listen, %error, "no delivery comes here while another listens there; the timer looks");
+                TcpListener::bind("127.0.0.1:0").await.context("cannot listen on a port of 127.0.0.1")?
+            }
+        };
+        Service::start_dry(config, listener, options).await?
+    } else {
+        let listener = listener.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+        Service::start(config, listener, options, false).await?
+    };
     tracing::info!("listening on http://{}", service.address());
     stop_signal().await?;
     tracing::info!("stopping");
@@ -119,6 +136,8 @@ pub struct Service {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     store: Store,
+    /// Of a dry run: its store and caches, gone with it.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Service {
@@ -129,6 +148,28 @@ impl Service {
     /// # Errors
     /// The store cannot be opened or written, a secret is missing, a forge's address is none.
     pub async fn start(config: &Config, listener: TcpListener, options: Options, open: bool) -> anyhow::Result<Self> {
+        Self::start_with(config, listener, options, open, None).await
+    }
+
+    /// As [`Service::start`], for a dry run: reads and decides as ever, keeps what it decides in a database of its own that is
+    /// gone at the end, writes nothing to a forge and logs what it would write.
+    ///
+    /// # Errors
+    /// As [`Service::start`]; and where no temporary folder can be made.
+    pub async fn start_dry(config: &Config, listener: TcpListener, options: Options) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("a temporary folder for the dry run")?;
+        let mut config = config.clone();
+        config.store.url = format!("sqlite://{}", folder.path().join("dry-run.db").display());
+        Self::start_with(&config, listener, options, false, Some(folder)).await
+    }
+
+    async fn start_with(
+        config: &Config,
+        listener: TcpListener,
+        options: Options,
+        open: bool,
+        dry: Option<tempfile::TempDir>,
+    ) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the listener has no address")?;
         let store = Store::open(&config.store.url).await.with_context(|| format!("store.url {}", config.store.url))?;
         store.check().await.context("the store cannot be written")?;
@@ -141,6 +182,9 @@ impl Service {
             let secrets = forge.webhook_secrets.iter().map(Secret::read).collect::<Result<Vec<_>, _>>()?;
             hooks.insert(name.clone(), web::HookForge { kind: forge.kind, secrets });
             forges.insert(name.clone(), api);
+        }
+        if dry.is_some() {
+            forges = dry::all(forges);
         }
         let caches = git::Cache::new(&caches_beside(&config.store.url), client, git::Limits::default())
             .context("the folder for repository caches")?;
@@ -162,7 +206,7 @@ impl Service {
         tasks.spawn(web::serve(listener, router, web::Limits::default(), shutdown.clone()));
         tasks.spawn(controller.run(shutdown.clone()));
         tasks.close();
-        Ok(Self { address, shutdown, tasks, store })
+        Ok(Self { address, shutdown, tasks, store, _folder: dry })
     }
 
     /// Where it listens.

@@ -45,11 +45,13 @@ impl Reading<'_> {
         };
         let admin_token = raw.admin_token.as_ref().map(|secret| self.secret("admin_token", secret));
         let link_secret = raw.link_secret.as_ref().map(|secret| self.secret("link_secret", secret));
+        let reconcile = self.ruled("reconcile", &raw.reconcile, rules::round);
         Some(Server {
             listen: listen?,
             public_url: public_url?,
             admin_token: flat(admin_token)?,
             link_secret: flat(link_secret)?,
+            reconcile: reconcile?,
         })
     }
 

@@ -46,6 +46,8 @@ pub struct Server {
     pub admin_token: Option<Secret>,
     /// The key of the addresses of reports; without it the store makes and keeps one.
     pub link_secret: Option<Secret>,
+    /// How often every repository is looked at without a delivery.
+    pub reconcile: Duration,
 }
 
 /// `[store]`.

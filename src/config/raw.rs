@@ -125,11 +125,20 @@ pub(super) struct Server {
     /// Keys the addresses of report pages. Without it one is made at the first start and kept in the store.
     #[schemars(extend("examples" = [{ "env": "DRIFT_GATE_LINK_SECRET" }]))]
     pub link_secret: Option<At<Secret>>,
+    /// How often every repository is looked at without a delivery: a duration from `10s` to `1d`, shortened or lengthened by
+    /// chance by up to a tenth.
+    pub reconcile: Text,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: text("127.0.0.1:8080"), public_url: None, admin_token: None, link_secret: None }
+        Self {
+            listen: text("127.0.0.1:8080"),
+            public_url: None,
+            admin_token: None,
+            link_secret: None,
+            reconcile: text("5m"),
+        }
     }
 }
 

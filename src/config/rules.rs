@@ -237,6 +237,15 @@ pub(super) fn duration(text: &str) -> Ruled<Duration> {
     Ok(Duration::from_secs(total))
 }
 
+/// How often to look without a delivery.
+pub(super) fn round(text: &str) -> Ruled<Duration> {
+    let round = duration(text)?;
+    if round < Duration::from_secs(10) || round > Duration::from_secs(DAY) {
+        return wrong("is not between `10s` and `1d`", "write how often to look at every repository, for example `5m`");
+    }
+    Ok(round)
+}
+
 /// A path inside a repository, `""` for its root: relative, with `/`, never leaving it.
 pub(super) fn inside(text: &str) -> Ruled<String> {
     if text.is_empty() {

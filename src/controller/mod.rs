@@ -31,6 +31,7 @@ mod brought;
 mod commands;
 mod counted;
 mod decide;
+pub mod dry;
 mod gates;
 mod grace;
 mod judge;

@@ -209,12 +209,15 @@ impl Database {
     /// A connection that may write. On SQLite there is one: hold it shortly.
     pub async fn write(&self) -> Result<Writing, StoreError> {
         let Some(sqlite) = &self.sqlite else {
-            return Ok(Writing::Pooled(self.pool.acquire().await?));
+            return match self.pool.acquire().await {
+                Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Silent),
+                acquired => Ok(Writing::Pooled(acquired?)),
+            };
         };
         let waited = tokio::time::timeout(BUSY, sqlite.writer.clone().lock_owned()).await;
-        let writer = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let writer = waited.map_err(|_| StoreError::Silent)?;
         sqlite.file.is_still_there()?;
-        Ok(Writing::Only(writer))
+        Ok(Writing::Only(writer, self.options.clone()))
     }
 
     /// Behind a `SELECT` whose rows the same statement then writes: others that write them wait. `of` may name the table
@@ -282,8 +285,8 @@ impl Database {
 
 /// A connection that may write.
 pub(super) enum Writing {
-    /// SQLite's.
-    Only(OwnedMutexGuard<AnyConnection>),
+    /// SQLite's, and how to connect again.
+    Only(OwnedMutexGuard<AnyConnection>, AnyConnectOptions),
     /// One of PostgreSQL's.
     Pooled(PoolConnection<Any>),
 }
@@ -292,7 +295,18 @@ impl Writing {
     /// A transaction that may write; without a commit it leaves nothing.
     pub async fn begin(&mut self) -> Result<Transaction<'_, Any>, sqlx::Error> {
         match self {
-            Self::Only(connection) => connection.begin_with("BEGIN IMMEDIATE").await,
+            Self::Only(connection, options) => {
+                if connection.is_in_transaction() {
+                    // One that was dropped is being rolled back.
+                    connection.ping().await?;
+                }
+                if connection.is_in_transaction() {
+                    // The driver counts a transaction that SQLite has ended by itself: the disk took no more.
+                    **connection = AnyConnection::connect_with(options).await?;
+                    prepare(connection).await?;
+                }
+                connection.begin_with("BEGIN IMMEDIATE").await
+            }
             Self::Pooled(connection) => connection.begin().await,
         }
     }
@@ -303,7 +317,7 @@ impl Deref for Writing {
 
     fn deref(&self) -> &AnyConnection {
         match self {
-            Self::Only(connection) => connection,
+            Self::Only(connection, _) => connection,
             Self::Pooled(connection) => connection,
         }
     }
@@ -312,7 +326,7 @@ impl Deref for Writing {
 impl DerefMut for Writing {
     fn deref_mut(&mut self) -> &mut AnyConnection {
         match self {
-            Self::Only(connection) => connection,
+            Self::Only(connection, _) => connection,
             Self::Pooled(connection) => connection,
         }
     }

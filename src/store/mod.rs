@@ -27,6 +27,7 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::Row;
 
@@ -84,6 +85,9 @@ pub enum StoreError {
     /// The group that a delivery was to be written with was not written.
     #[error("{0}")]
     Unwritten(Arc<StoreError>),
+    /// It gives no answer: another process holds it, or its server cannot be reached.
+    #[error("the database did not answer in time: another process holds it locked, or its server cannot be reached")]
+    Silent,
     /// The writer has ended: the program is shutting down.
     #[error("the store is shutting down")]
     Closed,
@@ -97,6 +101,9 @@ pub struct Store {
     /// What [`Store::register`] made known, by forge: names as a JSON array. Another replica's configuration may name others.
     registered: Arc<RwLock<BTreeMap<String, String>>>,
 }
+
+/// Forges wait five seconds for an answer, some no longer.
+const ACCEPT: Duration = Duration::from_secs(4);
 
 impl Store {
     /// Opens the database at `url` and brings its schema up to date: `sqlite://PATH`, which is made where it is missing, or
@@ -129,13 +136,13 @@ impl Store {
         self.expire_leases(None, now).await
     }
 
-    /// Makes a delivery durable, with what it makes dirty. Returns when it is on disk.
+    /// Makes a delivery durable, with what it makes dirty. Returns when it is on disk, or after four seconds at most.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when it could not be written, so it must not be acknowledged; [`StoreError::Closed`] when
-    /// the program is shutting down.
+    /// When it was not written, so it must not be acknowledged; after [`StoreError::Silent`] it may be written all the same.
+    /// [`StoreError::Closed`] when the program is shutting down.
     pub async fn accept(&self, arrival: Arrival) -> Result<(), StoreError> {
-        self.inbox.accept(arrival).await
+        tokio::time::timeout(ACCEPT, self.inbox.accept(arrival)).await.unwrap_or(Err(StoreError::Silent))
     }
 
     /// Proves that the database answers and can be written.
@@ -143,7 +150,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when it does not, or cannot.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.set_meta("checked", "1").await
+        check(&self.db).await
     }
 
     /// A value kept under a name, such as the secret of the addresses of reports.
@@ -172,6 +179,12 @@ impl Store {
 async fn meta(db: &Database, key: &str) -> Result<Option<String>, StoreError> {
     let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(&db.pool).await?;
     Ok(row.map(|row| row.get(0)))
+}
+
+/// Writes something, and something else each time: SQLite leaves the disk alone where a row stays as it is.
+async fn check(db: &Database) -> Result<(), StoreError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    set_meta(db, "checked", &now.as_nanos().to_string()).await
 }
 
 async fn set_meta(db: &Database, key: &str, value: &str) -> Result<(), StoreError> {

@@ -111,7 +111,7 @@ impl Upkeep {
             let count = sqlx::query(AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")));
             rows.push((table, count.fetch_one(&self.db.pool).await?.get(0)));
         }
-        super::set_meta(&self.db, "checked", "1").await?;
+        super::check(&self.db).await?;
         Ok(Checked { schema, current: self.db.current_schema(), rows, damage })
     }
 

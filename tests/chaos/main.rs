@@ -133,7 +133,7 @@ async fn tell(seed: u64, record: Record) -> Result<Told, String> {
     service.stop().await;
     let writes = proxy.writes();
     Ok(Told {
-        steps,
+        steps: story.done,
         heads,
         checks: truth.asked(),
         faults: proxy.injected(),

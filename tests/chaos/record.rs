@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 /// Lines with their time since the story began.
 #[derive(Clone)]
-pub struct Record(Arc<(Instant, Mutex<Vec<(Duration, String)>>)>);
+pub struct Record(Arc<(Instant, Mutex<Lines>)>);
+
+type Lines = Vec<(Duration, String)>;
 
 impl Default for Record {
     fn default() -> Self {

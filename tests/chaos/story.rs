@@ -66,6 +66,8 @@ pub struct Story<'a> {
     rng: Rng,
     record: Record,
     next: u64,
+    /// Steps that the forge let them do.
+    pub done: u64,
     /// Heads that the template's branch had.
     sources: Vec<String>,
     /// Pull requests under whose status someone else wrote.
@@ -77,7 +79,7 @@ type Done = Result<String, PersonError>;
 impl<'a> Story<'a> {
     pub async fn new(place: &'a Place, rng: Rng, record: Record) -> Self {
         let head = place.maintainer.head(TEMPLATE, "main").await.expect("a head");
-        Self { place, rng, record, next: 0, sources: vec![head], forged: Vec::new() }
+        Self { place, rng, record, next: 0, done: 0, sources: vec![head], forged: Vec::new() }
     }
 
     /// Does one thing that the forge lets them do.
@@ -87,6 +89,7 @@ impl<'a> Story<'a> {
             match self.act(step).await {
                 Ok(done) => {
                     self.record.add(format!("{step:?}: {done}"));
+                    self.done += 1;
                     return;
                 }
                 Err(PersonError::Refused { .. } | PersonError::Unexpected { .. }) => {}

@@ -40,13 +40,16 @@ struct Question {
     role: Role,
 }
 
+/// The options of a `check`.
+type Case = Vec<(&'static str, String)>;
+
 /// Asks `check`, each question once.
 pub struct Truth {
     config: PathBuf,
     gate: Arc<Gate>,
     core: PathBuf,
     template: PathBuf,
-    known: Mutex<HashMap<Vec<(&'static str, String)>, (i32, Report)>>,
+    known: Mutex<HashMap<Case, (i32, Report)>>,
 }
 
 impl Truth {

@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 
 /// A running cluster.
 pub struct Cluster {
-    folder: tempfile::TempDir,
-    /// The thread that started the server waits for this to be dropped: the server ends with the thread.
-    _end: mpsc::Sender<()>,
-    keeper: Option<thread::JoinHandle<()>>,
+    server: Mutex<Option<Running>>,
     databases: AtomicUsize,
+    folder: tempfile::TempDir,
+}
+
+/// The thread that started the server waits until `end` is dropped.
+struct Running {
+    end: mpsc::Sender<()>,
+    keeper: thread::JoinHandle<()>,
 }
 
 impl Cluster {
@@ -47,12 +51,27 @@ impl Cluster {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let cluster = Self { server: Mutex::new(None), databases: AtomicUsize::new(0), folder };
+        cluster.run();
+        cluster
+    }
+
+    /// Runs the server, again after [`Self::halt`].
+    pub fn run(&self) {
         let (end, ended) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel();
-        let place = folder.path().to_owned();
-        let keeper = thread::spawn(move || keep(&user, &place, &ready, &ended));
+        let place = self.folder.path().to_owned();
+        let keeper = thread::spawn(move || keep(&place, &ready, &ended));
         is_ready.recv().expect("the server starts");
-        Self { folder, _end: end, keeper: Some(keeper), databases: AtomicUsize::new(0) }
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(Running { end, keeper });
+    }
+
+    /// Stops the server; its data stay.
+    pub fn halt(&self) {
+        if let Some(Running { end, keeper }) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            drop(end);
+            let _ = keeper.join();
+        }
     }
 
     /// The address of a new and empty database.
@@ -76,18 +95,13 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // The keeper waits until the sender is gone; the folder goes after the server.
-        let (end, _) = mpsc::channel();
-        drop(std::mem::replace(&mut self._end, end));
-        if let Some(keeper) = self.keeper.take() {
-            let _ = keeper.join();
-        }
+        self.halt();
     }
 }
 
 /// Runs the server until `ended` hangs up.
-fn keep(user: &ServerUser, folder: &Path, ready: &mpsc::Sender<()>, ended: &mpsc::Receiver<()>) {
-    let mut server = user
+fn keep(folder: &Path, ready: &mpsc::Sender<()>, ended: &mpsc::Receiver<()>) {
+    let mut server = ServerUser::find()
         .command("postgres")
         .arg("-D")
         .arg(folder.join("data"))

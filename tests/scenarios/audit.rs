@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use drift_gate::controller::Options;
 use serde_json::json;
 
@@ -116,4 +117,23 @@ async fn a_comparison_that_does_not_end_is_an_error_at_its_deadline_and_a_verdic
     world.expect(CORE, &head, "error", "not compared within 0 s; comment `/drift-gate check` to try again").await;
     world.proxy.mend();
     world.expect(CORE, &head, "success", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_decides_and_writes_nothing() {
+    let mut world = World::before_the_first_look(Setting::default()).await;
+    world.start_dry().await;
+    eventually("both heads are decided", async || {
+        let page = world.dashboard().await;
+        if page.matches("in sync</td>").count() == 2 { Ok(()) } else { Err(page) }
+    })
+    .await;
+    eventually("nothing is left to be sent", async || {
+        let page = world.dashboard().await;
+        if page.contains("To be sent") { Err(page) } else { Ok(()) }
+    })
+    .await;
+    assert_eq!(world.proxy.count(&Method::POST, "/statuses/"), 0);
+    assert!(world.admin.status(CORE, &world.core_head, "drift-gate").await.is_none());
+    assert!(!world.has_database(), "what a dry run decides is not for the next real run");
 }

@@ -1,8 +1,10 @@
 //! The forge that the stories run on: the built-in stand-in, or a real Gitea that `DRIFT_GATE_FORGE_BIN` names. Both are
 //! driven through the same REST API; only making users and repositories differs.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -203,6 +205,20 @@ impl Host {
         Api::new(&self.base(), &tokens.iter().find(|(name, _)| name == user).expect("a user").1)
     }
 
+    /// Ends a real forge without a warning; the stand-in stays.
+    pub fn kill(&self) {
+        if let Self::Gitea(gitea) = self {
+            gitea.kill();
+        }
+    }
+
+    /// Starts it again where it was.
+    pub async fn revive(&self) {
+        if let Self::Gitea(gitea) = self {
+            gitea.revive().await;
+        }
+    }
+
     /// Makes `molecule/<name>` with a README on `main`; the bot administers it, the contributor may read it.
     pub async fn make_repository(&self, name: &str, private: bool) {
         let admin = self.api(ADMIN);
@@ -235,14 +251,14 @@ impl BuiltIn {
 pub struct Gitea {
     base: String,
     tokens: Vec<(String, String)>,
-    process: Child,
+    process: Mutex<Child>,
+    executable: PathBuf,
+    folder: PathBuf,
 }
 
 impl Drop for Gitea {
     fn drop(&mut self) {
-        // It may have ended by itself; either way nothing must be left behind.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
 
@@ -289,14 +305,13 @@ impl Gitea {
         for _ in 0..5 {
             let port = free_port();
             std::fs::write(folder.join("app.ini"), Self::settings(folder, port)).expect("app.ini");
-            let log = std::fs::File::create(folder.join("forge.log")).expect("a log");
-            let process = Self::command(executable, folder)
-                .arg("web")
-                .stdout(Stdio::from(log.try_clone().expect("a log")))
-                .stderr(Stdio::from(log))
-                .spawn()
-                .expect("the forge starts");
-            let mut gitea = Self { base: format!("http://127.0.0.1:{port}"), tokens: tokens.clone(), process };
+            let gitea = Self {
+                base: format!("http://127.0.0.1:{port}"),
+                tokens: tokens.clone(),
+                process: Mutex::new(Self::spawn(executable, folder)),
+                executable: executable.to_owned(),
+                folder: folder.to_owned(),
+            };
             if gitea.answers_us().await {
                 return gitea;
             }
@@ -304,12 +319,35 @@ impl Gitea {
         panic!("no port stayed free: {}", std::fs::read_to_string(folder.join("forge.log")).unwrap_or_default());
     }
 
+    fn spawn(executable: &Path, folder: &Path) -> Child {
+        let log = OpenOptions::new().create(true).append(true).open(folder.join("forge.log")).expect("a log");
+        Self::command(executable, folder)
+            .arg("web")
+            .stdout(Stdio::from(log.try_clone().expect("a log")))
+            .stderr(Stdio::from(log))
+            .spawn()
+            .expect("the forge starts")
+    }
+
+    fn kill(&self) {
+        let mut process = self.process.lock().expect("a process");
+        // It may have ended by itself; either way nothing must be left behind.
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+
+    async fn revive(&self) {
+        *self.process.lock().expect("a process") = Self::spawn(&self.executable, &self.folder);
+        assert!(self.answers_us().await, "the forge's port was taken while it was down");
+    }
+
     /// Waits until something answers at our address, and says whether that is us.
-    async fn answers_us(&mut self) -> bool {
+    async fn answers_us(&self) -> bool {
         let api = Api::new(&self.base, &self.tokens[0].1);
         let user = format!("{}/api/v1/user", self.base);
         within(START, "the forge answers", async || {
-            if self.process.try_wait().expect("the forge's state").is_some() {
+            let ended = self.process.lock().expect("a process").try_wait();
+            if ended.expect("the forge's state").is_some() {
                 return Ok(false);
             }
             let request = api.http.get(&user).header("authorization", format!("token {}", api.token));

@@ -240,6 +240,19 @@ webhook_secrets = [{{ file = "{secret}" }}]
         self.service = Some(service);
     }
 
+    /// Starts it as `serve --dry-run` does.
+    pub async fn start_dry(&mut self) {
+        let config = Config::parse(&self.config(), "drift-gate.toml").expect("a configuration");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let service = Service::start_dry(&config, listener, self.options).await.expect("the service starts");
+        self.service = Some(service);
+    }
+
+    /// Whether the service's own database is there.
+    pub fn has_database(&self) -> bool {
+        self.folder.path().join("drift-gate.db").exists()
+    }
+
     /// The address of drift-gate.
     pub fn gate_url(&self) -> String {
         format!("http://{}", self.service.as_ref().expect("a running service").address())

@@ -19,7 +19,9 @@ macro_rules! on_both {
     };
 }
 
+mod command;
 mod deliveries;
+mod faults;
 mod leases;
 #[path = "../postgres/mod.rs"]
 mod postgres;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use drift_gate::store::{Fenced, Judged, Keep, Pruned};
+use drift_gate::store::{Fenced, Judged, Keep, Level, Pruned};
 
-use crate::world::{Db, claim, comment, decision, push};
+use crate::world::{Db, claim, comment, decision, push, repo};
 
 on_both!(
     old_deliveries_go_and_new_ones_stay,
@@ -116,4 +116,19 @@ async fn a_comment_that_has_not_acted_is_never_removed(db: Db) {
     assert_eq!(store.prune(100_000, NOTHING).await.expect("pruned").comments, 1);
     let left = store.claim_commands(&claim("a", 100_000)).await.expect("claimed");
     assert_eq!(left.iter().map(|claimed| claimed.command.comment).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
+async fn the_log_beside_a_sqlite_file_stays_small_and_is_emptied() {
+    let db = Db::sqlite();
+    let store = db.replica().await;
+    let log = format!("{}-wal", db.url.trim_start_matches("sqlite://"));
+    let size = || std::fs::metadata(&log).expect("a log").len();
+    for now in 0..3_000 {
+        store.hint(&[repo("core")], Level::Read, now).await.expect("hinted");
+    }
+    // Each of them wrote pages of 4 KiB to the log.
+    assert!(size() > 4_096 && size() < 8 << 20, "{} bytes", size());
+    store.prune(0, Keep::default()).await.expect("pruned");
+    assert_eq!(size(), 0);
 }

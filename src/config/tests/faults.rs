@@ -10,7 +10,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
         (
             "[server]\n",
             "[server]\nport = 80\n",
-            "2:1: unknown key `port` in [server] => [server] knows `admin_token`, `link_secret`, `listen`, `public_url`",
+            "2:1: unknown key `port` in [server] => [server] knows `admin_token`, `link_secret`, `listen`, `public_url`, `reconcile`",
         ),
         (
             "branches = [\"main\"] }",

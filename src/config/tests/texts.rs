@@ -395,3 +395,16 @@ fn a_binding_pins_or_follows() {
         ),
     ]);
 }
+
+#[test]
+fn a_round_is_neither_a_flood_nor_a_day_late() {
+    for (text, words) in [("9s", "not between"), ("25h", "not between"), ("0s", "not between"), ("soon", "no duration")]
+    {
+        let config = GOOD.replace("[forge.main]", &format!("reconcile = \"{text}\"\n[forge.main]"));
+        let said = Config::parse(&config, "drift-gate.toml").expect_err(text).to_string();
+        assert!(said.contains(words), "{said}");
+    }
+    let config = GOOD.replace("[forge.main]", "reconcile = \"30s\"\n[forge.main]");
+    let config = Config::parse(&config, "drift-gate.toml").expect("a configuration");
+    assert_eq!(config.server.reconcile, std::time::Duration::from_secs(30));
+}

@@ -1,0 +1,94 @@
+//! A forge that is only read: what would be written is said instead, with how it differs from what stands there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+use crate::forge::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
+use crate::tree::ObjectId;
+
+struct Dry(Arc<dyn Forge>);
+
+/// Every forge, for reading only.
+pub fn all(forges: BTreeMap<String, Arc<dyn Forge>>) -> BTreeMap<String, Arc<dyn Forge>> {
+    let dry = |(name, forge): (String, Arc<dyn Forge>)| (name, Arc::new(Dry(forge)) as Arc<dyn Forge>);
+    forges.into_iter().map(dry).collect()
+}
+
+#[async_trait]
+impl Forge for Dry {
+    async fn whoami(&self) -> Result<User, ForgeError> {
+        self.0.whoami().await
+    }
+
+    async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {
+        self.0.repository(name).await
+    }
+
+    async fn repository_by_id(&self, id: u64) -> Result<Repository, ForgeError> {
+        self.0.repository_by_id(id).await
+    }
+
+    async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
+        self.0.open_pulls(repo).await
+    }
+
+    async fn pull(&self, repo: &RepoName, number: u64) -> Result<Pull, ForgeError> {
+        self.0.pull(repo, number).await
+    }
+
+    async fn status(&self, repo: &RepoName, sha: &ObjectId, context: &str) -> Result<Option<PostedStatus>, ForgeError> {
+        self.0.status(repo, sha, context).await
+    }
+
+    async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError> {
+        // Where it leads is another address in each run without a configured secret: that is no difference.
+        let stands = match self.0.status(repo, sha, &status.context).await? {
+            Some(stands) if stands.state == status.state.as_str() && stands.description == status.description => {
+                tracing::info!(%repo, %sha, context = status.context, state = stands.state, "dry run: stands as wanted");
+                return Ok(());
+            }
+            Some(stands) => format!("{} ({}) by {}", stands.state, stands.description, stands.creator),
+            None => "nothing".to_owned(),
+        };
+        let (context, state, description) = (&status.context, status.state.as_str(), &status.description);
+        tracing::info!(%repo, %sha, context, "dry run: would write {state} ({description}) instead of {stands}");
+        Ok(())
+    }
+
+    async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError> {
+        self.0.comment(repo, id).await
+    }
+
+    async fn comments_since(&self, repo: &RepoName, since: DateTime<Utc>) -> Result<Vec<Comment>, ForgeError> {
+        self.0.comments_since(repo, since).await
+    }
+
+    async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError> {
+        tracing::info!(%repo, comment, "dry run: would react with {reaction}");
+        Ok(())
+    }
+
+    fn git_url(&self, repo: &RepoName) -> String {
+        self.0.git_url(repo)
+    }
+
+    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError> {
+        self.0.git_authorization().await
+    }
+
+    fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String {
+        self.0.commit_page(repo, sha)
+    }
+
+    fn pull_page(&self, repo: &RepoName, number: u64) -> String {
+        self.0.pull_page(repo, number)
+    }
+
+    fn file_page(&self, repo: &RepoName, sha: &ObjectId, path: &str, line: Option<u32>) -> String {
+        self.0.file_page(repo, sha, path, line)
+    }
+}
