@@ -48,8 +48,7 @@ pub fn start_log(default: &str, format: LogFormat) {
     // Colours only where a person sees them: a log file is read by programs.
     let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     // A log that cannot be written (a full disk) is no reason to panic, which telling so on standard error would be.
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second call (the demo's tests) keeps the first subscriber.
     let _ = match format {
         LogFormat::Text => tracing::subscriber::set_global_default(log.with_ansi(colours).finish()),

@@ -44,6 +44,12 @@ pub struct Several<T> {
     pub first: Vec<T>,
 }
 
+impl<T> Default for Several<T> {
+    fn default() -> Self {
+        Self { count: 0, first: Vec::new() }
+    }
+}
+
 /// A repository that waits for a look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dirty {
@@ -172,7 +178,7 @@ pub async fn read(reader: &Reader, now: i64) -> Result<UnderWay, StoreError> {
         at: time(now),
         dirty: several(reader.dirty(MOST).await?, |row| dirty(row, now)),
         leased: several(reader.leases(now, MOST).await?, leased),
-        parked: several(reader.parked(now, MOST).await?, |row| parked(row, now)),
+        parked: parked_now(reader, now).await?,
         unsent: several(reader.unsent(MOST).await?, |row| Some(unsent(row))),
         last_gap: gap.map(|gap| LastGap {
             at: time(gap.at),
@@ -181,6 +187,14 @@ pub async fn read(reader: &Reader, now: i64) -> Result<UnderWay, StoreError> {
             oldest_seconds: gap.oldest / 1000,
         }),
     })
+}
+
+/// Statuses that are left as they are at `now` (Unix milliseconds), the last decided first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn parked_now(reader: &Reader, now: i64) -> Result<Several<Parked>, StoreError> {
+    Ok(several(reader.parked(now, MOST).await?, |row| parked(row, now)))
 }
 
 /// Every gate's say in a status.

@@ -94,7 +94,8 @@ impl Backend for Controller {
             repo: alarm.repository,
             words: alarm.words,
         });
-        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting, alarms: alarms.collect() })
+        let parked = under_way::parked_now(&self.reader(), Utc::now().timestamp_millis()).await?;
+        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting, parked, alarms: alarms.collect() })
     }
 
     async fn deliveries(&self, before: Option<i64>, most: usize) -> Result<Vec<api::Delivery>, Unavailable> {
