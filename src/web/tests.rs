@@ -498,9 +498,16 @@ async fn the_dashboard_asks_for_the_token_and_never_takes_it_from_an_address() {
     assert_eq!(web.status(wrong).await, 401);
     let (status, _, page) = web.as_operator("/").await;
     assert_eq!(status.as_u16(), 200);
-    for words in
-        ["identity", "molecule/core", "config.yaml differs", "502 Bad Gateway", "missed 3, repaired 3", "/r/abc", "no such &lt;branch&gt;", "/r/bad"]
-    {
+    for words in [
+        "identity",
+        "molecule/core",
+        "config.yaml differs",
+        "502 Bad Gateway",
+        "missed 3, repaired 3",
+        "/r/abc",
+        "no such &lt;branch&gt;",
+        "/r/bad",
+    ] {
         assert!(page.contains(words), "the dashboard lacks `{words}`:\n{page}");
     }
 }
