@@ -1,4 +1,4 @@
-//! A forge whose calls are counted by how they were answered.
+//! A forge that is asked as a good guest asks, and whose answers are counted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
+use super::guest::{Guest, Heard, NotNow};
 use crate::forge::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
 use crate::metrics::{ForgeAnswer, Metrics};
 use crate::tree::ObjectId;
@@ -14,19 +15,47 @@ use crate::tree::ObjectId;
 struct Counted {
     name: String,
     forge: Arc<dyn Forge>,
+    guest: Arc<Guest>,
     metrics: Metrics,
 }
 
 /// Every forge, counted under its configured name.
-pub(super) fn all(forges: BTreeMap<String, Arc<dyn Forge>>, metrics: &Metrics) -> BTreeMap<String, Arc<dyn Forge>> {
+pub(super) fn all(
+    forges: BTreeMap<String, Arc<dyn Forge>>,
+    guests: &BTreeMap<String, Arc<Guest>>,
+    metrics: &Metrics,
+) -> BTreeMap<String, Arc<dyn Forge>> {
     let counted = |(name, forge): (String, _)| {
-        let counted: Arc<dyn Forge> = Arc::new(Counted { name: name.clone(), forge, metrics: metrics.clone() });
+        let guest = guests.get(&name).cloned().unwrap_or_else(|| Arc::new(Guest::new()));
+        let counted: Arc<dyn Forge> = Arc::new(Counted { name: name.clone(), forge, guest, metrics: metrics.clone() });
         (name, counted)
     };
     forges.into_iter().map(counted).collect()
 }
 
+/// What an error tells of the forge as a whole.
+fn heard(error: &ForgeError) -> Heard {
+    match error {
+        ForgeError::RateLimited { after, .. } => Heard::Wait(*after),
+        ForgeError::Transient { .. } => Heard::Failure(error.to_string()),
+        ForgeError::NotFound { .. }
+        | ForgeError::Moved { .. }
+        | ForgeError::Denied { .. }
+        | ForgeError::UnknownCommit { .. }
+        | ForgeError::Refused { .. } => Heard::Answer,
+    }
+}
+
 impl Counted {
+    async fn call<T>(&self, call: impl Future<Output = Result<T, ForgeError>>) -> Result<T, ForgeError> {
+        let what = self.name.clone();
+        match self.guest.call(call, heard).await {
+            Ok(answer) => self.count(answer),
+            Err(NotNow::Wait(after)) => Err(ForgeError::RateLimited { what, after }),
+            Err(NotNow::Failing(message)) => Err(ForgeError::Transient { what, message }),
+        }
+    }
+
     fn count<T>(&self, answer: Result<T, ForgeError>) -> Result<T, ForgeError> {
         let kind = match &answer {
             Ok(_) => ForgeAnswer::Ok,
@@ -45,43 +74,43 @@ impl Counted {
 #[async_trait]
 impl Forge for Counted {
     async fn whoami(&self) -> Result<User, ForgeError> {
-        self.count(self.forge.whoami().await)
+        self.call(self.forge.whoami()).await
     }
 
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {
-        self.count(self.forge.repository(name).await)
+        self.call(self.forge.repository(name)).await
     }
 
     async fn repository_by_id(&self, id: u64) -> Result<Repository, ForgeError> {
-        self.count(self.forge.repository_by_id(id).await)
+        self.call(self.forge.repository_by_id(id)).await
     }
 
     async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
-        self.count(self.forge.open_pulls(repo).await)
+        self.call(self.forge.open_pulls(repo)).await
     }
 
     async fn pull(&self, repo: &RepoName, number: u64) -> Result<Pull, ForgeError> {
-        self.count(self.forge.pull(repo, number).await)
+        self.call(self.forge.pull(repo, number)).await
     }
 
     async fn status(&self, repo: &RepoName, sha: &ObjectId, context: &str) -> Result<Option<PostedStatus>, ForgeError> {
-        self.count(self.forge.status(repo, sha, context).await)
+        self.call(self.forge.status(repo, sha, context)).await
     }
 
     async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError> {
-        self.count(self.forge.post_status(repo, sha, status).await)
+        self.call(self.forge.post_status(repo, sha, status)).await
     }
 
     async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError> {
-        self.count(self.forge.comment(repo, id).await)
+        self.call(self.forge.comment(repo, id)).await
     }
 
     async fn comments_since(&self, repo: &RepoName, since: DateTime<Utc>) -> Result<Vec<Comment>, ForgeError> {
-        self.count(self.forge.comments_since(repo, since).await)
+        self.call(self.forge.comments_since(repo, since)).await
     }
 
     async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError> {
-        self.count(self.forge.react(repo, comment, reaction).await)
+        self.call(self.forge.react(repo, comment, reaction)).await
     }
 
     fn git_url(&self, repo: &RepoName) -> String {

@@ -204,9 +204,8 @@ impl Controller {
             let objects = objects.clone();
             async move {
                 let remote = self.remote(repo, &view.repository.name).await?;
-                objects
-                    .fetch(&remote, &need.objects)
-                    .await
+                self.by_git(repo, objects.fetch(&remote, &need.objects))
+                    .await?
                     .map_err(|error| Trouble { why: format!("{} cannot be read: {error}", repo.name), passing: true })
             }
         };

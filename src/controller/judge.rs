@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
+use super::guest::{Heard, NotNow};
 use super::plan::{self, Gated, RepoKey};
 use super::{Controller, Trouble, keys, lock};
 use crate::forge::RepoName;
@@ -131,7 +132,7 @@ impl Controller {
             (&gated.source, self.objects(&gated.source)?)
         };
         let remote = self.remote(repo, &self.current_name(repo)).await?;
-        match objects.fetch(&remote, &need.objects).await {
+        match self.by_git(repo, objects.fetch(&remote, &need.objects)).await? {
             Ok(()) => Ok(()),
             Err(GitError::NotOurRef { .. }) => {
                 // A head that the forge named a moment ago but does not serve yet: look again soon. Any other commit,
@@ -146,6 +147,26 @@ impl Controller {
             }
             Err(error) => Err(Trouble { passing: true, why: format!("{} cannot be read: {error}", repo.name) }),
         }
+    }
+
+    /// A call by git, if the forge is to be asked now.
+    pub(super) async fn by_git<T>(
+        &self,
+        repo: &RepoKey,
+        call: impl Future<Output = Result<T, GitError>>,
+    ) -> Result<Result<T, GitError>, Trouble> {
+        let Some(guest) = self.guests.get(&repo.forge) else { return Ok(call.await) };
+        let called = guest.call(call, |error| match error {
+            GitError::Transient { .. } => Heard::Failure(error.to_string()),
+            _ => Heard::Answer,
+        });
+        called.await.map_err(|not_now| {
+            let why = match not_now {
+                NotNow::Wait(after) => format!("the forge asks to wait {} s", after.as_secs() + 1),
+                NotNow::Failing(why) => why,
+            };
+            Trouble { why, passing: true }
+        })
     }
 
     fn is_head(&self, repo: &RepoKey, id: &ObjectId) -> bool {
@@ -183,7 +204,8 @@ impl Controller {
         let what = || format!("ls-refs of {repo}");
         let transient = |message: String| ForgeError::Transient { what: what(), message };
         let remote = self.remote(repo, name).await.map_err(|trouble| transient(trouble.why))?;
-        let refs = self.git.ls_refs(&remote, &["refs/heads/"]).await.map_err(|error| match error {
+        let asked = self.by_git(repo, self.git.ls_refs(&remote, &["refs/heads/"])).await;
+        let refs = asked.map_err(|trouble| transient(trouble.why))?.map_err(|error| match error {
             GitError::NotFound { .. } => ForgeError::NotFound { what: what() },
             GitError::Moved { .. } => ForgeError::Moved { what: what() },
             error => transient(error.to_string()),

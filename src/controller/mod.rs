@@ -34,6 +34,7 @@ mod decide;
 pub mod dry;
 mod gates;
 mod grace;
+mod guest;
 mod judge;
 mod keys;
 mod look;
@@ -115,6 +116,8 @@ pub struct Controller {
     /// Whose leases these are: this process.
     holder: String,
     forges: BTreeMap<String, Arc<dyn Forge>>,
+    /// How each forge is to be asked now.
+    guests: BTreeMap<String, Arc<guest::Guest>>,
     store: Store,
     git: git::Cache,
     options: Options,
@@ -161,6 +164,8 @@ impl Controller {
         link_secret: Vec<u8>,
         options: Options,
     ) -> Result<Arc<Self>, StoreError> {
+        let guests: BTreeMap<String, Arc<guest::Guest>> =
+            forges.keys().map(|name| (name.clone(), Arc::new(guest::Guest::new()))).collect();
         let own_gates: Vec<Arc<Gated>> = config.gates.iter().filter_map(Gated::new).map(Arc::new).collect();
         let bringers = gates::listed(config, &own_gates);
         let repositories = gates::repositories(&own_gates, &bringers);
@@ -172,7 +177,8 @@ impl Controller {
             bringers,
             repositories,
             holder: holder(),
-            forges: counted::all(forges, &metrics),
+            forges: counted::all(forges, &guests, &metrics),
+            guests,
             store,
             git,
             options,

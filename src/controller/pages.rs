@@ -123,6 +123,11 @@ impl Controller {
         self.git.bytes().await
     }
 
+    /// Forges that are not asked now, and why, in words for people.
+    pub fn forges_left_alone(&self) -> BTreeMap<String, Option<String>> {
+        self.guests.iter().map(|(name, guest)| (name.clone(), guest.trouble())).collect()
+    }
+
     /// Proves that the store can be written.
     ///
     /// # Errors
@@ -188,7 +193,7 @@ impl Controller {
                 Ok(bytes) => return bytes,
                 Err(TreeError::NotHere(need)) => {
                     let remote = self.remote(repo, &self.current_name(repo)).await.ok()?;
-                    objects.fetch(&remote, &need.objects).await.ok()?;
+                    self.by_git(repo, objects.fetch(&remote, &need.objects)).await.ok()?.ok()?;
                 }
                 Err(_) => return None,
             }

@@ -144,6 +144,9 @@ impl Backend for Controller {
         let mut all = Vec::new();
         let mut say = |name: String, trouble: Option<String>| all.push(Readiness { name, trouble });
         say("store".into(), self.check_store().await.err().map(|error| error.to_string()));
+        for (forge, trouble) in self.forges_left_alone() {
+            say(format!("forge {forge}"), trouble);
+        }
         let denied = self.denied().await.unwrap_or_default();
         for standing in self.standings().await.unwrap_or_default() {
             let key = standing.repo;

@@ -40,6 +40,17 @@ struct Question {
     role: Role,
 }
 
+impl Question {
+    /// The branch that a pull request is for, where that is gone: one can be opened again without it.
+    fn missing_base(&self) -> Option<&str> {
+        let is_gone = self.options.iter().any(|(name, value)| name.ends_with("onto") && value.is_empty());
+        match &self.role {
+            Role::ConsumerPull { base, .. } | Role::SourcePull { base, .. } if is_gone => Some(base),
+            _ => None,
+        }
+    }
+}
+
 /// The options of a `check`.
 type Case = Vec<(&'static str, String)>;
 
@@ -139,9 +150,13 @@ impl Truth {
     async fn expected(&self, questions: &[Question]) -> Shown {
         let mut answers = Vec::new();
         for question in questions {
-            answers.push(self.check(question).await);
+            answers.push(match question.missing_base() {
+                Some(base) => Err(format!("its base branch {base} does not exist")),
+                None => Ok(self.check(question).await),
+            });
         }
-        let codes: Vec<i32> = answers.iter().map(|(code, _)| *code).collect();
+        // What has nothing to be compared with cannot be asked, and is an error as what ends with 3 is.
+        let codes: Vec<i32> = answers.iter().map(|answer| answer.as_ref().map_or(3, |(code, _)| *code)).collect();
         let state = match codes.as_slice() {
             codes if codes.contains(&1) => State::Failure,
             codes if codes.iter().any(|code| *code != 0) => State::Error,
@@ -150,10 +165,13 @@ impl Truth {
         let says: Vec<Say<'_>> = questions
             .iter()
             .zip(&answers)
-            .map(|(question, (_, report))| Say {
+            .map(|(question, answer)| Say {
                 gate: &self.gate,
                 role: &question.role,
-                outcome: Outcome::Judged(report),
+                outcome: match answer {
+                    Ok((_, report)) => Outcome::Judged(report),
+                    Err(why) => Outcome::Not(why),
+                },
                 stale_since: None,
                 discreet: false,
             })

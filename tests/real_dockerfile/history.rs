@@ -169,7 +169,9 @@ fn an_argument_whose_default_is_a_folder_of_the_consumer() {
 fn a_later_copy_over_a_baked_file() {
     let text = appended("COPY vendored/README.md /opt/concierge-template/config.yaml\n");
     let report = judged(&pinned(), vendored(&text), template());
-    is_red(&report, &[(Kind::ContentDiffers, "config.yaml")]);
+    // The bytes are the source's, of another file.
+    is_red(&report, &[(Kind::VendoredCopy, "config.yaml")]);
+    assert!(report.findings[0].message.contains("a copy of README.md of the source"), "{}", report.findings[0].message);
     assert_eq!(line_of(&report), last_line(&text));
     assert_eq!(report.findings[0].baked.as_deref(), Some("vendored/README.md"));
 }

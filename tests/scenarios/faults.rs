@@ -203,12 +203,12 @@ async fn a_token_that_may_not_write_is_named_to_the_operator_and_the_other_side_
     ready_when(&world, |status, _| status == 200).await;
 }
 
-async fn ready_when(world: &World, wanted: impl Fn(u16, &str) -> bool) {
+async fn ready_when(world: &World, wanted: impl Fn(u16, &str) -> bool) -> String {
     eventually("/readyz says it", async || match world.ready().await {
-        (status, text) if wanted(status, &text) => Ok(()),
+        (status, text) if wanted(status, &text) => Ok(text),
         other => Err(format!("{other:?}")),
     })
-    .await;
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -278,4 +278,16 @@ async fn wait_for(world: &World, pushes: usize) -> Vec<crate::relay::Delivery> {
     })
     .await;
     world.relay.take().into_iter().filter(|delivery| delivery.event() == "push").collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forge_that_does_not_answer_is_left_alone_and_the_operator_told() {
+    let world = World::in_sync().await;
+    world.proxy.refuse("/", 502);
+    let head = world.push_template(&[("config.yaml", Some("name: another\n"))]).await;
+    let words = ready_when(&world, |status, text| status == 503 && text.contains("failures in a row")).await;
+    assert!(words.contains("forge main: not asked for"), "{words}");
+    world.proxy.mend();
+    world.expect(TEMPLATE, &head, "failure", "config.yaml").await;
+    ready_when(&world, |status, _| status == 200).await;
 }

@@ -261,10 +261,7 @@ impl Check<'_> {
     /// Takes something for granted, unless the gate allows no assumption.
     fn assume(&mut self, line: Option<u32>, text: String, id: &str) {
         let file = self.bake.dockerfile.clone();
-        if self.gate.strict_assumptions {
-            self.undecided(&file, line, format!("only assumed: {text}"), id);
-        }
-        self.out.assumptions.push(Assumption { file, line, text });
+        self.out.assume(self.gate.strict_assumptions, Assumption { file, line, text }, id);
     }
 }
 

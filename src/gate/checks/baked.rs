@@ -16,7 +16,8 @@ use super::{Outcome, Versions};
 use crate::config::{Bake, Gate};
 use crate::dockerfile::{Baked, BakedKind, Content, Image, Taken, Unknown};
 use crate::gate::Version;
-use crate::gate::finding::{Cause, Finding, Kind, Undecided};
+use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
+use crate::gate::glob;
 use crate::tree::{Node, ObjectId, Subtree, Tree, TreeError, blob_id, join};
 
 /// A path of the image, and the line that bakes it.
@@ -320,6 +321,30 @@ impl<'a> Comparison<'a> {
             let finding = finding.at(self.cause(Some(baked.line))).of(self.content(&baked.kind)?);
             out.findings.push(if is_identity(self.gate, &name) { finding } else { finding.notice() });
         }
+        self.unknown_extras(out, destination)
+    }
+
+    /// What nobody knows at the destination may be files that the source does not have.
+    fn unknown_extras(&self, out: &mut Outcome, destination: &str) -> Result<(), TreeError> {
+        for (name, part) in image::unknown_below(self.image, destination) {
+            if image::has_below(self.image, &part.path) {
+                if self.gate.identity.iter().chain(&self.gate.optional).any(|pattern| self.may_add(pattern, &name)) {
+                    let text = format!("/{} has no other file that looks like the identity", self.destination(&name));
+                    let file = self.bake.dockerfile.clone();
+                    let assumption = Assumption { file, line: Some(part.line), text };
+                    out.assume(self.gate.strict_assumptions, assumption, self.dockerfile);
+                }
+            } else if is_identity(self.gate, &name) && !self.source.shows(&name)? {
+                out.undecided.push(self.unknown(&name, "nothing", part)?);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether a pattern could match something that is not listed in a directory at the destination.
+    fn may_add(&self, pattern: &str, dir: &str) -> bool {
+        let listed = |name: &str| self.image.entries.contains_key(&self.destination(&join(dir, name)));
+        glob::next_names(pattern, dir).into_iter().any(|next| next.is_none_or(|name| !listed(name)))
+            && !glob::is_literal(pattern)
     }
 }

@@ -90,6 +90,23 @@ pub(super) fn below<'a>(image: &'a Image, path: &str) -> Vec<(String, &'a Baked)
     found
 }
 
+/// What is not known at `path` or below it, by name from there; a directory of which some is known has the name of that.
+pub(super) fn unknown_below<'a>(image: &'a Image, path: &str) -> Vec<(String, &'a Unknown)> {
+    let Some(dir) = resolve(image, path) else { return Vec::new() };
+    let inside = |part: &'a Unknown| match part.path.strip_prefix(&dir)? {
+        "" => Some((String::new(), part)),
+        rest if dir.is_empty() => Some((rest.to_owned(), part)),
+        rest => Some((rest.strip_prefix('/')?.to_owned(), part)),
+    };
+    image.unknown.iter().filter_map(inside).collect()
+}
+
+/// Whether anything is known below a path.
+pub(super) fn has_below(image: &Image, path: &str) -> bool {
+    let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+    image.entries.range(prefix.clone()..).next().is_some_and(|(path, _)| path.starts_with(&prefix))
+}
+
 fn list<'a>(image: &'a Image, dir: &str, shown: &str, within: &mut Vec<String>, found: &mut Vec<(String, &'a Baked)>) {
     let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
     for (path, baked) in image.entries.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix)) {
@@ -113,10 +130,7 @@ fn leads_to_dir(image: &Image, path: &str) -> bool {
     match image.entries.get(path) {
         Some(baked) => matches!(baked.kind, BakedKind::Dir { .. }),
         // A directory whose mode is not known is not listed; what is in it is.
-        None => {
-            let prefix = format!("{path}/");
-            image.entries.range(prefix.clone()..).next().is_some_and(|(path, _)| path.starts_with(&prefix))
-        }
+        None => has_below(image, path),
     }
 }
 

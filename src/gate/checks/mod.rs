@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::Version;
-use super::finding::{Assumption, Finding, Undecided};
+use super::finding::{Assumption, Cause, Finding, Undecided};
 use super::glob;
 use crate::config::{Check, Gate, Mirrored};
 use crate::tree::{Need, Node, ObjectId, Tree, TreeError, join};
@@ -49,6 +49,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Takes something for granted; `strict` allows no assumption. `inputs` are what makes it necessary, as object names.
+    fn assume(&mut self, strict: bool, assumption: Assumption, inputs: &str) {
+        if strict {
+            let Assumption { file, line, text } = assumption.clone();
+            let reason = format!("only assumed: {text}");
+            let (path, cause) = (file.clone(), Some(Cause { file, line }));
+            let content = format!("{inputs} {reason}");
+            self.undecided.push(Undecided { path, cause, reason, inherited: false, content });
+        }
+        self.assumptions.push(assumption);
+    }
+
     /// Adds what another check found. What both could not read is said once.
     pub fn take(&mut self, other: Self) {
         self.findings.extend(other.findings);

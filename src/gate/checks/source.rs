@@ -15,6 +15,10 @@ use crate::tree::{Led, Node, ObjectId, Tree, TreeError, follow};
 
 use super::{Outcome, files_below, reads};
 
+/// Pointers are smaller, by Git LFS's specification.
+const LFS_POINTER_SIZE: u64 = 1024;
+const LFS_POINTER: &str = "it is a Git LFS pointer: a checkout may put another file there";
+
 /// Classifies the files of a source, once for all checks of a gate.
 pub(super) fn classify(gate: &Gate, tree: &dyn Tree) -> Result<Outcome, TreeError> {
     let mut out = Outcome { compared: true, ..Outcome::default() };
@@ -107,9 +111,9 @@ impl<'a> Source<'a> {
 
     /// Everything that can be said without a comparison.
     fn judge(&self, out: &mut Outcome) -> Result<(), TreeError> {
-        self.classify(out)?;
         let paths: Vec<&str> = self.identity().map(|(path, _)| path.as_str()).collect();
         self.tree.expect(&paths)?;
+        self.classify(out)?;
         self.required(out)
     }
 
@@ -155,13 +159,25 @@ impl<'a> Source<'a> {
     ) -> Result<Option<Undecided>, TreeError> {
         let (reason, content) = match self.truth(path, node)? {
             Truth::Nothing { why } => (Some(why), content(self.tree, path, node)?),
-            Truth::File { at, id } => (attributes.changed_by_checkout(&at)?, id.to_string()),
+            Truth::File { at, id } => {
+                let reason = match attributes.changed_by_checkout(&at)? {
+                    None if self.is_lfs_pointer(&at)? => Some(LFS_POINTER.to_owned()),
+                    reason => reason,
+                };
+                (reason, id.to_string())
+            }
             Truth::Dir { .. } => (None, String::new()),
         };
         Ok(reason.map(|reason| {
             let content = format!("{content} {reason}");
             Undecided { path: path.to_owned(), cause: None, reason, inherited: false, content }
         }))
+    }
+
+    /// Whether a file stands for one in Git LFS. What `.gitattributes` says now may not be what it said when that was stored.
+    fn is_lfs_pointer(&self, path: &str) -> Result<bool, TreeError> {
+        Ok((1..LFS_POINTER_SIZE).contains(&self.tree.size(path)?)
+            && self.tree.read(path)?.starts_with(b"version https://git-lfs.github.com/spec/"))
     }
 
     /// Each name that the identity spells out is there, unless it is optional, and says something. A glob may match nothing

@@ -81,6 +81,40 @@ fn what_a_folder_holds_beside_what_is_known_may_replace_what_is_baked() {
 }
 
 #[test]
+fn what_may_be_an_extra_file_of_the_identity_is_undecided() {
+    for line in ["ADD https://e.org/new.md /opt/t/prompts/", "RUN dd of=/opt/t/prompts/new.md"] {
+        assert_eq!(undecided(line), ["prompts/new.md"], "{line}");
+    }
+    // It may be there, and does not look like the identity.
+    is_green(&branch(with_line("ADD https://e.org/MARKER /opt/t/"), template()));
+    let report = branch(with_line("RUN dd of=/opt/t/prompts/concierge.txt bs=1"), template());
+    assert_ne!(report.verdict, Verdict::InSync, "prompts/** means any name: {report:?}");
+}
+
+#[test]
+fn that_nothing_else_lies_beside_what_is_copied_over_the_unknown_is_told() {
+    let stages = "FROM local/tools AS made\nWORKDIR /out\nRUN make\nFROM scratch\nCOPY --from=made /out /opt/t\nCOPY .deps/template /opt/t\n";
+    let report = branch(bakes(stages), template());
+    is_green(&report);
+    assert_eq!(report.assumptions.iter().filter(|one| one.text.contains("looks like the identity")).count(), 0);
+    let any = Gate { identity: vec!["**".into()], ignore: Vec::new(), ..gate() };
+    let report = branch_of(&any, bakes(stages), template());
+    is_green(&report);
+    let told =
+        report.assumptions.iter().find(|one| one.text == "/opt/t has no other file that looks like the identity");
+    assert_eq!(told.and_then(|one| one.line), Some(5), "{:?}", report.assumptions);
+    let strict = Gate { strict_assumptions: true, ..any };
+    assert_eq!(branch_of(&strict, bakes(stages), template()).verdict, Verdict::Undecided);
+}
+
+#[test]
+fn a_pointer_of_git_lfs_is_not_the_file_it_stands_for() {
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n", "4d".repeat(32));
+    let report = branch(core('a'), template().file("config.yaml", pointer));
+    is_undecided(&report, &[("config.yaml", "Git LFS pointer")]);
+}
+
+#[test]
 fn a_json_form_with_a_comma_missing_is_told_at_its_line() {
     let report = branch(bakes("FROM scratch\n\nCOPY [\".deps/template/config.yaml\" \"/opt/t/\"]\n"), template());
     is_red(&report, &["build-fails Dockerfile"]);

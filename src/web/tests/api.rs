@@ -57,7 +57,9 @@ async fn the_api_is_the_operators() {
 #[tokio::test]
 async fn who_logged_in_on_the_dashboard_reads_the_api_too() {
     let web = Web::start().await;
-    let (_, headers, _) = web.send(web.http.post(web.url("/login")).form(&[("token", TOKEN)])).await;
+    let form = format!("token={}", TOKEN.replace(' ', "+"));
+    let form = web.http.post(web.url("/login")).header("content-type", "application/x-www-form-urlencoded").body(form);
+    let (_, headers, _) = web.send(form).await;
     let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     assert_eq!(web.status(web.http.get(web.url("/api/v1/targets")).header("cookie", cookie)).await, 200);
 }

@@ -1,0 +1,182 @@
+//! Being a good guest on a forge: few calls at a time, none while it asks to wait, few while it does not answer.
+//!
+//! Every call, of the API and of git, passes here. A forge that says "wait" is not asked until then. One that failed several
+//! times in a row is asked again after a pause, by one call; only when that is answered do all go on. Both are said on
+//! `/readyz`. What fails for another reason (a repository that is not there, a right that lacks) is an answer, and the
+//! forge is well.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use super::lock;
+
+/// Calls at a time, for each forge.
+const AT_ONCE: usize = 16;
+/// Failures in a row after which the forge is left alone for a while.
+const FAILURES: u32 = 5;
+/// How long at first; it doubles with each failure, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long others wait for the one call that tries.
+const TRIAL: Duration = Duration::from_secs(5);
+/// A forge that asks to wait for longer is asked after this all the same.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The forge answered, whatever it said.
+    Answer,
+    /// It asks to wait.
+    Wait(Duration),
+    /// Nothing, half of something, or a 5xx; in words.
+    Failure(String),
+}
+
+/// Why a call was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotNow {
+    /// The forge asked to wait so long still.
+    Wait(Duration),
+    /// It failed again and again; in words.
+    Failing(String),
+}
+
+/// One forge's guest book.
+pub(super) struct Guest {
+    calls: Semaphore,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    /// Failures in a row.
+    failures: u32,
+    /// The last one's words.
+    why: String,
+    /// Not asked before this moment.
+    until: Option<Instant>,
+    /// Because it asked to wait.
+    asked_to_wait: bool,
+}
+
+impl Guest {
+    pub(super) fn new() -> Self {
+        Self { calls: Semaphore::new(AT_ONCE), book: Mutex::default() }
+    }
+
+    /// Makes a call, if the forge is to be asked now.
+    pub(super) async fn call<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+        heard: impl FnOnce(&E) -> Heard,
+    ) -> Result<Result<T, E>, NotNow> {
+        // Never closed: acquiring does not fail.
+        let _turn = self.calls.acquire().await.ok();
+        lock(&self.book).enter(Instant::now())?;
+        let answer = call.await;
+        let heard = answer.as_ref().err().map_or(Heard::Answer, heard);
+        lock(&self.book).note(heard, Instant::now());
+        Ok(answer)
+    }
+
+    /// Why the forge is not asked now, in words for people.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let book = lock(&self.book);
+        let left = book.until?.checked_duration_since(Instant::now())?.as_secs() + 1;
+        Some(if book.asked_to_wait {
+            format!("the forge asks to wait: {left} s more")
+        } else {
+            format!("not asked for {left} s: {} failures in a row, the last: {}", book.failures, book.why)
+        })
+    }
+}
+
+impl Book {
+    fn enter(&mut self, now: Instant) -> Result<(), NotNow> {
+        let Some(left) = self.until.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero())
+        else {
+            if self.failures >= FAILURES {
+                // This one tries; the others wait for what it hears.
+                self.until = Some(now + TRIAL);
+            }
+            return Ok(());
+        };
+        if self.asked_to_wait {
+            return Err(NotNow::Wait(left));
+        }
+        let (failures, why) = (self.failures, &self.why);
+        Err(NotNow::Failing(format!("not asked: {failures} failures in a row, the last: {why}")))
+    }
+
+    fn note(&mut self, heard: Heard, now: Instant) {
+        match heard {
+            Heard::Answer => *self = Self::default(),
+            Heard::Wait(wait) => {
+                self.until = Some(now + wait.min(LONGEST_WAIT));
+                self.asked_to_wait = true;
+            }
+            Heard::Failure(why) => {
+                self.failures = self.failures.saturating_add(1);
+                self.why = why;
+                if self.failures >= FAILURES && !self.asked_to_wait {
+                    let doubled = FIRST_PAUSE.saturating_mul(1 << (self.failures - FAILURES).min(10));
+                    self.until = Some(now + doubled.min(LONGEST_PAUSE));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure() -> Heard {
+        Heard::Failure("502 Bad Gateway".into())
+    }
+
+    #[test]
+    fn a_forge_that_fails_again_and_again_is_left_alone_and_tried_by_one_call() {
+        let (mut book, start) = (Book::default(), Instant::now());
+        for _ in 0..FAILURES {
+            book.enter(start).expect("asked");
+            book.note(failure(), start);
+        }
+        let said = book.enter(start).expect_err("not asked");
+        assert_eq!(said, NotNow::Failing("not asked: 5 failures in a row, the last: 502 Bad Gateway".into()));
+        let later = start + FIRST_PAUSE + Duration::from_millis(1);
+        book.enter(later).expect("one tries");
+        book.enter(later).expect_err("the others wait for it");
+        book.note(failure(), later);
+        book.enter(later + FIRST_PAUSE + Duration::from_millis(1)).expect_err("twice as long");
+        book.note(Heard::Answer, later);
+        for _ in 0..3 {
+            book.enter(later).expect("all go on");
+        }
+    }
+
+    #[test]
+    fn a_forge_that_asks_to_wait_is_not_asked_until_then() {
+        let (mut book, start) = (Book::default(), Instant::now());
+        book.note(Heard::Wait(Duration::from_secs(60)), start);
+        // What was under way when it asked changes nothing.
+        book.note(failure(), start);
+        let in_a_while = start + Duration::from_secs(20);
+        assert_eq!(book.enter(in_a_while), Err(NotNow::Wait(Duration::from_secs(40))));
+        book.enter(start + Duration::from_secs(61)).expect("asked again");
+    }
+
+    #[test]
+    fn an_answer_that_refuses_is_an_answer() {
+        let (mut book, now) = (Book::default(), Instant::now());
+        for _ in 0..4 {
+            book.note(failure(), now);
+        }
+        book.note(Heard::Answer, now);
+        book.note(failure(), now);
+        book.enter(now).expect("asked");
+    }
+}
