@@ -165,7 +165,7 @@ fn alarms(alarms: &[Alarm], now: DateTime<Utc>) -> Markup {
                 thead { tr { th { "Found" } th { "Repository" } th { "What" } } }
                 tbody {
                     @for alarm in alarms {
-                        tr { td { (ago(alarm.at, now)) } td { (plain(&alarm.repo)) } td { (plain(&alarm.words)) } }
+                        tr { td.time { (ago(alarm.at, now)) } td.name { (plain(&alarm.repo)) } td { (plain(&alarm.words)) } }
                     }
                 }
             }
@@ -236,7 +236,7 @@ fn parked(parked: &Several<Parked>, base: &str) -> Markup {
                     @for row in &parked.first {
                         tr {
                             td { (plain(&row.repository)) " " a href={ (base) "/r/" (row.target) } { code { (plain(row.sha.get(..8).unwrap_or(&row.sha))) } } }
-                            td { (plain(&row.context)) }
+                            td.name { (plain(&row.context)) }
                             td { (plain(&row.parked.why)) }
                             td.time {
                                 @match row.parked.until {

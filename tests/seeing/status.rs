@@ -15,12 +15,6 @@ fn json(world: &World, words: &[&str]) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_service_says_that_nothing_is_left_to_do() {
     let world = World::served().await;
-    world
-        .until("nothing is under way", async || {
-            let told = json(&world, &[]);
-            ["dirty", "leased", "unsent"].iter().all(|kind| told[*kind]["count"] == 0)
-        })
-        .await;
     let said = world.type_in(&["status"]);
     let wanted =
         format!("the service at {} says\ndirty    0\nleased   0\nparked   0\nunsent   0\nlast gap none\n", world.url);

@@ -100,7 +100,7 @@ impl World {
         .await;
     }
 
-    /// Waits until both heads have their status.
+    /// Waits until both heads have their status, and nothing is left to do.
     pub async fn judged(&self) {
         self.until("both heads have a status", async || {
             let mut all = true;
@@ -109,6 +109,11 @@ impl World {
                 all &= self.person.status(repo, &head, "drift-gate").await.expect("an answer").is_some();
             }
             all
+        })
+        .await;
+        self.until("nothing is left to do", async || {
+            let told = self.get("/api/v1/status").await;
+            ["dirty", "leased", "unsent"].iter().all(|kind| told[*kind]["count"] == 0)
         })
         .await;
     }
