@@ -18,7 +18,7 @@ pub(super) struct Ask {
     pub path: Arc<str>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum What {
     /// What stands there.
     Node,
@@ -28,6 +28,8 @@ pub(super) enum What {
     Blob,
     /// The name of a directory.
     Dir,
+    /// Whether a directory has this name.
+    IsDir(ObjectId),
     /// How a commit stands to the head.
     Relation,
 }
@@ -38,6 +40,7 @@ pub(super) enum Answer {
     Node(Option<Node>),
     List(Arc<[(String, Node)]>),
     Id(Option<ObjectId>),
+    Is(bool),
     Relation(Relation),
     /// Could not be answered, for this reason.
     Failed(String),
@@ -52,19 +55,28 @@ pub(super) type Log = Vec<(Ask, Answer)>;
 /// [`TreeError::NotHere`] only: that is no answer.
 pub(super) fn answer(tree: &dyn Tree, ask: &Ask) -> Result<Answer, TreeError> {
     let path = &*ask.path;
-    let answered = match ask.what {
+    let answered = match &ask.what {
         What::Node => tree.node(path).map(Answer::Node),
         What::List => tree.list(path).map(|list| Answer::List(list.into())),
         What::Blob => tree.blob_id(path).map(|id| Answer::Id(Some(id))),
         What::Dir => tree.dir_id(path).map(Answer::Id),
+        What::IsDir(id) => tree.is_dir_of(path, id).map(Answer::Is),
         What::Relation => Ok(Answer::Failed("not a question to a tree".into())),
     };
     or_failed(answered)
 }
 
-/// How a commit of the source stands to its head.
+/// How a commit of the source stands to its head. How far it is behind is in no verdict, finding or undecided part, so heads
+/// that differ in that alone are not told apart.
 pub(super) fn relation(world: &dyn World, commit: &Revision, head: &Revision) -> Result<Answer, TreeError> {
-    or_failed(world.relation(Side::Source, commit, head).map(Answer::Relation))
+    or_failed(world.relation(Side::Source, commit, head).map(told_apart))
+}
+
+fn told_apart(relation: Relation) -> Answer {
+    Answer::Relation(match relation {
+        Relation::Behind(steps) => Relation::Behind(steps.min(1)),
+        relation => relation,
+    })
 }
 
 fn or_failed(answered: Result<Answer, TreeError>) -> Result<Answer, TreeError> {
@@ -126,7 +138,7 @@ impl World for Recorder<'_> {
             && *head == self.source
         {
             let ask = Ask { side, what: What::Relation, path: id.as_str().into() };
-            self.book.write(ask, or_failed(relation.clone().map(Answer::Relation))?);
+            self.book.write(ask, or_failed(relation.clone().map(told_apart))?);
         }
         relation
     }
@@ -144,28 +156,36 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn note(&self, what: What, path: &str) -> Result<(), TreeError> {
+    /// Asks, and writes down what was answered.
+    fn note(&self, what: What, path: &str) -> Result<Answer, TreeError> {
         let ask = Ask { side: self.side, what, path: path.into() };
         let answer = answer(self.tree.as_ref(), &ask)?;
-        self.book.write(ask, answer);
-        Ok(())
+        self.book.write(ask, answer.clone());
+        Ok(answer)
     }
 }
 
 impl Tree for Recorded {
     fn node(&self, path: &str) -> Result<Option<Node>, TreeError> {
-        self.note(What::Node, path)?;
-        self.tree.node(path)
+        match self.note(What::Node, path)? {
+            Answer::Node(node) => Ok(node),
+            // Asked again for the error itself.
+            _ => self.tree.node(path),
+        }
     }
 
     fn list(&self, path: &str) -> Result<Vec<(String, Node)>, TreeError> {
-        self.note(What::List, path)?;
-        self.tree.list(path)
+        match self.note(What::List, path)? {
+            Answer::List(list) => Ok(list.to_vec()),
+            _ => self.tree.list(path),
+        }
     }
 
     fn blob_id(&self, path: &str) -> Result<ObjectId, TreeError> {
-        self.note(What::Blob, path)?;
-        self.tree.blob_id(path)
+        match self.note(What::Blob, path)? {
+            Answer::Id(Some(id)) => Ok(id),
+            _ => self.tree.blob_id(path),
+        }
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
@@ -179,8 +199,17 @@ impl Tree for Recorded {
     }
 
     fn dir_id(&self, path: &str) -> Result<Option<ObjectId>, TreeError> {
-        self.note(What::Dir, path)?;
-        self.tree.dir_id(path)
+        match self.note(What::Dir, path)? {
+            Answer::Id(id) => Ok(id),
+            _ => self.tree.dir_id(path),
+        }
+    }
+
+    fn is_dir_of(&self, path: &str, id: &ObjectId) -> Result<bool, TreeError> {
+        match self.note(What::IsDir(id.clone()), path)? {
+            Answer::Is(is) => Ok(is),
+            _ => self.tree.is_dir_of(path, id),
+        }
     }
 
     fn expect(&self, paths: &[&str]) -> Result<(), TreeError> {

@@ -144,7 +144,7 @@ impl Head {
         if let Some(answer) = self.answers.get(ask) {
             return Ok(answer.clone());
         }
-        let given = match (ask.what, ObjectId::parse(&ask.path)) {
+        let given = match (&ask.what, ObjectId::parse(&ask.path)) {
             (What::Relation, Some(commit)) => {
                 relation(world, &Revision::Commit(commit), &Revision::Commit(self.commit.clone()))?
             }

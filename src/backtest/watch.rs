@@ -80,8 +80,8 @@ fn holds(tree: &dyn Tree, ask: &Ask, answered: &Answer) -> Result<bool, TreeErro
 
 /// The directory whose name tells whether the answer can have changed.
 fn dir_of(ask: &Ask) -> Option<&str> {
-    match ask.what {
-        What::List | What::Dir => Some(&ask.path),
+    match &ask.what {
+        What::List | What::Dir | What::IsDir(_) => Some(&ask.path),
         What::Node | What::Blob => Some(split(&ask.path).0),
         What::Relation => None,
     }

@@ -1,13 +1,11 @@
-//! `drift-gate explain`: what a kind of finding means, and what to do about it.
-//!
-//! The texts are those of `docs/findings.md`, cut at its headings, so that the page and the program cannot say different
-//! things.
+//! `drift-gate explain`: what a kind of finding means, and what to do about it, in the words of [`crate::report::findings`].
 
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
 use super::{DONE, Failure, print};
+use crate::report::findings;
 
 /// What `explain` takes.
 #[derive(clap::Args)]
@@ -17,8 +15,6 @@ pub struct Arguments {
     kind: Option<String>,
 }
 
-const FINDINGS: &str = include_str!("../../docs/findings.md");
-const HEADING: &str = "\n## `";
 const BOLD: Style = Style::new().bold();
 const CODE: Style = AnsiColor::Cyan.on_default();
 
@@ -28,26 +24,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         None => list(),
         Some(kind) => {
             let kind = kind.trim().to_lowercase().replace('_', "-");
-            let found = entries().find(|(name, _)| *name == kind);
-            let (name, text) = found.ok_or_else(|| Failure::usage(unknown(&kind)))?;
-            explained(name, text)
+            let text = findings::of(&kind).ok_or_else(|| Failure::usage(unknown(&kind)))?;
+            explained(&kind, text)
         }
     };
     print(&text)?;
     Ok(DONE)
 }
 
-/// Each kind with its text.
-fn entries() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FINDINGS.split(HEADING).skip(1).filter_map(|part| part.split_once("`\n"))
-}
-
 /// Each kind with the first sentence of its text.
 fn list() -> String {
-    let width = entries().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let width = findings::all().map(|(name, _)| name.len()).max().unwrap_or_default();
     let mut out = String::new();
-    for (name, text) in entries() {
-        let text = text.trim().replace('\n', " ");
+    for (name, text) in findings::all() {
+        let text = text.replace('\n', " ");
         let sentence = text.split_once(". ").map_or(text.as_str(), |(first, _)| first);
         let _ = writeln!(out, "{BOLD}{name:width$}{BOLD:#}  {}.", sentence.trim_end_matches('.'));
     }
@@ -56,7 +46,7 @@ fn list() -> String {
 
 fn explained(name: &str, text: &str) -> String {
     let mut out = format!("{BOLD}{name}{BOLD:#}\n\n");
-    for line in text.trim().lines() {
+    for line in text.lines() {
         let _ = match (line.starts_with("    "), line.strip_prefix("**What to do.**")) {
             (true, _) => writeln!(out, "{CODE}{line}{CODE:#}"),
             (_, Some(rest)) => writeln!(out, "{BOLD}What to do.{BOLD:#}{rest}"),
@@ -67,7 +57,7 @@ fn explained(name: &str, text: &str) -> String {
 }
 
 fn unknown(kind: &str) -> String {
-    let nearest = entries()
+    let nearest = findings::all()
         .map(|(name, _)| name)
         .max_by(|one, other| strsim::jaro_winkler(kind, one).total_cmp(&strsim::jaro_winkler(kind, other)));
     let nearest = nearest.map_or_else(String::new, |name| format!("; the nearest is `{name}`"));

@@ -335,10 +335,10 @@ impl Files {
 
     /// What an image of these files holds.
     pub fn bake(&self) -> (BTreeMap<String, Baked>, Vec<Unknown>) {
-        let mut entries = BTreeMap::new();
-        let mut unknown = Vec::new();
+        // A map that is made of a list at once takes a fraction of the time.
+        let (mut entries, mut unknown) = (Vec::new(), Vec::new());
         bake(&self.root, "", &mut entries, &mut unknown);
-        (entries, unknown)
+        (entries.into_iter().collect(), unknown)
     }
 }
 
@@ -369,7 +369,7 @@ fn each_name(dir: &mut Arc<Dir>, inodes: &BTreeSet<u64>, change: &mut dyn FnMut(
     }
 }
 
-fn bake(dir: &Dir, path: &str, entries: &mut BTreeMap<String, Baked>, unknown: &mut Vec<Unknown>) {
+fn bake(dir: &Dir, path: &str, entries: &mut Vec<(String, Baked)>, unknown: &mut Vec<Unknown>) {
     if let Some(mystery) = &dir.open {
         unknown.push(Unknown { path: path.to_owned(), line: mystery.line, reason: mystery.reason.to_string() });
     }
@@ -390,6 +390,6 @@ fn bake(dir: &Dir, path: &str, entries: &mut BTreeMap<String, Baked>, unknown: &
                 continue;
             }
         };
-        entries.insert(path, Baked { kind, line: entry.line });
+        entries.push((path, Baked { kind, line: entry.line }));
     }
 }

@@ -14,8 +14,9 @@ pub fn changed(gate: &Gate, one: &dyn Tree, other: &dyn Tree) -> Result<Vec<Stri
     let mut found = Vec::new();
     let mut dirs = vec![String::new()];
     while let Some(dir) = dirs.pop() {
-        let ids = (one.dir_id(&dir)?, other.dir_id(&dir)?);
-        if ids.0.is_some() && ids.0 == ids.1 {
+        if let Some(id) = one.dir_id(&dir)?
+            && other.is_dir_of(&dir, &id)?
+        {
             continue;
         }
         let (left, right) = (one.list(&dir)?, other.list(&dir)?);
@@ -31,6 +32,10 @@ pub fn changed(gate: &Gate, one: &dyn Tree, other: &dyn Tree) -> Result<Vec<Stri
             if is_dir(&pair.0) || is_dir(&pair.1) {
                 dirs.push(path.clone());
             }
+            // Asked first: what does not concern the gate is not compared, and so cannot change a verdict.
+            if !concerns(gate, &path) {
+                continue;
+            }
             let same = match pair {
                 (Some(Node::Dir { .. }) | None, Some(Node::Dir { .. }) | None) => true,
                 (Some(Node::Submodule { commit: one }), Some(Node::Submodule { commit: other })) => one == other,
@@ -38,7 +43,7 @@ pub fn changed(gate: &Gate, one: &dyn Tree, other: &dyn Tree) -> Result<Vec<Stri
                 | (Some(Node::Link { .. }), Some(Node::Link { .. })) => one.blob_id(&path)? == other.blob_id(&path)?,
                 _ => false,
             };
-            if !same && concerns(gate, &path) {
+            if !same {
                 found.push(path);
             }
         }

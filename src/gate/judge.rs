@@ -69,6 +69,8 @@ struct Pinned {
     commit: ObjectId,
     cause: Cause,
     tree: Shared,
+    /// What changed in the source since, where that was looked at.
+    since: Option<Vec<String>>,
 }
 
 struct Judge<'a> {
@@ -247,6 +249,7 @@ impl Judge<'_> {
             return Ok(None);
         };
         let relation = self.world.relation(Side::Source, &revision, source)?;
+        let mut since = None;
         let unmerged = match relation {
             Relation::Same => {
                 self.state.state = "current".into();
@@ -254,14 +257,15 @@ impl Judge<'_> {
             }
             Relation::Behind(steps) => {
                 self.state.behind = Some(steps);
-                let same = changed(self.gate, tree.as_ref(), head.as_ref())?.is_empty();
-                self.state.state = match (same, steps) {
+                let changes = changed(self.gate, tree.as_ref(), head.as_ref())?;
+                self.state.state = match (changes.is_empty(), steps) {
                     // Files on disk at the pinned commit, as good as unchanged.
                     (true, 0) => "current",
                     (true, _) => "behind",
                     (false, _) => "stale",
                 }
                 .into();
+                since = Some(changes);
                 None
             }
             Relation::Ahead => Some(("ahead", "is ahead of the branch's head")),
@@ -287,7 +291,7 @@ impl Judge<'_> {
             let fix = format!("merge it into {branch} first, or pin a commit that is on it");
             self.find(Kind::PinUnmerged, &cause, commit.as_str(), message, fix);
         }
-        Ok(Some(Pinned { commit, cause, tree }))
+        Ok(Some(Pinned { commit, cause, tree, since }))
     }
 
     /// Files that changed in the source since the bound commit.
@@ -295,7 +299,11 @@ impl Judge<'_> {
         if !matches!(self.state.state.as_str(), "stale" | "ahead" | "diverged") {
             return Ok(());
         }
-        for path in changed(self.gate, pinned.tree.as_ref(), head.as_ref())? {
+        let since = match &pinned.since {
+            Some(since) => since.clone(),
+            None => changed(self.gate, pinned.tree.as_ref(), head.as_ref())?,
+        };
+        for path in since {
             let (commit, branch, repo) =
                 (pinned.commit.short(), self.gate.source.branch.as_str(), self.name(Side::Source));
             let message = match (pinned.tree.node(&path)?, head.node(&path)?) {

@@ -9,6 +9,7 @@
 
 pub mod annotations;
 pub mod backtest;
+pub mod findings;
 mod judged;
 pub mod junit;
 pub mod markdown;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Item, Judged, Weight, safe, words};
+use super::{Item, Judged, Weight, findings, safe, words};
 use crate::config::Place;
 use crate::gate::policy::State;
 use crate::gate::{Revision, Side};
@@ -69,7 +69,7 @@ struct Rule {
     id: String,
     short_description: Text,
     full_description: Text,
-    help: Text,
+    help: Help,
     default_configuration: Configuration,
 }
 
@@ -81,6 +81,14 @@ struct Configuration {
 #[derive(Serialize)]
 struct Text {
     text: String,
+}
+
+/// A text, and the same at length where readers know Markdown.
+#[derive(Serialize)]
+struct Help {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    markdown: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -231,7 +239,7 @@ fn rule(item: &Item<'_>) -> Rule {
         id: item.name.clone(),
         short_description: text(short),
         full_description: text(full),
-        help: text(help),
+        help: Help { text: text(help).text, markdown: findings::of(&item.name) },
         default_configuration: Configuration { level: "error" },
     }
 }

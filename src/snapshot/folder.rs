@@ -56,19 +56,19 @@ impl Folder {
     /// Where `path` is on disk and what it is; `None` when nothing is there, or when a parent is a link or a file.
     fn find(&self, path: &str) -> Result<Option<(PathBuf, Metadata)>, TreeError> {
         let mut place = self.root.clone();
-        let mut found = self.metadata(&place, "")?;
+        let mut found = there(fs::symlink_metadata(&place), "")?;
         for name in path.split('/').filter(|_| !path.is_empty()) {
             let hidden = matches!(name, "" | "." | "..") || self.hides(name);
             if hidden || !found.as_ref().is_some_and(Metadata::is_dir) {
                 return Ok(None);
             }
             place.push(name);
-            found = self.metadata(&place, path)?;
+            found = there(fs::symlink_metadata(&place), path)?;
             if found.is_none() && name.contains('\\') {
                 place.pop();
                 let Some(real) = self.unescaped(&place, name)? else { return Ok(None) };
                 place.push(real);
-                found = self.metadata(&place, path)?;
+                found = there(fs::symlink_metadata(&place), path)?;
             }
         }
         Ok(found.map(|metadata| (place, metadata)))
@@ -89,30 +89,6 @@ impl Folder {
         Ok(None)
     }
 
-    fn metadata(&self, place: &Path, path: &str) -> Result<Option<Metadata>, TreeError> {
-        match fs::symlink_metadata(place) {
-            Ok(metadata) => Ok(Some(metadata)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-            // A name that the file system cannot have.
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename) => {
-                Ok(None)
-            }
-            Err(error) => Err(TreeError::Io { path: path.to_owned(), why: error.to_string() }),
-        }
-    }
-
-    fn as_node(&self, place: &Path, metadata: &Metadata) -> Result<Option<Node>, TreeError> {
-        Ok(Some(if metadata.is_dir() {
-            Node::Dir { mode: mode(metadata) }
-        } else if metadata.is_file() {
-            Node::File { mode: mode(metadata) }
-        } else if metadata.is_symlink() {
-            Node::Link { target: escaped(&target(place)?).into_owned() }
-        } else {
-            return Ok(None);
-        }))
-    }
-
     /// The file or link at `path`.
     fn content(&self, path: &str) -> Result<(PathBuf, Metadata), TreeError> {
         let what = match self.find(path)? {
@@ -127,7 +103,7 @@ impl Folder {
 impl Tree for Folder {
     fn node(&self, path: &str) -> Result<Option<Node>, TreeError> {
         match self.find(path)? {
-            Some((place, metadata)) => self.as_node(&place, &metadata),
+            Some((place, metadata)) => node(&metadata, || place),
             None => Ok(None),
         }
     }
@@ -144,10 +120,9 @@ impl Tree for Folder {
             if name.to_str().is_some_and(|name| self.hides(name)) {
                 continue;
             }
-            let place = entry.path();
-            // Gone since the directory was read: as if it had not been there.
-            let Some(metadata) = self.metadata(&place, path)? else { continue };
-            if let Some(node) = self.as_node(&place, &metadata)? {
+            // Looked up in the directory that is open. Gone since it was read: as if it had not been there.
+            let Some(metadata) = there(entry.metadata(), path)? else { continue };
+            if let Some(node) = node(&metadata, || entry.path())? {
                 found.push((escaped(name.as_encoded_bytes()).into_owned(), node));
             }
         }
@@ -180,6 +155,29 @@ impl Tree for Folder {
     fn size(&self, path: &str) -> Result<u64, TreeError> {
         Ok(self.content(path)?.1.len())
     }
+}
+
+/// What is found; `None` where nothing is, or where the file system cannot have such a name.
+fn there(found: io::Result<Metadata>, path: &str) -> Result<Option<Metadata>, TreeError> {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    match found {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | InvalidInput | InvalidFilename) => Ok(None),
+        Err(error) => Err(TreeError::Io { path: path.to_owned(), why: error.to_string() }),
+    }
+}
+
+/// What it is as a part of a tree; `place` is asked for a link only.
+fn node(metadata: &Metadata, place: impl FnOnce() -> PathBuf) -> Result<Option<Node>, TreeError> {
+    Ok(Some(if metadata.is_dir() {
+        Node::Dir { mode: mode(metadata) }
+    } else if metadata.is_file() {
+        Node::File { mode: mode(metadata) }
+    } else if metadata.is_symlink() {
+        Node::Link { target: escaped(&target(&place())?).into_owned() }
+    } else {
+        return Ok(None);
+    }))
 }
 
 /// Hashes without holding the file in memory.

@@ -37,61 +37,6 @@ const POSTPONE: &str = "UPDATE comments SET attempts = attempts + 1, not_before 
      WHERE forge = $1 AND repository = $2 AND comment = $3";
 
 impl Store {
-    /// Comments that wait to be read, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be read.
-    pub async fn commands(&self, now: i64) -> Result<Vec<CommandRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT forge, repository, comment, pull, attempts FROM comments \
-             WHERE acted_at IS NULL AND not_before <= $1 ORDER BY received_at, comment",
-        )
-        .bind(now)
-        .fetch_all(&self.db.pool)
-        .await?;
-        Ok(rows
-            .iter()
-            .map(|row| CommandRow {
-                forge: row.get(0),
-                repository: row.get(1),
-                comment: row.get(2),
-                pull: row.get(3),
-                attempts: row.get(4),
-            })
-            .collect())
-    }
-
-    /// A comment has acted, or never will; `outcome` says what it was taken for.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn acted(&self, command: &CommandRow, outcome: &str, now: i64) -> Result<(), StoreError> {
-        sqlx::query(ACTED)
-            .bind(command.forge.as_str())
-            .bind(command.repository.as_str())
-            .bind(command.comment)
-            .bind(now)
-            .bind(clean(outcome))
-            .execute(&mut *self.db.write().await?)
-            .await?;
-        Ok(())
-    }
-
-    /// A comment could not be read or answered: again at `not_before`.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn postpone_command(&self, command: &CommandRow, not_before: i64) -> Result<(), StoreError> {
-        sqlx::query(POSTPONE)
-            .bind(command.forge.as_str())
-            .bind(command.repository.as_str())
-            .bind(command.comment)
-            .bind(not_before)
-            .execute(&mut *self.db.write().await?)
-            .await?;
-        Ok(())
-    }
-
     /// Leases comments of one forge that wait to be read to a holder, oldest first. One that was taken over may have acted.
     ///
     /// # Errors

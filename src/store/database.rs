@@ -53,7 +53,7 @@ pub(super) enum Holds {
 /// An open database; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Database {
-    pub kind: Kind,
+    kind: Kind,
     options: AnyConnectOptions,
     /// Reads; on PostgreSQL writes as well.
     pub pool: AnyPool,
@@ -167,14 +167,7 @@ impl Database {
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(BUSY)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // No statement of ours takes long; one that does waits for a row or for a server that is gone.
-                    connection.execute("SET lock_timeout = '2s'").await?;
-                    connection.execute("SET statement_timeout = '30s'").await?;
-                    Ok(())
-                })
-            })
+            .after_connect(|connection, _| Box::pin(prepare_postgres(connection)))
             .connect_lazy_with(options.clone());
         Ok(Self { kind: Kind::Postgres, options, pool, sqlite: None })
     }
@@ -218,6 +211,16 @@ impl Database {
         let writer = waited.map_err(|_| StoreError::Silent)?;
         sqlite.file.is_still_there()?;
         Ok(Writing::Only(writer, self.options.clone()))
+    }
+
+    /// A PostgreSQL connection of its own.
+    pub async fn connect(&self) -> Result<AnyConnection, StoreError> {
+        let connecting = async {
+            let mut connection = AnyConnection::connect_with(&self.options).await?;
+            prepare_postgres(&mut connection).await?;
+            Ok(connection)
+        };
+        tokio::time::timeout(BUSY, connecting).await.unwrap_or(Err(StoreError::Silent))
     }
 
     /// Behind a `SELECT` whose rows the same statement then writes: others that write them wait. `of` may name the table
@@ -369,6 +372,13 @@ pub(super) fn json<T: serde::Serialize + ?Sized>(rows: &T) -> String {
 /// A text without U+0000, which PostgreSQL does not take: the sign for a character that is none stands there instead.
 pub(super) fn clean(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
+}
+
+/// What every PostgreSQL connection is told: no statement of ours takes long, and one that does waits for a row.
+async fn prepare_postgres(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    connection.execute("SET lock_timeout = '2s'").await?;
+    connection.execute("SET statement_timeout = '30s'").await?;
+    Ok(())
 }
 
 /// What every SQLite connection must be told before it is used.

@@ -1,12 +1,12 @@
 //! Deliveries, written in groups: one transaction, and so one `fsync`, serves all that arrived while the last one ran.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 use tokio::sync::{mpsc, oneshot};
 
-use super::database::{Database, Holds, json};
+use super::database::{BUSY, Database, Holds, Kind, json};
 use super::queue::hint_statement;
 use super::{Level, StoreError};
 
@@ -79,10 +79,15 @@ enum Message {
 }
 
 impl Inbox {
-    pub(super) fn start(db: Database) -> Self {
+    /// Starts the writer, on a thread of its own: on those that answer requests each of its steps would wait for a turn.
+    pub(super) fn start(db: Database) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(MOST);
-        tokio::spawn(write(db, receiver));
-        Self { sender }
+        let started = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+            let thread = std::thread::Builder::new().name("store-inbox".to_owned());
+            thread.spawn(move || runtime.block_on(write(db, receiver)))
+        });
+        started.map_err(sqlx::Error::Io)?;
+        Ok(Self { sender })
     }
 
     pub(super) async fn accept(&self, arrival: Arrival) -> Result<(), StoreError> {
@@ -107,7 +112,7 @@ impl Inbox {
 }
 
 async fn write(db: Database, mut receiver: mpsc::Receiver<Message>) {
-    let statements = Statements::new(&db);
+    let mut writer = Writer { statements: statements(&db), together: HashMap::new(), connection: None, db };
     let mut messages = Vec::with_capacity(MOST);
     while receiver.recv_many(&mut messages, MOST).await > 0 {
         let mut batch = Vec::with_capacity(messages.len());
@@ -118,7 +123,7 @@ async fn write(db: Database, mut receiver: mpsc::Receiver<Message>) {
                 Message::Finish(done) => finished.push(done),
             }
         }
-        let outcome = commit(&db, &statements, &batch).await.map_err(Arc::new);
+        let outcome = writer.commit(&batch).await.map_err(Arc::new);
         for pending in batch {
             // A caller that went away (its connection broke) needs no answer; the delivery is written all the same.
             let _ = pending.done.send(outcome.clone());
@@ -129,57 +134,48 @@ async fn write(db: Database, mut receiver: mpsc::Receiver<Message>) {
     }
 }
 
-/// What is said for each group; made once.
-struct Statements {
-    deliveries: String,
-    comments: String,
-    hints: String,
-    rechecks: String,
+/// What is said for a group of deliveries: statement `n` takes its rows from parameter `n + 1`.
+fn statements(db: &Database) -> [String; KINDS] {
+    use Holds::{Number, Text};
+    let deliveries = db.rows(
+        1,
+        &[
+            ("forge", Text),
+            ("delivery", Text),
+            ("event", Text),
+            ("repository", Text),
+            ("outcome", Text),
+            ("received_at", Number),
+        ],
+    );
+    let comments = db.rows(
+        2,
+        &[("forge", Text), ("repository", Text), ("comment", Number), ("pull", Number), ("received_at", Number)],
+    );
+    let rechecks = db.rows(4, &[("forge", Text), ("name", Text), ("sha", Text), ("context", Text), ("at", Number)]);
+    [
+        format!(
+            "INSERT INTO deliveries (forge, delivery, event, repository, outcome, received_at) \
+             SELECT forge, delivery, event, repository, outcome, received_at FROM {deliveries} AS arrived"
+        ),
+        format!(
+            "INSERT INTO comments (forge, repository, comment, pull, received_at) \
+             SELECT forge, repository, comment, pull, received_at FROM {comments} AS arrived WHERE true \
+             ON CONFLICT DO NOTHING"
+        ),
+        hint_statement(db, 3),
+        format!(
+            "UPDATE wanted SET recheck_at = at FROM {rechecks} AS other WHERE wanted.forge = other.forge \
+             AND wanted.repository = other.name AND wanted.sha = other.sha AND wanted.context = other.context \
+             AND wanted.head = 1 AND wanted.parked_until IS NULL"
+        ),
+    ]
 }
 
-impl Statements {
-    fn new(db: &Database) -> Self {
-        use Holds::{Number, Text};
-        let deliveries = db.rows(
-            1,
-            &[
-                ("forge", Text),
-                ("delivery", Text),
-                ("event", Text),
-                ("repository", Text),
-                ("outcome", Text),
-                ("received_at", Number),
-            ],
-        );
-        let comments = db.rows(
-            1,
-            &[("forge", Text), ("repository", Text), ("comment", Number), ("pull", Number), ("received_at", Number)],
-        );
-        Self {
-            deliveries: format!(
-                "INSERT INTO deliveries (forge, delivery, event, repository, outcome, received_at) \
-                 SELECT forge, delivery, event, repository, outcome, received_at FROM {deliveries} AS arrived"
-            ),
-            comments: format!(
-                "INSERT INTO comments (forge, repository, comment, pull, received_at) \
-                 SELECT forge, repository, comment, pull, received_at FROM {comments} AS arrived WHERE true \
-                 ON CONFLICT DO NOTHING"
-            ),
-            hints: hint_statement(db),
-            rechecks: format!(
-                "UPDATE wanted SET recheck_at = at FROM {} AS other WHERE wanted.forge = other.forge \
-                 AND wanted.repository = other.name AND wanted.sha = other.sha AND wanted.context = other.context \
-                 AND wanted.head = 1 AND wanted.parked_until IS NULL",
-                db.rows(1, &[("forge", Text), ("name", Text), ("sha", Text), ("context", Text), ("at", Number)])
-            ),
-        }
-    }
-}
+const KINDS: usize = 4;
 
-async fn commit(db: &Database, statements: &Statements, batch: &[Pending]) -> Result<(), StoreError> {
-    if batch.is_empty() {
-        return Ok(());
-    }
+/// A group's rows for each of the statements, as JSON; `None` where there are none.
+fn rows(batch: &[Pending]) -> [Option<String>; KINDS] {
     let mut deliveries = Vec::with_capacity(batch.len());
     let mut comments = Vec::new();
     let mut rechecks = Vec::new();
@@ -205,21 +201,89 @@ async fn commit(db: &Database, statements: &Statements, batch: &[Pending]) -> Re
     let level = Level::ReadBoth.number();
     let hints: Vec<_> =
         hints.into_iter().map(|((forge, name), (at, delivery))| (forge, name, at, level, Some(delivery))).collect();
-    let mut work = vec![(statements.deliveries.as_str(), json(&deliveries))];
-    if !comments.is_empty() {
-        work.push((statements.comments.as_str(), json(&comments)));
+    [
+        (!deliveries.is_empty()).then(|| json(&deliveries)),
+        (!comments.is_empty()).then(|| json(&comments)),
+        (!hints.is_empty()).then(|| json(&hints)),
+        (!rechecks.is_empty()).then(|| json(&rechecks)),
+    ]
+}
+
+struct Writer {
+    db: Database,
+    statements: [String; KINDS],
+    /// SQLite's whole transaction as one text, by which of the statements it has.
+    together: HashMap<[bool; KINDS], String>,
+    /// PostgreSQL's, kept from group to group.
+    connection: Option<AnyConnection>,
+}
+
+impl Writer {
+    async fn commit(&mut self, batch: &[Pending]) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let rows = rows(batch);
+        match self.db.kind() {
+            Kind::Sqlite => self.at_once(&rows).await,
+            Kind::Postgres => {
+                let kept = self.connection.is_some();
+                let writing = async {
+                    match self.in_turn(&rows).await {
+                        // The server may have ended a connection that nobody used: that says nothing about the next one.
+                        Err(StoreError::Database(error)) if kept && !matches!(error, sqlx::Error::Database(_)) => {
+                            self.in_turn(&rows).await
+                        }
+                        outcome => outcome,
+                    }
+                };
+                // A server that is paused, or behind a network that is gone, never answers.
+                tokio::time::timeout(BUSY, writing).await.unwrap_or(Err(StoreError::Silent))
+            }
+        }
     }
-    if !hints.is_empty() {
-        work.push((statements.hints.as_str(), json(&hints)));
+
+    /// The transaction as one text: each step by itself would cost two changes of thread.
+    async fn at_once(&mut self, rows: &[Option<String>; KINDS]) -> Result<(), StoreError> {
+        let which = rows.each_ref().map(Option::is_some);
+        let text = self.together.entry(which).or_insert_with(|| {
+            let work: Vec<&str> = self
+                .statements
+                .iter()
+                .zip(which)
+                .filter(|(_, is)| *is)
+                .map(|(statement, _)| statement.as_str())
+                .collect();
+            format!("BEGIN IMMEDIATE; {}; COMMIT", work.join("; "))
+        });
+        let mut connection = self.db.write().await?;
+        let mut query = sqlx::query(AssertSqlSafe(text.as_str()));
+        for rows in rows {
+            query = query.bind(rows.as_deref());
+        }
+        if let Err(error) = query.execute(&mut *connection).await {
+            // It may have ended the transaction by itself; then there is none.
+            let _ = connection.execute("ROLLBACK").await;
+            return Err(error.into());
+        }
+        Ok(())
     }
-    if !rechecks.is_empty() {
-        work.push((statements.rechecks.as_str(), json(&rechecks)));
+
+    /// A statement after the other, on a connection that is kept unless it breaks.
+    async fn in_turn(&mut self, rows: &[Option<String>; KINDS]) -> Result<(), StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.db.connect().await?,
+        };
+        let mut tx = connection.begin().await?;
+        for (at, (statement, rows)) in self.statements.iter().zip(rows).enumerate() {
+            if let Some(rows) = rows {
+                let statement = statement.replace(&format!("${}", at + 1), "$1");
+                sqlx::query(AssertSqlSafe(statement)).bind(rows.as_str()).execute(&mut *tx).await?;
+            }
+        }
+        tx.commit().await?;
+        self.connection = Some(connection);
+        Ok(())
     }
-    let mut connection = db.write().await?;
-    let mut tx = connection.begin().await?;
-    for (statement, rows) in work {
-        sqlx::query(AssertSqlSafe(statement)).bind(rows).execute(&mut *tx).await?;
-    }
-    tx.commit().await?;
-    Ok(())
 }

@@ -115,7 +115,7 @@ impl Store {
     /// version wrote it, [`StoreError::Database`] when it cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = Database::open(url).await?;
-        let inbox = inbox::Inbox::start(db.clone());
+        let inbox = inbox::Inbox::start(db.clone())?;
         Ok(Self { db, inbox, registered: Arc::default() })
     }
 
@@ -127,7 +127,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written.
     pub async fn recover(&self, now: i64) -> Result<(), StoreError> {
-        if self.db.kind == database::Kind::Postgres {
+        if self.db.kind() == database::Kind::Postgres {
             return Ok(());
         }
         sqlx::query("UPDATE wanted SET doubt = doubt + 1 WHERE told_state IS NULL OR told_state <> state OR told_description <> description")

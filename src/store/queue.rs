@@ -137,7 +137,7 @@ impl Store {
             .iter()
             .map(|(forge, name)| (forge.as_str(), name.as_str(), now, level.number(), None))
             .collect();
-        let statement = hint_statement(&self.db);
+        let statement = hint_statement(&self.db, 1);
         let mut connection = self.db.write().await?;
         sqlx::query(AssertSqlSafe(statement)).bind(json(&hints)).execute(&mut *connection).await?;
         Ok(())
@@ -298,10 +298,11 @@ impl Store {
 /// A hint as [`hint_statement`] takes it: forge, name, when it came, its level, and the delivery that it is of.
 pub(super) type Hint<'a> = (&'a str, &'a str, i64, i64, Option<&'a str>);
 
-/// Writes the [`Hint`]s in `$1`.
-pub(super) fn hint_statement(db: &Database) -> String {
+/// Writes the [`Hint`]s in a parameter.
+pub(super) fn hint_statement(db: &Database, parameter: usize) -> String {
     use Holds::{Number, Text};
-    let hints = db.rows(1, &[("forge", Text), ("name", Text), ("at", Number), ("asked", Number), ("cause", Text)]);
+    let columns = [("forge", Text), ("name", Text), ("at", Number), ("asked", Number), ("cause", Text)];
+    let hints = db.rows(parameter, &columns);
     // Locked in one order: two that hint at the same repositories would else hold each other up.
     let lock = db.for_update("OF r");
     format!(

@@ -104,7 +104,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         if !hints.is_empty() {
-            let statement = hint_statement(&self.db);
+            let statement = hint_statement(&self.db, 1);
             sqlx::query(AssertSqlSafe(statement)).bind(json(&hints)).execute(&mut *tx).await?;
         }
         tx.commit().await?;

@@ -131,21 +131,6 @@ macro_rules! select {
 }
 
 impl Store {
-    /// Keeps decisions with their reports, in one transaction.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn decide(&self, decisions: &[Judged]) -> Result<(), StoreError> {
-        if decisions.is_empty() {
-            return Ok(());
-        }
-        let mut connection = self.db.write().await?;
-        let mut tx = connection.begin().await?;
-        keep(&self.db, &mut tx, decisions).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// Keeps decisions with their reports, in one transaction, if all of these leases on repositories are held: those of the
     /// repositories that the decisions are for. Where one was lost nothing is kept: whoever has it now read the forge later.
     ///
@@ -165,23 +150,8 @@ impl Store {
         Ok(Fenced::Done)
     }
 
-    /// Of a repository's keys only these are still heads; what is unsent for others is dropped.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn heads(&self, forge: &str, repository: &str, ids: &[String]) -> Result<(), StoreError> {
-        let mut connection = self.db.write().await?;
-        let statement = format!("UPDATE wanted SET head = 0 WHERE {}", self.others());
-        sqlx::query(AssertSqlSafe(statement))
-            .bind(forge)
-            .bind(repository)
-            .bind(json(ids))
-            .execute(&mut *connection)
-            .await?;
-        Ok(())
-    }
-
-    /// As [`Store::heads`], for the repository of this lease, if it is held. `now` in Unix milliseconds.
+    /// Of a repository's keys only these are heads from `now` on (Unix milliseconds), if the lease on it is held; what is
+    /// unsent for others is dropped.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
@@ -192,7 +162,11 @@ impl Store {
         if lease::are_held(&self.db, &mut tx, &[held]).await? == Fenced::Lost {
             return Ok(Fenced::Lost);
         }
-        let statement = format!("UPDATE wanted SET head = 0, left_at = $4 WHERE {}", self.others());
+        let statement = format!(
+            "UPDATE wanted SET head = 0, left_at = $4 \
+             WHERE forge = $1 AND repository = $2 AND head = 1 AND id NOT IN {}",
+            self.db.names(3)
+        );
         sqlx::query(AssertSqlSafe(statement))
             .bind(forge.as_str())
             .bind(name.as_str())
@@ -202,11 +176,6 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(Fenced::Done)
-    }
-
-    /// Heads of the repository `$1`, `$2` that are not in the list `$3`.
-    fn others(&self) -> String {
-        format!("forge = $1 AND repository = $2 AND head = 1 AND id NOT IN {}", self.db.names(3))
     }
 
     /// Leases unsent statuses of one forge to a holder: those of all its repositories in turn, so that one with thousands
@@ -308,58 +277,6 @@ impl Store {
             .execute(&mut *self.db.write().await?)
             .await?;
         Ok(Fenced::by_rows(done.rows_affected()))
-    }
-
-    /// Keys whose status the forge must be told now, the longest waiting first.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be read.
-    pub async fn unsent(&self, now: i64, most: i64) -> Result<Vec<WantedRow>, StoreError> {
-        let rows = select!(
-            "WHERE head = 1 AND (told_state IS NULL OR told_state <> state OR told_description <> description) \
-             AND not_before <= $1 ORDER BY not_before, decided_at LIMIT $2"
-        )
-        .bind(now)
-        .bind(most)
-        .fetch_all(&self.db.pool)
-        .await?;
-        Ok(rows.iter().map(wanted).collect())
-    }
-
-    /// The forge has this row's status now. A doubt that came while it was being told remains: what the forge has is read again.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn told(&self, row: &WantedRow, now: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE wanted SET told_state = $2, told_description = $3, told_at = $4, doubt = 0, attempts = 0, \
-             not_before = 0, trouble = NULL WHERE id = $1 AND doubt = $5",
-        )
-        .bind(row.id.as_str())
-        .bind(row.state.as_str())
-        .bind(row.description.as_str())
-        .bind(now)
-        .bind(row.doubt)
-        .execute(&mut *self.db.write().await?)
-        .await?;
-        Ok(())
-    }
-
-    /// The forge could not be told: again at `not_before`.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
-    pub async fn not_told(&self, id: &str, why: &str, not_before: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE wanted SET attempts = attempts + 1, not_before = $2, trouble = $3, doubt = doubt + 1 \
-             WHERE id = $1",
-        )
-        .bind(id)
-        .bind(not_before)
-        .bind(clean(why))
-        .execute(&mut *self.db.write().await?)
-        .await?;
-        Ok(())
     }
 
     /// What the forge was told about a commit is in doubt: it is read again before anything is written.

@@ -153,6 +153,14 @@ pub trait Tree: Send + Sync {
         Ok(None)
     }
 
+    /// Whether the directory at `path` has that name ([`Tree::dir_id`]): what is asked where only that matters.
+    ///
+    /// # Errors
+    /// As [`Tree::node`].
+    fn is_dir_of(&self, path: &str, id: &ObjectId) -> Result<bool, TreeError> {
+        Ok(self.dir_id(path)?.as_ref() == Some(id))
+    }
+
     /// Says that the content of these paths will be read. A partial tree answers [`TreeError::NotHere`] with all that
     /// is missing at once, so that one request brings it; paths without a file are passed over.
     ///

@@ -8,7 +8,7 @@
 //!
 //! When [`Calm`] comes, nothing goes wrong any more, and what was held up goes on at once.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,10 +25,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::record::Record;
 use crate::rng::Rng;
-
-/// A second request of a proxy in front may be told "no" while the first still works behind it. Only a service that reads
-/// back what it published long ago can mend what such a write leaves: see [`Fault::Late`].
-pub const LATE_WRITES: bool = crate::story::STATUSES_ARE_AUDITED;
 
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,9 +91,9 @@ impl Ask {
     /// The faults that can meet it, beside those that meet everything.
     fn may_meet(self, fault: Fault) -> bool {
         match fault {
-            Fault::Stale => matches!(self, Self::Pulls | Self::Refs | Self::Repository),
+            Fault::Stale => matches!(self, Self::Pulls | Self::Refs | Self::Repository | Self::ReadStatus),
             Fault::NotOurRef => self == Self::Pack,
-            Fault::Late => LATE_WRITES && self == Self::WriteStatus,
+            Fault::Late => self == Self::WriteStatus,
             _ => true,
         }
     }
@@ -159,6 +155,8 @@ struct Memory {
     frozen: HashMap<String, (Instant, Answer)>,
     injected: BTreeMap<Fault, u64>,
     writes: Vec<Write>,
+    /// Addresses of statuses that were told as of a moment ago.
+    lied: BTreeSet<String>,
     refs: HashMap<String, u64>,
 }
 
@@ -237,6 +235,11 @@ impl Proxy {
         self.memory.lock().expect("memory").writes.clone()
     }
 
+    /// Whether what stands on a commit was ever told as of a moment ago; `path` is that of a write.
+    pub fn lied(&self, path: &str) -> bool {
+        self.memory.lock().expect("memory").lied.contains(path)
+    }
+
     /// How often the branch heads of the repository that was asked least were asked for.
     pub fn rounds(&self) -> u64 {
         self.memory.lock().expect("memory").refs.values().copied().min().unwrap_or(0)
@@ -300,7 +303,11 @@ impl Proxy {
                 && let Some((until, frozen)) = memory.frozen.get(path)
                 && Instant::now() < *until
             {
-                return Some(frozen.clone());
+                let frozen = frozen.clone();
+                if ask == Ask::ReadStatus {
+                    memory.lied.insert(path.split('?').next().unwrap_or(path).to_owned());
+                }
+                return Some(frozen);
             }
         }
         let answer = self.forward(method, path, headers, body).await?;

@@ -2,6 +2,7 @@
 //!
 //! On SQLite it runs once; on a database that several may share it runs as often as that allows, and nothing here changes.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ pub struct Front {
     http: reqwest::Client,
     /// Addresses of those who listen, by their number.
     replicas: Arc<Mutex<Vec<Option<String>>>>,
+    /// Those that answer nothing for a while.
+    paused: Arc<Mutex<BTreeSet<usize>>>,
     next: Arc<AtomicUsize>,
     /// Ids of the deliveries that were answered with 202.
     accepted: Arc<Mutex<Vec<String>>>,
@@ -41,6 +44,7 @@ impl Front {
         let front = Self {
             http: http.expect("a client"),
             replicas: Arc::new(Mutex::new(vec![None; replicas])),
+            paused: Arc::default(),
             next: Arc::default(),
             accepted: Arc::default(),
             seen: Arc::default(),
@@ -51,6 +55,14 @@ impl Front {
         front
     }
 
+    /// The addresses of those who answer, as far as a health check would know. One that is alone is always asked.
+    fn live(&self) -> Vec<String> {
+        let (replicas, paused) = (self.replicas.lock().expect("replicas"), self.paused.lock().expect("replicas"));
+        let is_asked = |replica: &usize| replicas.len() == 1 || !paused.contains(replica);
+        let listening = replicas.iter().enumerate().filter(|(replica, _)| is_asked(replica));
+        listening.filter_map(|(_, address)| address.clone()).collect()
+    }
+
     /// The ids that were accepted since the last call.
     pub fn accepted(&self) -> Vec<String> {
         std::mem::take(&mut *self.accepted.lock().expect("ids"))
@@ -58,7 +70,7 @@ impl Front {
 
     /// Delivers to one that listens; the answer's status, 503 where nobody does.
     async fn deliver(&self, headers: &HeaderMap, body: &Bytes) -> StatusCode {
-        let replicas: Vec<String> = self.replicas.lock().expect("replicas").iter().flatten().cloned().collect();
+        let replicas = self.live();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for turn in 0..replicas.len() {
             let address = &replicas[(first + turn) % replicas.len()];
@@ -97,7 +109,7 @@ impl Front {
 
     /// The queue's length and the number of unsent statuses, over all that answer; `None` while nobody does.
     pub async fn waiting(&self, token: &str) -> Option<u64> {
-        let replicas: Vec<String> = self.replicas.lock().expect("replicas").iter().flatten().cloned().collect();
+        let replicas = self.live();
         let mut waiting = None;
         for address in replicas {
             let answer = self.http.get(format!("{address}/metrics")).bearer_auth(token).send().await.ok()?;
@@ -129,7 +141,8 @@ async fn take(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> St
 /// The processes.
 pub struct Fleet {
     config: PathBuf,
-    log: PathBuf,
+    /// Each has a folder of its own below, for its caches; their log lies beside.
+    folder: PathBuf,
     front: Front,
     processes: Vec<Option<Child>>,
 }
@@ -145,20 +158,34 @@ impl Drop for Fleet {
 }
 
 impl Fleet {
-    /// Nothing runs yet. `log` gets what the processes say.
-    pub fn new(config: &Path, log: &Path, front: Front) -> Self {
+    /// Nothing runs yet; `folder` is theirs.
+    pub fn new(config: &Path, folder: &Path, front: Front) -> Self {
         let processes = front.replicas.lock().expect("replicas").iter().map(|_| None).collect();
-        Self { config: config.to_owned(), log: log.to_owned(), front, processes }
+        Self { config: config.to_owned(), folder: folder.to_owned(), front, processes }
     }
 
-    /// Starts a process; it is not waited for until it listens.
+    /// How many there are at most.
+    pub fn size(&self) -> usize {
+        self.processes.len()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join("drift-gate.log")
+    }
+
+    /// Starts a process unless it runs; it is not waited for until it listens.
     pub fn start(&mut self, replica: usize) {
+        if self.processes[replica].is_some() {
+            return;
+        }
+        let folder = self.folder.join(format!("replica-{replica}"));
+        std::fs::create_dir_all(&folder).expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_drift-gate"));
-        command.arg("serve").arg("--config").arg(&self.config);
+        command.arg("serve").arg("--config").arg(&self.config).current_dir(folder);
         command.env("RUST_LOG", "drift_gate=info").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("it starts");
         let said = BufReader::new(process.stderr.take().expect("its log"));
-        let mut log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log");
+        let mut log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log");
         let front = self.front.clone();
         // Ends with the process.
         std::thread::spawn(move || {
@@ -186,8 +213,19 @@ impl Fleet {
         ran
     }
 
-    /// SIGSTOP or SIGCONT.
-    pub fn signal(&self, replica: usize, name: &str) {
+    /// SIGSTOP: it stands still until it is to go on.
+    pub fn pause(&self, replica: usize) {
+        self.front.paused.lock().expect("replicas").insert(replica);
+        self.signal(replica, "STOP");
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self, replica: usize) {
+        self.signal(replica, "CONT");
+        self.front.paused.lock().expect("replicas").remove(&replica);
+    }
+
+    fn signal(&self, replica: usize, name: &str) {
         if let Some(process) = &self.processes[replica] {
             let sent = Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()).status();
             assert!(sent.expect("kill runs").success(), "SIG{name} reaches the process");
@@ -196,7 +234,7 @@ impl Fleet {
 
     /// What the processes said, the last lines.
     pub fn log(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = std::fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }

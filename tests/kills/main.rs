@@ -21,6 +21,9 @@ mod host;
 #[allow(dead_code, reason = "the chaos uses all of it")]
 #[path = "../chaos/place.rs"]
 mod place;
+#[allow(dead_code, reason = "the store's tests use all of it")]
+#[path = "../postgres/mod.rs"]
+mod postgres;
 #[path = "../chaos/record.rs"]
 mod record;
 #[allow(dead_code, reason = "the scenarios use all of it")]
@@ -46,8 +49,8 @@ use truth::Truth;
 /// Kills in an ordinary run; on a real forge, which is asked for by name, more.
 const KILLS: u64 = 20;
 const KILLS_ON_A_REAL_FORGE: u64 = 50;
-/// How long after the last start every status must be right.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long after the last start every status must be right: the leases of those who are gone end before.
+const PATIENCE: Duration = Duration::from_secs(180);
 const GLANCE: Duration = Duration::from_millis(200);
 /// Those who deliver without end, and how long each waits from one to the next.
 const FLOODS: u64 = 4;
@@ -57,107 +60,205 @@ const FORGE_TOO: u64 = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whenever_it_is_killed_nothing_accepted_is_lost_and_every_status_is_right_in_the_end() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let seed = number("DRIFT_GATE_KILLS_SEED").unwrap_or(1);
-    let is_real = std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some();
-    let kills = number("DRIFT_GATE_KILLS").unwrap_or(if is_real { KILLS_ON_A_REAL_FORGE } else { KILLS });
-    let record = Record::default();
-    let mut rng = Rng::of(seed, "kills", 0);
-    let folder = tempfile::tempdir().expect("a folder");
-    let front = Front::start(1).await;
-    let place = Place::make(folder.path(), &front.url, &mut rng).await;
-    let database = Database::new(&place.sqlite());
-    let config = place.config(&place.host.base(), "127.0.0.1:0", &database.url());
-    let truth = Truth::new(&place, &config);
-    let mut fleet = Fleet::new(&config, &folder.path().join("drift-gate.log"), front.clone());
-    let told = Told { seed, record: record.clone() };
-
-    let began = Instant::now();
-    let flood = Flood::start(&front, seed);
-    let mut story = Story::new(&place, Rng::of(seed, "people", 0), record.clone()).await;
-    let (mut accepted, mut unstarted, mut forge_kills) = (0, 0, 0);
-    for kill in 1..=kills {
-        fleet.start(0);
-        work(&mut story, &mut rng, &fleet).await;
-        if is_real && kill % FORGE_TOO == 0 {
-            record.add("the forge is killed");
-            place.host.kill();
-            forge_kills += 1;
-        }
-        if !fleet.kill(0).await {
-            told.fail(&fleet, &format!("kill {kill}: it had ended by itself"));
-        }
-        if is_real && kill % FORGE_TOO == 0 {
-            place.host.revive().await;
-        }
-        record.add(format!("kill {kill}"));
-        let ids = front.accepted();
-        unstarted += u64::from(ids.is_empty());
-        accepted += ids.len();
-        if let Err(why) = database.check(&ids).await {
-            told.fail(&fleet, &format!("kill {kill}: {why}"));
-        }
-    }
-    flood.stop().await;
-    let took = began.elapsed();
-    fleet.start(0);
-    let heads = match settle(&mut story, &place, &front, &truth).await {
-        Ok(heads) => heads,
-        Err(why) => told.fail(&fleet, &why),
-    };
-    let settled = began.elapsed() - took;
-    fleet.kill(0).await;
-    if let Err(why) = database.check(&front.accepted()).await {
-        told.fail(&fleet, &why);
-    }
-    let repeated = repeated(&place, &database).await;
-    println!(
-        "seed {seed}: {} things done, {kills} kills of drift-gate ({unstarted} of them before it accepted anything), \
-         {forge_kills} of the forge, in {:.0} s\n{accepted} deliveries accepted, none lost; {heads} heads right {:.1} s after the last start, {} \
-         questions to `check`\nstatuses written twice in a row: {repeated}",
-        story.done,
-        took.as_secs_f32(),
-        settled.as_secs_f32(),
-        truth.asked(),
-    );
-    assert!(repeated as u64 <= kills, "more statuses were repeated than answers can have been lost");
+    let mut run = Run::prepare(1, |place| Database::sqlite(&place.sqlite())).await;
+    run.kill_and_start().await;
+    run.fleet.start(0);
+    run.ends_well("after the last start").await;
 }
 
-/// People work until the moment of the kill; sometimes the process is stopped for a while and goes on.
-async fn work(story: &mut Story<'_>, rng: &mut Rng, fleet: &Fleet) {
-    let end = Instant::now() + if rng.percent(20) { rng.millis(0, 120) } else { rng.millis(100, 1500) };
-    if rng.percent(10) {
-        tokio::time::sleep(rng.millis(100, 400)).await;
-        fleet.signal(0, "STOP");
-        story.step().await;
-        tokio::time::sleep(rng.millis(50, 500)).await;
-        fleet.signal(0, "CONT");
+/// One is killed and one stands still until others have taken over what both were at; then it goes on where it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL's programs"]
+async fn of_three_replicas_one_dies_and_one_stalls_and_every_status_is_right_all_the_same() {
+    let cluster = postgres::Cluster::shared();
+    let url = cluster.database().await;
+    let mut run = Run::prepare(3, |_| Database::postgres(url)).await;
+    run.kill_and_start().await;
+    for replica in 0..3 {
+        run.fleet.start(replica);
     }
-    while Instant::now() < end {
-        let left = end.saturating_duration_since(Instant::now());
-        // The kill comes also while the forge works for somebody else.
-        if rng.percent(50) {
-            story.step().await;
-        } else {
-            tokio::time::sleep(left.min(rng.millis(1, 200))).await;
+    run.work_for(Duration::from_secs(2)).await;
+    run.fleet.pause(0);
+    run.fleet.kill(1).await;
+    run.work_for(Duration::from_secs(2)).await;
+    // Longer than any lease: one is left, and does the work of all.
+    run.ends_well("with one replica of three").await;
+    run.fleet.go_on(0);
+    run.fleet.start(1);
+    run.work_for(Duration::from_secs(2)).await;
+    run.ends_well("with all three again").await;
+}
+
+/// A story of kills.
+struct Run {
+    seed: u64,
+    kills: u64,
+    record: Record,
+    rng: Rng,
+    front: Front,
+    place: Arc<Place>,
+    database: Database,
+    truth: Truth,
+    fleet: Fleet,
+    flood: Option<Flood>,
+    story: Story,
+    accepted: usize,
+    _folder: tempfile::TempDir,
+}
+
+impl Run {
+    async fn prepare(replicas: usize, database: impl FnOnce(&Place) -> Database) -> Self {
+        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+        let seed = number("DRIFT_GATE_KILLS_SEED").unwrap_or(1);
+        let usual = if is_real() { KILLS_ON_A_REAL_FORGE } else { KILLS };
+        let kills = number("DRIFT_GATE_KILLS").unwrap_or(usual);
+        let record = Record::default();
+        let mut rng = Rng::of(seed, "kills", 0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let front = Front::start(replicas).await;
+        let place = Arc::new(Place::make(folder.path(), &front.url, &mut rng).await);
+        let database = database(&place);
+        let config = place.config(&place.host.base(), "127.0.0.1:0", database.url());
+        let truth = Truth::new(&place, &config);
+        let fleet = Fleet::new(&config, folder.path(), front.clone());
+        let flood = Some(Flood::start(&front, seed));
+        let story = Story::new(place.clone(), Rng::of(seed, "people", 0), record.clone()).await;
+        Self {
+            seed,
+            kills,
+            record,
+            rng,
+            front,
+            place,
+            database,
+            truth,
+            fleet,
+            flood,
+            story,
+            accepted: 0,
+            _folder: folder,
         }
     }
+
+    /// All run; again and again one is killed, and started again.
+    async fn kill_and_start(&mut self) {
+        let began = Instant::now();
+        let (mut unready, mut forge_kills) = (0, 0);
+        for kill in 1..=self.kills {
+            for replica in 0..self.fleet.size() {
+                self.fleet.start(replica);
+            }
+            let replica = usize::try_from(self.rng.between(0, self.fleet.size() as u64)).expect("a number");
+            let until = if self.rng.percent(20) { self.rng.millis(0, 120) } else { self.rng.millis(100, 1500) };
+            if self.rng.percent(10) {
+                self.stall(replica).await;
+            }
+            self.work_for(until).await;
+            let forge_too = is_real() && kill.is_multiple_of(FORGE_TOO);
+            if forge_too {
+                self.record.add("the forge is killed");
+                self.place.host.kill();
+                forge_kills += 1;
+            }
+            if !self.fleet.kill(replica).await {
+                self.fail(&format!("kill {kill}: it had ended by itself"));
+            }
+            if forge_too {
+                self.place.host.revive().await;
+            }
+            self.record.add(format!("kill {kill}"));
+            let before = self.accepted;
+            self.check_accepted(&format!("kill {kill}")).await;
+            unready += u64::from(self.accepted == before);
+        }
+        println!(
+            "seed {}: {} things done, {} kills of drift-gate ({unready} of them before anything was accepted), {forge_kills} of \
+             the forge, in {:.0} s",
+            self.seed,
+            self.story.done,
+            self.kills,
+            began.elapsed().as_secs_f32(),
+        );
+    }
+
+    /// It stands still for a while, less than anybody would notice.
+    async fn stall(&mut self, replica: usize) {
+        tokio::time::sleep(self.rng.millis(100, 400)).await;
+        self.fleet.pause(replica);
+        self.story.step().await;
+        tokio::time::sleep(self.rng.millis(50, 500)).await;
+        self.fleet.go_on(replica);
+    }
+
+    /// People work; the end comes also while the forge works for somebody else.
+    async fn work_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            if self.rng.percent(50) {
+                self.story.step().await;
+            } else {
+                let left = end.saturating_duration_since(Instant::now());
+                tokio::time::sleep(left.min(self.rng.millis(1, 200))).await;
+            }
+        }
+    }
+
+    /// The flood ends, nobody works, and soon all is right.
+    async fn ends_well(&mut self, when: &str) {
+        if let Some(flood) = self.flood.take() {
+            flood.stop().await;
+        }
+        let began = Instant::now();
+        let heads = match settle(&self.place, &self.front, &self.truth).await {
+            Ok(heads) => heads,
+            Err(why) => self.fail(&format!("{when}: {why}")),
+        };
+        let took = began.elapsed();
+        if self.fleet.size() == 1 {
+            self.fleet.kill(0).await;
+        }
+        self.check_accepted(when).await;
+        let repeated = repeated(&self.place, &self.database).await;
+        println!(
+            "{heads} heads right {:.1} s {when}, {} questions to `check`; {} deliveries accepted, none lost; statuses written \
+             twice in a row: {repeated}",
+            took.as_secs_f32(),
+            self.truth.asked(),
+            self.accepted,
+        );
+        assert!(repeated as u64 <= self.kills, "more statuses were repeated than answers can have been lost");
+    }
+
+    async fn check_accepted(&mut self, when: &str) {
+        let ids = self.front.accepted();
+        self.accepted += ids.len();
+        if let Err(why) = self.database.check(&ids).await {
+            self.fail(&format!("{when}: {why}"));
+        }
+    }
+
+    fn fail(&self, why: &str) -> ! {
+        panic!(
+            "DRIFT_GATE_KILLS_SEED={}: {why}\nwhat people did:\n{}\nwhat drift-gate said:\n{}",
+            self.seed,
+            self.record.tail(60),
+            self.fleet.log()
+        );
+    }
+}
+
+fn is_real() -> bool {
+    std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some()
 }
 
 /// Waits until nothing waits and every status is right; how many heads there are.
-async fn settle(story: &mut Story<'_>, place: &Place, front: &Front, truth: &Truth) -> Result<usize, String> {
+async fn settle(place: &Place, front: &Front, truth: &Truth) -> Result<usize, String> {
     let began = Instant::now();
     let mut glance = tokio::time::interval(GLANCE);
-    let mut has_ended = false;
     let mut idle_before = false;
     loop {
         glance.tick().await;
         let waiting = front.waiting(ADMIN_TOKEN).await;
-        if waiting.is_some() && !has_ended {
-            story.end().await;
-            has_ended = true;
-            continue;
-        }
         let is_over = began.elapsed() > PATIENCE;
         let most = if is_over { usize::MAX } else { 1 };
         let (heads, wrong) = truth.wrong(&place.maintainer, most).await.map_err(|error| error.to_string())?;
@@ -187,23 +288,6 @@ async fn repeated(place: &Place, database: &Database) -> usize {
         repeated += rows.windows(2).filter(again).count();
     }
     repeated
-}
-
-/// What is printed when it ends badly.
-struct Told {
-    seed: u64,
-    record: Record,
-}
-
-impl Told {
-    fn fail(&self, fleet: &Fleet, why: &str) -> ! {
-        let Self { seed, record } = self;
-        panic!(
-            "DRIFT_GATE_KILLS_SEED={seed}: {why}\nwhat people did:\n{}\nwhat drift-gate said:\n{}",
-            record.tail(60),
-            fleet.log()
-        );
-    }
 }
 
 /// Deliveries without end: what the forge sent, once more and once more.

@@ -5,6 +5,7 @@ mod audit;
 mod brought;
 mod comments;
 mod faults;
+#[allow(dead_code, reason = "the kills use all of it")]
 mod host;
 mod inputs;
 mod pulls;

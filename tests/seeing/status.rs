@@ -60,6 +60,8 @@ async fn a_service_that_does_not_run_is_read_from_its_database_which_stays_as_it
         assert_eq!(claimed[0].due.delivery.as_deref(), Some("d1"));
         store.close().await;
     }
+    // A store that was closed takes a moment to put its log into the file.
+    world.until("the log is put away", async || !world.path("drift-gate.db-wal").exists()).await;
     let before = std::fs::read(&database).expect("the database");
     let said = world.type_in(&["status"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));

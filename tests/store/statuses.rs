@@ -57,7 +57,9 @@ async fn a_status_for_a_commit_that_is_no_head_any_more_is_not_sent(db: Db) {
     decide(&store, decision("failure", "config.yaml differs")).await;
     decide(&store, decision_on(1, "core", 1)).await;
     decide(&store, decision_on(1, "template", 2)).await;
-    store.heads("main", "core", &["key core 1".to_owned()]).await.expect("one head");
+    let core = store.claim_named(&claim("one", 10), &["core"]).await.expect("claimed").remove(0);
+    let heads = store.heads_held(&core.lease, &["key core 1".to_owned()], 10).await.expect("noted");
+    assert_eq!(heads, Fenced::Done);
     let mut ids: Vec<String> = unsent(&store, 10).await.into_iter().map(|sending| sending.row.id).collect();
     ids.sort();
     assert_eq!(ids, ["key core 1", "key template 1"]);

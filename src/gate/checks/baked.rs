@@ -329,7 +329,9 @@ impl<'a> Comparison<'a> {
         for (name, part) in image::unknown_below(self.image, destination) {
             if image::has_below(self.image, &part.path) {
                 if self.gate.identity.iter().chain(&self.gate.optional).any(|pattern| self.may_add(pattern, &name)) {
-                    let text = format!("/{} has no other file that looks like the identity", self.destination(&name));
+                    let place = self.destination(&name);
+                    let place = place.trim_end_matches('/');
+                    let text = format!("/{place} has no other file that looks like the identity");
                     let file = self.bake.dockerfile.clone();
                     let assumption = Assumption { file, line: Some(part.line), text };
                     out.assume(self.gate.strict_assumptions, assumption, self.dockerfile);
@@ -343,7 +345,10 @@ impl<'a> Comparison<'a> {
 
     /// Whether a pattern could match something that is not listed in a directory at the destination.
     fn may_add(&self, pattern: &str, dir: &str) -> bool {
-        let listed = |name: &str| self.image.entries.contains_key(&self.destination(&join(dir, name)));
+        let listed = |name: &str| {
+            let path = self.destination(&join(dir, name));
+            self.image.entries.contains_key(&path) || image::has_below(self.image, &path)
+        };
         glob::next_names(pattern, dir).into_iter().any(|next| next.is_none_or(|name| !listed(name)))
             && !glob::is_literal(pattern)
     }
