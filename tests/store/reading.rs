@@ -1,6 +1,6 @@
 //! What people read of a database, while somebody works on it or when nobody does.
 
-use drift_gate::store::{Judged, ParkedCounts, Reader, StoreError, Work};
+use drift_gate::store::{Fenced, Judged, ParkedCounts, Reader, Store, StoreError, Work};
 
 use crate::world::{Db, claim, comment, decision, decision_on, push, repo};
 
@@ -11,6 +11,10 @@ on_both!(
     what_a_repository_left_behind_that_no_gate_names_is_not_told,
     a_database_that_is_read_cannot_be_written_and_must_be_of_this_version,
 );
+
+async fn decide(store: &Store, decisions: &[Judged]) {
+    assert_eq!(store.decide_held(decisions, &[]).await.expect("kept"), Fenced::Done);
+}
 
 async fn deliveries_are_read_page_by_page_newest_first(db: Db) {
     let store = db.replica().await;
@@ -33,7 +37,7 @@ async fn statuses_are_read_page_by_page_last_decided_first(db: Db) {
     let store = db.replica().await;
     // Two of one moment.
     for (commit, decided_at) in [(1, 10), (2, 20), (3, 20), (4, 30)] {
-        store.decide(&[Judged { decided_at, ..decision_on(commit, "core", 1) }]).await.expect("decided");
+        decide(&store, &[Judged { decided_at, ..decision_on(commit, "core", 1) }]).await;
     }
     let reader = store.reader(&[repo("core")]);
     let (mut after, mut seen) = (None, Vec::new());
@@ -63,7 +67,7 @@ async fn what_is_dirty_leased_parked_and_unsent_is_counted_and_named(db: Db) {
         judgements: judgements.into(),
         ..decision_on(commit, "core", 1)
     };
-    store.decide(&[error(1, broken), error(2, judged), decision("success", "in sync")]).await.expect("decided");
+    decide(&store, &[error(1, broken), error(2, judged), decision("success", "in sync")]).await;
     store.park("key", 5_000).await.expect("parked");
     let parked = reader.parked(2_000, 10).await.expect("read");
     let ids: Vec<&str> = parked.rows.iter().map(|row| row.wanted.id.as_str()).collect();
@@ -89,7 +93,7 @@ async fn what_is_dirty_leased_parked_and_unsent_is_counted_and_named(db: Db) {
 async fn what_a_repository_left_behind_that_no_gate_names_is_not_told(db: Db) {
     let store = db.replica().await;
     store.accept(push("template")).await.expect("accepted");
-    store.decide(&[decision_on(1, "template", 2)]).await.expect("decided");
+    decide(&store, &[decision_on(1, "template", 2)]).await;
     let reader = store.reader(&[repo("core")]);
     assert_eq!(reader.dirty(9).await.expect("read").count, 0);
     assert_eq!(reader.unsent(9).await.expect("read").count, 0);
@@ -101,7 +105,7 @@ async fn a_database_that_is_read_cannot_be_written_and_must_be_of_this_version(d
     let none = Reader::open(&db.url, &[]).await.err().expect("nothing is there");
     assert!(matches!(none, StoreError::Url(_) | StoreError::Empty), "{none}");
     let store = db.replica().await;
-    store.decide(&[decision("failure", "drift")]).await.expect("decided");
+    decide(&store, &[decision("failure", "drift")]).await;
     let reader = Reader::open(&db.url, &[repo("core")]).await.expect("opened beside it");
     let (row, report) = (reader.target("key").await.expect("read"), reader.report("r1").await.expect("read"));
     assert_eq!(row.expect("the status").wanted.description, "drift");
