@@ -19,7 +19,7 @@ use crate::store::{DirtyRow, First, LeaseRow, Reader, StoreError, TargetRow, Wor
 pub const MOST: i64 = 100;
 
 /// What is under way at a moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnderWay {
     /// The moment.
     pub at: DateTime<Utc>,

@@ -336,7 +336,7 @@ impl Reader {
             "SELECT CAST(0 AS BIGINT) AS work, forge, name AS repository, '' AS object, leased_by AS holder, \
                leased_until AS ends FROM looks WHERE leased_until > $2 AND {looks} \
              UNION ALL SELECT CAST(1 AS BIGINT), forge, repository, sha, leased_by, leased_until FROM wanted \
-               WHERE leased_until > $2 AND {others} \
+               WHERE head = 1 AND leased_until > $2 AND {others} \
              UNION ALL SELECT CAST(2 AS BIGINT), forge, repository, CAST(comment AS TEXT), leased_by, leased_until \
                FROM comments WHERE leased_until > $2 AND {others}"
         )
