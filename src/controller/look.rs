@@ -48,6 +48,8 @@ pub(super) struct Look<'a> {
     /// Pull requests to judge without remembered verdicts.
     pub afresh: &'a BTreeSet<u64>,
     pub lease: &'a Lease,
+    /// The delivery that it answers, by the forge's id.
+    pub delivery: Option<&'a str>,
 }
 
 /// What a look leaves to be done.
@@ -191,7 +193,13 @@ impl Controller {
         let known =
             Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
         let targets = plan::targets(&known, repo);
-        let look = Look { view: &view, before: before.as_deref(), afresh: &afresh, lease: &claimed.lease };
+        let look = Look {
+            view: &view,
+            before: before.as_deref(),
+            afresh: &afresh,
+            lease: &claimed.lease,
+            delivery: claimed.due.delivery.as_deref(),
+        };
         let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
         let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
         let left = Left { missed, ..self.decide_all(&look, targets, &rows).await? };
@@ -209,7 +217,7 @@ impl Controller {
     /// Reads what the hint asks for: nothing, the repository, or the other sides of its gates as well.
     /// Answers what a hint of the timer found.
     async fn read_for(&self, repo: &RepoKey, claimed: &Claimed) -> Result<Option<Change>, StoreError> {
-        let level = claimed.due.level;
+        let (level, delivery) = (claimed.due.level, claimed.due.delivery.as_deref());
         if level < Level::Read && self.view(repo).is_some() {
             return Ok(None);
         }
@@ -218,8 +226,8 @@ impl Controller {
             let partners = plan::partners(&self.gates_now(), repo);
             others = if partners.len() <= OTHER_SIDES { partners } else { BTreeSet::new() };
         }
-        let others = futures_util::future::try_join_all(others.iter().map(|other| self.see(other)));
-        let (change, _) = tokio::try_join!(self.see(repo), others)?;
+        let others = futures_util::future::try_join_all(others.iter().map(|other| self.see(other, delivery)));
+        let (change, _) = tokio::try_join!(self.see(repo, delivery), others)?;
         Ok((level == Level::Read && change.heads > 0).then_some(change))
     }
 

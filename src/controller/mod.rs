@@ -43,6 +43,7 @@ pub mod plan;
 mod publish;
 mod rounds;
 mod sight;
+pub mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +62,7 @@ use crate::tree::ObjectId;
 use plan::{Gated, RepoKey};
 
 pub use accept::Taken;
+pub use brought::FILE;
 pub use rounds::Gap;
 
 /// What may be set apart from the configuration file; tests make it impatient.
@@ -168,9 +170,7 @@ impl Controller {
             forges.keys().map(|name| (name.clone(), Arc::new(guest::Guest::new()))).collect();
         let own_gates: Vec<Arc<Gated>> = config.gates.iter().filter_map(Gated::new).map(Arc::new).collect();
         let bringers = gates::listed(config, &own_gates);
-        let of_gates = own_gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]);
-        let repositories: BTreeSet<RepoKey> =
-            of_gates.chain(bringers.values().flat_map(gates::Listed::repositories)).collect();
+        let repositories = gates::repositories(&own_gates, &bringers);
         store.register(&pairs(&repositories)).await?;
         store.recover(chrono::Utc::now().timestamp_millis()).await?;
         let controller = Self {

@@ -118,7 +118,7 @@ impl Controller {
             }
             Ok(sent) => {
                 let wrote = matches!(sent, Sent::Written);
-                tracing::info!(%repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
+                tracing::info!(target = row.id, %repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
                 self.metrics.published(wrote, began.saturating_sub(row.decided_at));
                 if wrote && lock(&self.denied).remove(&repo).is_some() {
                     tracing::info!(%repo, "statuses can be posted again");
@@ -144,7 +144,7 @@ impl Controller {
             _ => row.trouble.as_deref() != Some(why.as_str()),
         };
         if is_news {
-            tracing::warn!(%repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
+            tracing::warn!(target = row.id, %repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
         }
         if matches!(error, ForgeError::Moved { .. }) || !passing {
             // Its name or its rights may have changed; what they are now is for the next look to say.

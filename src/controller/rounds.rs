@@ -17,7 +17,7 @@ use crate::store::{Keep, Level, Pruned, StoreError};
 const FACTS: u64 = 12;
 
 /// Where the last gap is kept.
-const GAP: &str = "last_gap";
+pub(super) const GAP: &str = "last_gap";
 /// When the last round began.
 const ROUND: &str = "round_at";
 

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::flight::Flights;
 use super::fold::{self, FolderLock};
 use super::pkt::Capabilities;
+use super::size::Measured;
 use super::wire::{Wants, Wire};
 use super::{GitError, Limits, Remote};
 use crate::snapshot::{GitTree, ObjectDb, prepare};
@@ -41,6 +42,7 @@ pub struct Cache {
     root: PathBuf,
     shared: Arc<Shared>,
     repositories: Mutex<HashMap<(String, u64), Repo>>,
+    measured: Measured,
 }
 
 struct Shared {
@@ -71,7 +73,12 @@ impl Cache {
         fs::create_dir_all(root).map_err(|error| storage(root, &error))?;
         let parallel = Semaphore::new(limits.parallel.max(1));
         let shared = Arc::new(Shared { client, limits, parallel });
-        Ok(Self { root: root.to_owned(), shared, repositories: Mutex::default() })
+        Ok(Self { root: root.to_owned(), shared, repositories: Mutex::default(), measured: Measured::default() })
+    }
+
+    /// Bytes that all caches take on disk, at most a minute old.
+    pub async fn bytes(&self) -> u64 {
+        self.measured.bytes(&self.root).await
     }
 
     /// The cache of the repository with this `id` on the forge that the configuration calls `forge`: ids stay through

@@ -31,6 +31,7 @@ mod flight;
 mod fold;
 pub(crate) mod pkt;
 mod rounds;
+mod size;
 #[cfg(test)]
 mod tests;
 mod wire;
