@@ -172,7 +172,7 @@ impl Controller {
     {
         for _ in 0..NOTED {
             match note().await {
-                Err(StoreError::Database(error)) => {
+                Err(StoreError::Database(error)) if !self.store.is_closed() => {
                     tracing::error!(%error, "what became of a status cannot be noted; trying again");
                     tokio::time::sleep(super::STORE_PAUSE).await;
                 }

@@ -169,6 +169,11 @@ impl Store {
         set_meta(&self.db, key, value).await
     }
 
+    /// Whether [`Store::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.db.pool.is_closed()
+    }
+
     /// Flushes and closes.
     pub async fn close(&self) {
         self.inbox.finish().await;
