@@ -95,7 +95,8 @@ fn told_once(error: &anyhow::Error) -> String {
 
 async fn serve(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let listen = config.server.listen;
-    let options = Options { reconcile: config.server.reconcile, ..Options::default() };
+    let options =
+        Options { reconcile: config.server.reconcile, cache_limit: config.store.cache_limit, ..Options::default() };
     let listener = TcpListener::bind(listen).await;
     let service = if dry_run {
         let listener = match listener {

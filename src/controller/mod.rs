@@ -74,6 +74,8 @@ pub struct Options {
     pub first_verdict: Duration,
     /// How long an evaluation may take before `pending` is said.
     pub moment: Duration,
+    /// How many bytes the caches of repositories may take.
+    pub cache_limit: u64,
     /// How long a status may say `pending`; then it says `error`, and why.
     pub deadline: Duration,
 }
@@ -85,6 +87,7 @@ impl Default for Options {
             first_verdict: Duration::from_secs(20),
             moment: Duration::from_secs(2),
             deadline: Duration::from_secs(5 * 60),
+            cache_limit: 10_000_000_000,
         }
     }
 }
@@ -119,7 +122,7 @@ pub struct Controller {
     /// How each forge is to be asked now.
     guests: BTreeMap<String, Arc<guest::Guest>>,
     store: Store,
-    git: git::Cache,
+    git: Arc<git::Cache>,
     options: Options,
     public_url: String,
     link_secret: Vec<u8>,
@@ -182,7 +185,7 @@ impl Controller {
             forges: counted::all(forges, &guests, &metrics),
             guests,
             store,
-            git,
+            git: Arc::new(git),
             options,
             public_url: config.server.public_url.clone(),
             link_secret,

@@ -69,6 +69,7 @@ impl Controller {
                 if round.is_multiple_of(FACTS) {
                     self.prune().await;
                 }
+                self.evict().await;
             }
             tokio::select! {
                 () = tokio::time::sleep(jittered(self.options.reconcile)) => {}
@@ -95,6 +96,16 @@ impl Controller {
             Ok(pruned) if pruned == Pruned::default() => {}
             Ok(pruned) => tracing::info!(?pruned, "removed what is kept no longer"),
             Err(error) => tracing::error!(%error, "old rows are not removed; again in an hour"),
+        }
+    }
+
+    /// Makes room among the caches.
+    async fn evict(&self) {
+        let (git, limit) = (self.git.clone(), self.options.cache_limit);
+        match tokio::task::spawn_blocking(move || git.evict(limit)).await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(bytes)) => tracing::info!(bytes, limit, "removed caches that were not used for longest"),
+            Ok(Err(error)) => tracing::error!(%error, "the caches cannot be cut back; again at the next round"),
         }
     }
 

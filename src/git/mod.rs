@@ -27,6 +27,7 @@ use secrecy::SecretString;
 use crate::tree::{ObjectId, TreeError};
 
 mod cache;
+mod evict;
 mod flight;
 mod fold;
 pub(crate) mod pkt;

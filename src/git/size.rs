@@ -27,7 +27,8 @@ impl Measured {
     }
 }
 
-fn below(folder: &Path) -> u64 {
+/// Bytes of all files below a folder; links are not followed.
+pub(super) fn below(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     let size = |entry: fs::DirEntry| match entry.file_type() {
         Ok(kind) if kind.is_dir() => below(&entry.path()),

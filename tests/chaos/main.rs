@@ -48,6 +48,7 @@ const OPTIONS: Options = Options {
     first_verdict: Duration::from_millis(400),
     moment: Duration::from_millis(150),
     deadline: Duration::from_secs(300),
+    cache_limit: 10_000_000_000,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
