@@ -82,15 +82,9 @@ impl Guest {
         Ok(answer)
     }
 
-    /// Why the forge is not asked now, in words for people.
+    /// What is wrong with the forge, in words for people, until it answers again.
     pub(super) fn trouble(&self) -> Option<String> {
-        let book = lock(&self.book);
-        let left = book.until?.checked_duration_since(Instant::now())?.as_secs() + 1;
-        Some(if book.asked_to_wait {
-            format!("the forge asks to wait: {left} s more")
-        } else {
-            format!("not asked for {left} s: {} failures in a row, the last: {}", book.failures, book.why)
-        })
+        lock(&self.book).trouble(Instant::now())
     }
 }
 
@@ -109,6 +103,17 @@ impl Book {
         }
         let (failures, why) = (self.failures, &self.why);
         Err(NotNow::Failing(format!("not asked: {failures} failures in a row, the last: {why}")))
+    }
+
+    fn trouble(&self, now: Instant) -> Option<String> {
+        let left = self.until.and_then(|until| until.checked_duration_since(now));
+        match left {
+            Some(left) if self.asked_to_wait => Some(format!("it asks to wait: {} s more", left.as_secs() + 1)),
+            _ if self.failures >= FAILURES => {
+                Some(format!("asked rarely: {} failures in a row, the last: {}", self.failures, self.why))
+            }
+            _ => None,
+        }
     }
 
     fn note(&mut self, heard: Heard, now: Instant) {
@@ -148,11 +153,13 @@ mod tests {
         let said = book.enter(start).expect_err("not asked");
         assert_eq!(said, NotNow::Failing("not asked: 5 failures in a row, the last: 502 Bad Gateway".into()));
         let later = start + FIRST_PAUSE + Duration::from_millis(1);
+        assert!(book.trouble(later).is_some_and(|words| words.contains("5 failures in a row")), "until it answers");
         book.enter(later).expect("one tries");
         book.enter(later).expect_err("the others wait for it");
         book.note(failure(), later);
         book.enter(later + FIRST_PAUSE + Duration::from_millis(1)).expect_err("twice as long");
         book.note(Heard::Answer, later);
+        assert_eq!(book.trouble(later), None);
         for _ in 0..3 {
             book.enter(later).expect("all go on");
         }

@@ -286,7 +286,7 @@ async fn a_forge_that_does_not_answer_is_left_alone_and_the_operator_told() {
     world.proxy.refuse("/", 502);
     let head = world.push_template(&[("config.yaml", Some("name: another\n"))]).await;
     let words = ready_when(&world, |status, text| status == 503 && text.contains("failures in a row")).await;
-    assert!(words.contains("forge main: not asked for"), "{words}");
+    assert!(words.contains("forge main: asked rarely"), "{words}");
     world.proxy.mend();
     world.expect(TEMPLATE, &head, "failure", "config.yaml").await;
     ready_when(&world, |status, _| status == 200).await;
