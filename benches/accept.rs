@@ -19,13 +19,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use drift_gate::config::{Config, ForgeKind};
+use drift_gate::controller::under_way::UnderWay;
 use drift_gate::controller::{Controller, Options};
 use drift_gate::forge::webhook::Delivery;
-use drift_gate::metrics::Metrics;
+use drift_gate::metrics::{Metrics, Queue};
 use drift_gate::store::Store;
 use drift_gate::web::dashboard::Overview;
 use drift_gate::web::page::PageData;
-use drift_gate::web::{self, Accepted, Backend, HookForge, Queue, Readiness, Unavailable};
+use drift_gate::web::{self, Accepted, Backend, HookForge, Readiness, Unavailable, api};
 use drift_gate::{forge, git};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -149,6 +150,26 @@ impl Backend for Forgetful {
 
     async fn overview(&self) -> Result<Overview, Unavailable> {
         Ok(Overview::default())
+    }
+
+    async fn deliveries(&self, _: Option<i64>, _: usize) -> Result<Vec<api::Delivery>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    async fn targets(&self, _: Option<api::TargetCursor>, _: usize) -> Result<Vec<api::Target>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    async fn gates(&self, _: Option<String>, _: usize) -> Result<Vec<api::Gate>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    async fn report(&self, _: &str) -> Result<Option<api::Reports>, Unavailable> {
+        Ok(None)
+    }
+
+    async fn under_way(&self) -> Result<UnderWay, Unavailable> {
+        Ok(UnderWay::default())
     }
 
     async fn queue(&self) -> Result<Queue, Unavailable> {

@@ -27,6 +27,9 @@ pub struct Metrics {
     queue_age: Gauge<f64, AtomicU64>,
     queue_length: Gauge,
     unsent: Gauge,
+    leased: Family<LeaseLabels, Gauge>,
+    parked: Family<ParkedLabels, Gauge>,
+    cache_bytes: Gauge,
     missed: Counter,
     overwritten: Counter,
     merged_red: Counter,
@@ -155,6 +158,39 @@ struct StatusLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LeaseLabels {
+    work: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ParkedLabels {
+    because: &'static str,
+}
+
+/// What waits and what is worked on, at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Repositories that wait for a look.
+    pub repositories: u64,
+    /// Age of the oldest hint among them.
+    pub oldest: Duration,
+    /// Statuses that the forge does not say yet.
+    pub unsent: u64,
+    /// Repositories that somebody looks at.
+    pub looks: u64,
+    /// Statuses that somebody sends.
+    pub sends: u64,
+    /// Comments that somebody reads.
+    pub comments: u64,
+    /// Statuses that somebody else writes over, and that are left so for now.
+    pub overwritten: u64,
+    /// Statuses that say `error`, because their commit could not be judged.
+    pub not_judged: u64,
+    /// Bytes of the repository caches on disk.
+    pub cache_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     route: &'static str,
     status: String,
@@ -199,6 +235,12 @@ impl Metrics {
         registry.register("queue_length", "Repositories that wait for a look", queue_length.clone());
         let unsent = Gauge::default();
         registry.register("unsent_statuses", "Statuses that the forge does not say yet", unsent.clone());
+        let leased = Family::default();
+        registry.register("leased", "What somebody works on now", leased.clone());
+        let parked = Family::default();
+        registry.register("parked_statuses", "Statuses that are left as they are for now", parked.clone());
+        let cache_bytes = Gauge::default();
+        registry.register("cache_bytes", "Size of the repository caches on disk", cache_bytes.clone());
         let missed = Counter::default();
         registry.register("missed", "Heads that the timer found and no delivery had told", missed.clone());
         let overwritten = Counter::default();
@@ -216,6 +258,9 @@ impl Metrics {
             queue_age,
             queue_length,
             unsent,
+            leased,
+            parked,
+            cache_bytes,
             missed,
             overwritten,
             merged_red,
@@ -245,11 +290,19 @@ impl Metrics {
         self.publish_latency.observe(latency_ms.max(0) as f64 / 1000.0);
     }
 
-    /// The queue as it is: repositories that wait, the age of the oldest hint, statuses that are not sent.
-    pub fn queue(&self, length: usize, oldest: Duration, unsent: usize) {
-        self.queue_length.set(i64::try_from(length).unwrap_or(i64::MAX));
-        self.queue_age.set(oldest.as_secs_f64());
-        self.unsent.set(i64::try_from(unsent).unwrap_or(i64::MAX));
+    /// The queue as it is.
+    pub fn queue(&self, queue: &Queue) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.queue_length.set(number(queue.repositories));
+        self.queue_age.set(queue.oldest.as_secs_f64());
+        self.unsent.set(number(queue.unsent));
+        for (work, count) in [("look", queue.looks), ("status", queue.sends), ("comment", queue.comments)] {
+            self.leased.get_or_create(&LeaseLabels { work }).set(number(count));
+        }
+        for (because, count) in [("overwritten", queue.overwritten), ("not_judged", queue.not_judged)] {
+            self.parked.get_or_create(&ParkedLabels { because }).set(number(count));
+        }
+        self.cache_bytes.set(number(queue.cache_bytes));
     }
 
     /// The timer found so many heads that no delivery had told.
@@ -292,7 +345,13 @@ mod tests {
         metrics.delivery("main", DeliveryResult::Accepted);
         metrics.clone().delivery("main", DeliveryResult::Accepted);
         metrics.published(true, 250);
-        metrics.queue(2, Duration::from_millis(1500), 1);
+        metrics.queue(&Queue {
+            oldest: Duration::from_millis(1500),
+            unsent: 1,
+            sends: 3,
+            not_judged: 2,
+            ..Queue::default()
+        });
         let text = metrics.text();
         for line in [
             "drift_gate_deliveries_total{forge=\"main\",result=\"accepted\"} 2",
@@ -300,6 +359,8 @@ mod tests {
             "drift_gate_publish_latency_seconds_sum 0.25",
             "drift_gate_queue_age_seconds 1.5",
             "drift_gate_unsent_statuses 1",
+            "drift_gate_leased{work=\"status\"} 3",
+            "drift_gate_parked_statuses{because=\"not_judged\"} 2",
         ] {
             assert!(text.contains(line), "`{line}` is missing:\n{text}");
         }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use drift_gate::config::ForgeKind;
+use drift_gate::controller::under_way::UnderWay;
 use drift_gate::forge::webhook::Delivery;
-use drift_gate::metrics::Metrics;
+use drift_gate::metrics::{Metrics, Queue};
 use drift_gate::web::dashboard::Overview;
 use drift_gate::web::page::PageData;
-use drift_gate::web::{Accepted, Backend, HookForge, Limits, Queue, Readiness, Settings, Unavailable, router, serve};
+use drift_gate::web::{Accepted, Backend, HookForge, Limits, Readiness, Settings, Unavailable, api, router, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,26 @@ impl Backend for Nobody {
 
     async fn overview(&self) -> Result<Overview, Unavailable> {
         Ok(Overview::default())
+    }
+
+    async fn deliveries(&self, _: Option<i64>, _: usize) -> Result<Vec<api::Delivery>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    async fn targets(&self, _: Option<api::TargetCursor>, _: usize) -> Result<Vec<api::Target>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    async fn gates(&self, _: Option<String>, _: usize) -> Result<Vec<api::Gate>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    async fn report(&self, _: &str) -> Result<Option<api::Reports>, Unavailable> {
+        Ok(None)
+    }
+
+    async fn under_way(&self) -> Result<UnderWay, Unavailable> {
+        Ok(UnderWay::default())
     }
 
     async fn queue(&self) -> Result<Queue, Unavailable> {

@@ -12,6 +12,7 @@ pub mod explain;
 mod local;
 mod remote;
 pub mod serve;
+pub mod status;
 pub mod store;
 pub mod tree;
 mod waiting;
@@ -61,6 +62,8 @@ enum Command {
     /// The service's database: backup, check, prune
     #[command(subcommand)]
     Store(store::Command),
+    /// What a service is doing: what is dirty, leased, parked and unsent, and the last gap
+    Status(status::Arguments),
     /// Checks, explains or prints configurations
     #[command(subcommand)]
     Config(config::Command),
@@ -76,6 +79,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Store(command) => store::run(&command),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Config(command) => config::run(&command),
     };
     done.unwrap_or_else(|failure| {

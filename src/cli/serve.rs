@@ -27,30 +27,41 @@ pub struct Arguments {
     /// Write nothing to a forge and nothing to the configured store: read, decide, and log what would be written.
     #[arg(long)]
     dry_run: bool,
+    /// How the log is written: lines for people, or one JSON object a line
+    #[arg(long, value_enum, value_name = "FORMAT", env = "DRIFT_GATE_LOG", default_value = "text")]
+    log: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
 }
 
 /// Logs to standard error; `RUST_LOG` filters, `default` where it is not set.
-pub fn start_log(default: &str) {
+pub fn start_log(default: &str, format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     // Colours only where a person sees them: a log file is read by programs.
     let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     // A log that cannot be written (a full disk) is no reason to panic, which telling so on standard error would be.
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(std::io::stderr)
-        .log_internal_errors(false)
-        .finish();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second call (the demo's tests) keeps the first subscriber.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = match format {
+        LogFormat::Text => tracing::subscriber::set_global_default(log.with_ansi(colours).finish()),
+        // Of the spans the innermost is enough: it names the request.
+        LogFormat::Json => tracing::subscriber::set_global_default(log.json().with_span_list(false).finish()),
+    };
 }
 
 /// Runs the service until SIGTERM or SIGINT; the exit code.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let config = Config::load(&arguments.config)?;
     config.check_secrets()?;
-    start_log("info,sqlx=warn");
+    start_log("info,sqlx=warn", arguments.log);
     to_its_end(serve(&config, arguments.dry_run))
 }
 
@@ -84,7 +95,8 @@ fn told_once(error: &anyhow::Error) -> String {
 
 async fn serve(config: &Config, dry_run: bool) -> anyhow::Result<()> {
     let listen = config.server.listen;
-    let options = Options { reconcile: config.server.reconcile, ..Options::default() };
+    let options =
+        Options { reconcile: config.server.reconcile, cache_limit: config.store.cache_limit, ..Options::default() };
     let listener = TcpListener::bind(listen).await;
     let service = if dry_run {
         let listener = match listener {

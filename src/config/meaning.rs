@@ -56,7 +56,9 @@ impl Reading<'_> {
     }
 
     pub(super) fn store(&mut self, raw: &raw::Store) -> Option<Store> {
-        self.ruled("url", &raw.url, rules::store).map(|url| Store { url })
+        let url = self.ruled("url", &raw.url, rules::store);
+        let cache_limit = self.ruled("cache_limit", &raw.cache_limit, rules::size);
+        Some(Store { url: url?, cache_limit: cache_limit? })
     }
 
     pub(super) fn forge(&mut self, name: &Text, raw: &raw::Forge) -> Option<Forge> {

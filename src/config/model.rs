@@ -55,6 +55,8 @@ pub struct Server {
 pub struct Store {
     /// `sqlite://PATH`, or `postgres://USER@HOST/DATABASE`, without a password.
     pub url: String,
+    /// How many bytes the caches of repositories may take.
+    pub cache_limit: u64,
 }
 
 /// Which dialect a forge speaks.

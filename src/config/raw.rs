@@ -151,11 +151,14 @@ pub(super) struct Store {
     /// `postgres://USER@HOST/DATABASE` without a password (PGPASSWORD, PGPASSFILE). The caches of repositories lie beside a
     /// file, else in the working directory.
     pub url: Text,
+    /// How much disk the caches of repositories may take: a number with `MB`, `GB` or `TB`, at least `100MB`. Beyond it those
+    /// that were not used for longest go; they come back from the forge when they are needed.
+    pub cache_limit: Text,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { url: text("sqlite://drift-gate.db") }
+        Self { url: text("sqlite://drift-gate.db"), cache_limit: text("10GB") }
     }
 }
 

@@ -237,6 +237,19 @@ pub(super) fn duration(text: &str) -> Ruled<Duration> {
     Ok(Duration::from_secs(total))
 }
 
+/// A size on disk, in bytes.
+pub(super) fn size(text: &str) -> Ruled<u64> {
+    let help = "write a number with `MB`, `GB` or `TB`, at least `100MB`: for example `10GB`";
+    let units = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
+    let found = units.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+    let size = found.and_then(|(number, bytes): (&str, u64)| number.trim_end().parse::<u64>().ok()?.checked_mul(bytes));
+    match size {
+        Some(size) if size >= 100_000_000 => Ok(size),
+        Some(_) => wrong("is less than `100MB`", help),
+        None => wrong("is no size", help),
+    }
+}
+
 /// How often to look without a delivery.
 pub(super) fn round(text: &str) -> Ruled<Duration> {
     let round = duration(text)?;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use super::guest::{Guest, Heard, NotNow};
-use crate::forge::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
+use crate::forge::{Budget, Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
 use crate::metrics::{ForgeAnswer, Metrics};
 use crate::tree::ObjectId;
 
@@ -75,6 +75,10 @@ impl Counted {
 impl Forge for Counted {
     async fn whoami(&self) -> Result<User, ForgeError> {
         self.call(self.forge.whoami()).await
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        self.forge.budget()
     }
 
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {

@@ -14,6 +14,7 @@ use crate::forge::{State, Status};
 use crate::gate::Revision;
 use crate::gate::finding::Kind;
 use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::gate::verdict::Verdict as Word;
 use crate::store::{Fenced, Judged, StoreError, WantedRow};
 use crate::tree::ObjectId;
 
@@ -111,7 +112,8 @@ impl Controller {
         if let Some((why, since, passing)) = unreadable
             && !self.is_given_up(target, row, since, passing)
         {
-            tracing::debug!(repo = %target.repo, sha = %target.sha, why, "not decided yet");
+            let delivery = look.delivery.unwrap_or_default();
+            tracing::debug!(delivery, target = id, repo = %target.repo, sha = %target.sha, why, "not decided yet");
             return Ok(Decided { id, keep: None, look_at: None, unfinished: true });
         }
 
@@ -141,7 +143,9 @@ impl Controller {
             make(status, judgements, reports.collect())
         });
         if let Some(kept) = &keep {
-            tracing::info!(repo = %target.repo, sha = %target.sha, context = target.context, state = kept.state, description = kept.description, "decided");
+            for (ask, answer) in target.asks.iter().zip(&answers) {
+                tell(look, target, kept, ask, answer);
+            }
         }
         Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some() })
     }
@@ -286,6 +290,38 @@ fn judgement(ask: &super::plan::Ask, answer: &Answer) -> Judgement {
         Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
     };
     Judgement { gate: ask.gated.id.clone(), role: ask.role.clone(), report, why }
+}
+
+/// One line of the log for each gate that has a say in a new decision: what it is about, what the gate said, what is wanted.
+fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &super::plan::Ask, answer: &Answer) {
+    let report = match answer {
+        Answer::Verdict(verdict) => Some(verdict.report.as_ref()),
+        Answer::Impossible(_) | Answer::Unreadable { .. } => None,
+    };
+    let commit = |revision: Option<&Revision>| match revision {
+        Some(Revision::Commit(id)) => id.to_string(),
+        Some(Revision::WorkTree) | None => String::new(),
+    };
+    let verdict = match report.map(|report| report.verdict) {
+        Some(Word::InSync) => "in_sync",
+        Some(Word::Drift) => "drift",
+        Some(Word::Undecided) => "undecided",
+        None => "none",
+    };
+    tracing::info!(
+        delivery = look.delivery.unwrap_or_default(),
+        target = kept.id,
+        repo = %target.repo,
+        sha = %target.sha,
+        context = target.context,
+        gate = ask.gated.id,
+        consumer = commit(report.and_then(|report| report.consumer.commit.as_ref())),
+        source = commit(report.and_then(|report| report.source.bound.as_ref().or(report.source.head.as_ref()))),
+        verdict,
+        state = kept.state,
+        description = kept.description,
+        "decided"
+    );
 }
 
 fn has_head(view: &View, sha: &ObjectId) -> bool {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::forge::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
+use crate::forge::{Budget, Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
 use crate::tree::ObjectId;
 
 struct Dry(Arc<dyn Forge>);
@@ -22,6 +22,10 @@ pub fn all(forges: BTreeMap<String, Arc<dyn Forge>>) -> BTreeMap<String, Arc<dyn
 impl Forge for Dry {
     async fn whoami(&self) -> Result<User, ForgeError> {
         self.0.whoami().await
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        self.0.budget()
     }
 
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {

@@ -1,6 +1,6 @@
 //! The gates that judge: those of the service's own file, and those that repositories bring along.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use super::brought::{self, Brought, Proposal};
@@ -52,6 +52,12 @@ pub(super) fn listed(config: &Config, own: &[Arc<Gated>]) -> BTreeMap<RepoKey, L
         Some((key, Listed { repository: repository.clone(), forge_url, taken }))
     });
     listed.collect()
+}
+
+/// All repositories that these gates, and those that repositories may bring, have to do with.
+pub(super) fn repositories(own: &[Arc<Gated>], bringers: &BTreeMap<RepoKey, Listed>) -> BTreeSet<RepoKey> {
+    let of_gates = own.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]);
+    of_gates.chain(bringers.values().flat_map(Listed::repositories)).collect()
 }
 
 /// What merging a pull request makes of its repository's file, by repository, head and base.

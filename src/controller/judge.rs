@@ -26,7 +26,15 @@ pub(super) struct Verdicts {
 }
 
 /// Verdicts kept in memory; beyond it all are forgotten and come back from the store.
-const KEPT: usize = 50_000;
+const KEPT: usize = 4_096;
+/// Evaluations at a time, for each processor: they do not wait for anything, and each thread has memory of its own.
+const EVALUATIONS: usize = 2;
+
+/// How many evaluations may run at a time.
+pub(super) fn evaluations() -> tokio::sync::Semaphore {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    tokio::sync::Semaphore::new(processors * EVALUATIONS)
+}
 
 impl Verdicts {
     fn cell(&self, key: &str) -> Arc<OnceCell<Verdict>> {
@@ -95,16 +103,18 @@ impl Controller {
         let evaluate = || {
             let world = Pair { consumer: consumer.clone(), source: source.clone(), absent: absent.clone() };
             let (gate, before, asked) = (gated.gate.clone(), gated.before.clone(), case.clone());
-            let evaluation = tokio::task::spawn_blocking(move || {
+            let work = move || {
                 let before = match &before {
                     plan::Before::This => gate::Before::This,
                     plan::Before::Other(gate) => gate::Before::Other(gate),
                     plan::Before::Nothing => gate::Before::Nothing,
                 };
                 gate::judge_proposed(&gate, before, &asked, &world)
-            });
+            };
             async {
-                evaluation.await.map_err(|panic| {
+                // Never closed: acquiring does not fail.
+                let _turn = self.evaluations.acquire().await.ok();
+                tokio::task::spawn_blocking(work).await.map_err(|panic| {
                     tracing::error!(gate = gated.id, ?case, %panic, "the evaluation broke");
                     Trouble { why: "the evaluation broke; this is a defect of drift-gate".into(), passing: false }
                 })

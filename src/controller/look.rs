@@ -30,6 +30,8 @@ const LOOKS: usize = 8;
 const DECISIONS: usize = 8;
 /// Decisions kept in one transaction.
 const KEPT_TOGETHER: usize = 64;
+/// How long a decision waits for the next ones of its look to be kept with it.
+const GATHERED: Duration = Duration::from_millis(25);
 /// Up to so many other sides are read afresh for a delivery; a source with more consumers than that is judged against what
 /// was last seen of them, which their own deliveries and the timer keep true.
 const OTHER_SIDES: usize = 16;
@@ -46,6 +48,8 @@ pub(super) struct Look<'a> {
     /// Pull requests to judge without remembered verdicts.
     pub afresh: &'a BTreeSet<u64>,
     pub lease: &'a Lease,
+    /// The delivery that it answers, by the forge's id.
+    pub delivery: Option<&'a str>,
 }
 
 /// What a look leaves to be done.
@@ -189,7 +193,13 @@ impl Controller {
         let known =
             Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
         let targets = plan::targets(&known, repo);
-        let look = Look { view: &view, before: before.as_deref(), afresh: &afresh, lease: &claimed.lease };
+        let look = Look {
+            view: &view,
+            before: before.as_deref(),
+            afresh: &afresh,
+            lease: &claimed.lease,
+            delivery: claimed.due.delivery.as_deref(),
+        };
         let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
         let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
         let left = Left { missed, ..self.decide_all(&look, targets, &rows).await? };
@@ -207,7 +217,7 @@ impl Controller {
     /// Reads what the hint asks for: nothing, the repository, or the other sides of its gates as well.
     /// Answers what a hint of the timer found.
     async fn read_for(&self, repo: &RepoKey, claimed: &Claimed) -> Result<Option<Change>, StoreError> {
-        let level = claimed.due.level;
+        let (level, delivery) = (claimed.due.level, claimed.due.delivery.as_deref());
         if level < Level::Read && self.view(repo).is_some() {
             return Ok(None);
         }
@@ -216,8 +226,8 @@ impl Controller {
             let partners = plan::partners(&self.gates_now(), repo);
             others = if partners.len() <= OTHER_SIDES { partners } else { BTreeSet::new() };
         }
-        let others = futures_util::future::try_join_all(others.iter().map(|other| self.see(other)));
-        let (change, _) = tokio::try_join!(self.see(repo), others)?;
+        let others = futures_util::future::try_join_all(others.iter().map(|other| self.see(other, delivery)));
+        let (change, _) = tokio::try_join!(self.see(repo, delivery), others)?;
         Ok((level == Level::Read && change.heads > 0).then_some(change))
     }
 
@@ -265,7 +275,7 @@ impl Controller {
         let mut left = Left::default();
         let mut ids = Vec::new();
         let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
-        while decided.recv_many(&mut chunk, KEPT_TOGETHER).await > 0 {
+        while gather(&mut decided, &mut chunk).await {
             let mut keep = Vec::new();
             for decided in chunk.drain(..) {
                 let decided = decided?;
@@ -317,6 +327,19 @@ impl Controller {
     fn put_back(&self, repo: &RepoKey, numbers: BTreeSet<u64>) {
         lock(&self.afresh).extend(numbers.into_iter().map(|number| (repo.clone(), number)));
     }
+}
+
+/// Takes the decisions that come one after the other: an `fsync` each would cost more than deciding. False after the last.
+async fn gather(decided: &mut Decisions, chunk: &mut Vec<Result<Decided, StoreError>>) -> bool {
+    let Some(first) = decided.recv().await else { return false };
+    chunk.push(first);
+    let until = tokio::time::Instant::now() + GATHERED;
+    while chunk.len() < KEPT_TOGETHER
+        && let Ok(Some(next)) = tokio::time::timeout_at(until, decided.recv()).await
+    {
+        chunk.push(next);
+    }
+    true
 }
 
 /// What is said of a commit that was not judged before another took its place.

@@ -43,6 +43,7 @@ pub mod plan;
 mod publish;
 mod rounds;
 mod sight;
+pub mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +62,7 @@ use crate::tree::ObjectId;
 use plan::{Gated, RepoKey};
 
 pub use accept::Taken;
+pub use brought::FILE;
 pub use rounds::Gap;
 
 /// What may be set apart from the configuration file; tests make it impatient.
@@ -72,6 +74,8 @@ pub struct Options {
     pub first_verdict: Duration,
     /// How long an evaluation may take before `pending` is said.
     pub moment: Duration,
+    /// How many bytes the caches of repositories may take.
+    pub cache_limit: u64,
     /// How long a status may say `pending`; then it says `error`, and why.
     pub deadline: Duration,
 }
@@ -83,6 +87,7 @@ impl Default for Options {
             first_verdict: Duration::from_secs(20),
             moment: Duration::from_secs(2),
             deadline: Duration::from_secs(5 * 60),
+            cache_limit: 10_000_000_000,
         }
     }
 }
@@ -117,7 +122,7 @@ pub struct Controller {
     /// How each forge is to be asked now.
     guests: BTreeMap<String, Arc<guest::Guest>>,
     store: Store,
-    git: git::Cache,
+    git: Arc<git::Cache>,
     options: Options,
     public_url: String,
     link_secret: Vec<u8>,
@@ -134,6 +139,8 @@ pub struct Controller {
     denied: Mutex<BTreeMap<RepoKey, String>>,
     /// Verdicts by content.
     verdicts: judge::Verdicts,
+    /// How many evaluations may run at a time.
+    evaluations: tokio::sync::Semaphore,
     /// Cases that cannot be judged, by the key of their report, and since when (Unix milliseconds).
     broken: Mutex<HashMap<String, i64>>,
     /// Pull requests to judge without remembered verdicts, from `check` commands.
@@ -166,9 +173,7 @@ impl Controller {
             forges.keys().map(|name| (name.clone(), Arc::new(guest::Guest::new()))).collect();
         let own_gates: Vec<Arc<Gated>> = config.gates.iter().filter_map(Gated::new).map(Arc::new).collect();
         let bringers = gates::listed(config, &own_gates);
-        let of_gates = own_gates.iter().flat_map(|gate| [gate.consumer.clone(), gate.source.clone()]);
-        let repositories: BTreeSet<RepoKey> =
-            of_gates.chain(bringers.values().flat_map(gates::Listed::repositories)).collect();
+        let repositories = gates::repositories(&own_gates, &bringers);
         store.register(&pairs(&repositories)).await?;
         store.recover(chrono::Utc::now().timestamp_millis()).await?;
         let controller = Self {
@@ -180,7 +185,7 @@ impl Controller {
             forges: counted::all(forges, &guests, &metrics),
             guests,
             store,
-            git,
+            git: Arc::new(git),
             options,
             public_url: config.server.public_url.clone(),
             link_secret,
@@ -191,6 +196,7 @@ impl Controller {
             in_doubt: Mutex::default(),
             denied: Mutex::default(),
             verdicts: judge::Verdicts::default(),
+            evaluations: judge::evaluations(),
             broken: Mutex::default(),
             afresh: Mutex::default(),
             told: Mutex::default(),

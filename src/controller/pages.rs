@@ -11,7 +11,7 @@ pub use super::sight::Outage;
 use super::{Controller, lock};
 use crate::forge::{Forge, RepoName};
 use crate::gate::{Report, Revision, Side};
-use crate::store::{Alarm, HistoryRow, RepositoryRow, StoreError, Waiting, WantedRow};
+use crate::store::{Alarm, HistoryRow, RepositoryRow, StoreError, WantedRow};
 use crate::tree::{ObjectId, Tree, TreeError};
 
 /// One gate's say about a commit, with its report.
@@ -118,17 +118,14 @@ impl Controller {
         self.store.alarms(most).await
     }
 
+    /// Bytes of the repository caches on disk, at most a minute old.
+    pub async fn cache_bytes(&self) -> u64 {
+        self.git.bytes().await
+    }
+
     /// Forges that are not asked now, and why, in words for people.
     pub fn forges_left_alone(&self) -> BTreeMap<String, Option<String>> {
         self.guests.iter().map(|(name, guest)| (name.clone(), guest.trouble())).collect()
-    }
-
-    /// What waits now.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
-        self.store.waiting().await
     }
 
     /// Proves that the store can be written.

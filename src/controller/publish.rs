@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ use crate::tree::ObjectId;
 
 /// Statuses sent at a time, for each forge: enough to hide the round trip, few enough to be a good guest.
 const AT_ONCE: usize = 4;
+/// Statuses that are leased at a time, for each forge: some on their way, some next.
+const TAKEN: usize = 4 * AT_ONCE;
 /// A status that the forge refuses for a reason which only a person can change is tried again this rarely (ms).
 const REFUSED: i64 = 5 * 60_000;
 /// How long a status is leased: longer than the request for it may take.
@@ -41,8 +44,9 @@ impl Controller {
     pub(super) async fn publish_always(self: Arc<Self>, shutdown: CancellationToken) {
         let mut sends: JoinSet<String> = JoinSet::new();
         let mut running: BTreeMap<String, usize> = BTreeMap::new();
+        let mut turns: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
         loop {
-            let pause = match self.begin_sends(&mut sends, &mut running).await {
+            let pause = match self.begin_sends(&mut sends, &mut running, &mut turns).await {
                 Ok(()) => self.until_next_due().await,
                 Err(error) => self.store_failed("publish", &error),
             };
@@ -64,11 +68,13 @@ impl Controller {
         self: &Arc<Self>,
         sends: &mut JoinSet<String>,
         running: &mut BTreeMap<String, usize>,
+        turns: &mut BTreeMap<String, Arc<Semaphore>>,
     ) -> Result<(), StoreError> {
         for forge in self.forges.keys() {
             let count = running.entry(forge.clone()).or_default();
-            let free = AT_ONCE.saturating_sub(*count);
-            if free == 0 {
+            let free = TAKEN.saturating_sub(*count);
+            // A few at a time: to claim them one by one would cost more than to send them.
+            if free < AT_ONCE {
                 continue;
             }
             let now = self.now();
@@ -79,10 +85,14 @@ impl Controller {
                 until: now + millis(LEASE),
                 most: i64::try_from(free).unwrap_or(1),
             };
+            let turns = turns.entry(forge.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
             for outgoing in self.store.claim_unsent(&claim, now + millis(LATE)).await? {
                 *count += 1;
                 let (me, forge) = (self.clone(), forge.clone());
+                let turns = turns.clone();
                 sends.spawn(async move {
+                    // Never closed: acquiring does not fail.
+                    let _turn = turns.acquire_owned().await.ok();
                     let publishing = AssertUnwindSafe(me.publish(&outgoing)).catch_unwind();
                     match publishing.await {
                         Ok(Ok(())) => {}
@@ -108,7 +118,7 @@ impl Controller {
             }
             Ok(sent) => {
                 let wrote = matches!(sent, Sent::Written);
-                tracing::info!(%repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
+                tracing::info!(target = row.id, %repo, sha = %row.sha, context = %row.context, state = %row.state, description = %row.description, wrote, "status stands");
                 self.metrics.published(wrote, began.saturating_sub(row.decided_at));
                 if wrote && lock(&self.denied).remove(&repo).is_some() {
                     tracing::info!(%repo, "statuses can be posted again");
@@ -134,7 +144,7 @@ impl Controller {
             _ => row.trouble.as_deref() != Some(why.as_str()),
         };
         if is_news {
-            tracing::warn!(%repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
+            tracing::warn!(target = row.id, %repo, sha = %row.sha, context = %row.context, why, "the forge did not take a status");
         }
         if matches!(error, ForgeError::Moved { .. }) || !passing {
             // Its name or its rights may have changed; what they are now is for the next look to say.
@@ -162,7 +172,7 @@ impl Controller {
     {
         for _ in 0..NOTED {
             match note().await {
-                Err(StoreError::Database(error)) => {
+                Err(StoreError::Database(error)) if !self.store.is_closed() => {
                     tracing::error!(%error, "what became of a status cannot be noted; trying again");
                     tokio::time::sleep(super::STORE_PAUSE).await;
                 }

@@ -122,8 +122,8 @@ impl Controller {
         self.view(repo).map(|view| view.repository.clone())
     }
 
-    /// Reads a repository and keeps what was seen; hints at the partners that it concerns.
-    pub(super) async fn see(&self, repo: &RepoKey) -> Result<Change, StoreError> {
+    /// Reads a repository, for a delivery or not, and keeps what was seen; hints at the partners that it concerns.
+    pub(super) async fn see(&self, repo: &RepoKey, delivery: Option<&str>) -> Result<Change, StoreError> {
         let (version, before) = self.versioned(repo);
         let last_read = lock(&self.read_at).get(repo).copied();
         let began = self.now();
@@ -150,6 +150,7 @@ impl Controller {
             base: version,
             sight: &serde_json::to_string(&now).unwrap_or_default(),
             now: self.now(),
+            delivery,
         };
         match self.store.keep_sight(&sight, &pairs(&concerned)).await? {
             Kept::Yes | Kept::Same => {}

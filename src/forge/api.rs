@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::Answer;
 use super::http::{ANSWER_LIMIT, ConnectError, root_cause};
+use super::remembered::{Budget, Remembered};
 use super::{ForgeError, RepoName};
 
 /// How many pages of one list are read before it is called endless.
@@ -44,6 +45,8 @@ pub(super) struct Dialect {
     pub page_key: &'static str,
     /// The largest page that the forge gives.
     pub page_size: usize,
+    /// Whether answers have an `ETag` that spares the next one.
+    pub marks_answers: bool,
 }
 
 /// One forge's REST API: addresses below one base, one token.
@@ -52,6 +55,7 @@ pub(super) struct Api {
     base: Url,
     token: Option<SecretString>,
     dialect: Dialect,
+    remembered: Remembered,
 }
 
 /// Where an API call goes, and how errors name it.
@@ -99,12 +103,17 @@ impl Api {
             .with_layer(&AuthHeaderLayer::new(authorization, address.clone(), address))
             .with_auth(AuthState::None)
             .build();
-        Ok(Self { octocrab, base, token, dialect })
+        Ok(Self { octocrab, base, token, dialect, remembered: Remembered::default() })
     }
 
     /// The token, for git.
     pub fn token(&self) -> Option<&SecretString> {
         self.token.as_ref()
+    }
+
+    /// How much the forge lets us ask, where it says so.
+    pub fn budget(&self) -> Option<Budget> {
+        self.remembered.budget()
     }
 
     /// An address below the base. Segments are percent-encoded; none may come from an outsider unless it is known not
@@ -162,7 +171,11 @@ impl Api {
     async fn send(&self, method: Method, call: Call, body: Option<Vec<u8>>) -> Result<Answer, ForgeError> {
         let Call { uri, what } = call;
         let transient = |message| ForgeError::Transient { what: what.clone(), message };
+        let conditional = self.dialect.marks_answers && method == Method::GET;
         let mut request = Request::builder().method(method).uri(uri.clone());
+        if let Some(etag) = conditional.then(|| self.remembered.etag(&uri)).flatten() {
+            request = request.header(header::IF_NONE_MATCH, etag);
+        }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
@@ -184,8 +197,14 @@ impl Api {
             }
             Err(error) => return Err(transient(format!("the answer broke off: {}", root_cause(error.as_ref())))),
         };
+        self.remembered.note(&parts.headers);
+        let (status, headers, body) = if conditional {
+            self.remembered.answer(&uri, parts.status, parts.headers, body)
+        } else {
+            (parts.status, parts.headers, body)
+        };
         let secret = self.token.clone();
-        Ok(Answer { status: parts.status, headers: parts.headers, body, what, uri, secret })
+        Ok(Answer { status, headers, body, what, uri, secret })
     }
 }
 

@@ -20,8 +20,14 @@ use super::wire::WireStatus;
 use super::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User, rest};
 use crate::tree::ObjectId;
 
-const DIALECT: Dialect =
-    Dialect { scheme: "token", accept: "application/json", extra: None, page_key: "limit", page_size: 50 };
+const DIALECT: Dialect = Dialect {
+    scheme: "token",
+    accept: "application/json",
+    extra: None,
+    page_key: "limit",
+    page_size: 50,
+    marks_answers: false,
+};
 
 /// A Gitea or Forgejo server.
 pub struct Gitea {

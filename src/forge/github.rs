@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use super::api::{Api, Dialect};
 use super::http::{ConnectError, base_url, below};
 use super::wire::WireStatus;
-use super::{Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User, rest};
+use super::{Budget, Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User, rest};
 use crate::tree::ObjectId;
 
 const DIALECT: Dialect = Dialect {
@@ -24,6 +24,7 @@ const DIALECT: Dialect = Dialect {
     extra: Some(("x-github-api-version", "2022-11-28")),
     page_key: "per_page",
     page_size: 100,
+    marks_answers: true,
 };
 
 /// github.com or a GitHub Enterprise Server, with a plain token.
@@ -100,6 +101,10 @@ impl Forge for GitHub {
     async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError> {
         let answer = rest::send_status(&self.api, repo, sha, status).await?;
         rest::accepted(&answer.success().map_err(|error| about_commit(error, sha))?)
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        self.api.budget()
     }
 
     async fn comments_since(&self, repo: &RepoName, since: DateTime<Utc>) -> Result<Vec<Comment>, ForgeError> {

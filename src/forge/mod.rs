@@ -20,6 +20,7 @@ mod api;
 pub mod gitea;
 pub mod github;
 pub mod http;
+mod remembered;
 mod rest;
 pub mod webhook;
 mod wire;
@@ -34,6 +35,7 @@ use crate::config;
 use crate::tree::ObjectId;
 
 pub use self::http::ConnectError;
+pub use self::remembered::Budget;
 pub use self::rest::basic as basic_authorization;
 
 /// `owner/name`.
@@ -306,6 +308,10 @@ pub fn connect_with(
 pub trait Forge: Send + Sync {
     /// Who we are there.
     async fn whoami(&self) -> Result<User, ForgeError>;
+    /// How much the forge lets us ask, where it says so.
+    fn budget(&self) -> Option<Budget> {
+        None
+    }
     /// The repository of this name; [`ForgeError::Moved`] where it has another one now.
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError>;
     /// Finds a repository after a rename.

@@ -5,14 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use git2::{Repository, RepositoryInitOptions};
 use tokio::sync::Semaphore;
 
+use super::evict;
 use super::flight::Flights;
 use super::fold::{self, FolderLock};
 use super::pkt::Capabilities;
+use super::size::Measured;
 use super::wire::{Wants, Wire};
 use super::{GitError, Limits, Remote};
 use crate::snapshot::{GitTree, ObjectDb, prepare};
@@ -41,6 +43,7 @@ pub struct Cache {
     root: PathBuf,
     shared: Arc<Shared>,
     repositories: Mutex<HashMap<(String, u64), Repo>>,
+    measured: Measured,
 }
 
 struct Shared {
@@ -61,6 +64,7 @@ struct Inner {
     capabilities: tokio::sync::Mutex<Option<(String, Instant, Capabilities)>>,
     marks: Mutex<Vec<ObjectId>>,
     folding: AtomicBool,
+    used: Mutex<SystemTime>,
 }
 
 impl Cache {
@@ -71,7 +75,12 @@ impl Cache {
         fs::create_dir_all(root).map_err(|error| storage(root, &error))?;
         let parallel = Semaphore::new(limits.parallel.max(1));
         let shared = Arc::new(Shared { client, limits, parallel });
-        Ok(Self { root: root.to_owned(), shared, repositories: Mutex::default() })
+        Ok(Self { root: root.to_owned(), shared, repositories: Mutex::default(), measured: Measured::default() })
+    }
+
+    /// Bytes that all caches take on disk, at most a minute old.
+    pub async fn bytes(&self) -> u64 {
+        self.measured.bytes(&self.root).await
     }
 
     /// The cache of the repository with this `id` on the forge that the configuration calls `forge`: ids stay through
@@ -81,12 +90,62 @@ impl Cache {
     pub fn repo(&self, forge: &str, id: u64) -> Result<Repo, GitError> {
         let mut repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(repo) = repositories.get(&(forge.to_owned(), id)) {
+            *repo.0.used.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
             return Ok(repo.clone());
         }
         let folder = self.root.join(file_name(forge)).join(format!("{id}.git"));
         let repo = Repo::open(folder, &format!("{forge}/{id}"), self.shared.clone())?;
         repositories.insert((forge.to_owned(), id), repo.clone());
         Ok(repo)
+    }
+
+    /// Makes room: where all caches together take more than `limit` bytes, those that were not used for longest go until
+    /// nine tenths of it are left; one that is in use stays. They come back from the forge when they are asked for.
+    /// Returns how many bytes went. Reads and writes the disk: for a thread that may block.
+    ///
+    /// # Errors
+    /// [`GitError::Storage`] where a folder cannot be read or removed; what was removed until then is gone.
+    pub fn evict(&self, limit: u64) -> Result<u64, GitError> {
+        let mut folders = evict::folders(&self.root).map_err(|error| storage(&self.root, &error))?;
+        let mut total: u64 = folders.iter().map(|folder| folder.bytes).sum();
+        if total <= limit {
+            return Ok(0);
+        }
+        {
+            let repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+            for repo in repositories.values() {
+                if let Some(folder) = folders.iter_mut().find(|folder| folder.path == repo.0.folder) {
+                    folder.used = *repo.0.used.lock().unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+        folders.sort_by_key(|folder| folder.used);
+        let (enough, mut gone) = (limit / 10 * 9, 0);
+        for folder in folders {
+            if total <= enough {
+                break;
+            }
+            if self.forget(&folder.path) {
+                evict::remove(&folder.path).map_err(|error| storage(&folder.path, &error))?;
+                total -= folder.bytes;
+                gone += folder.bytes;
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Lets go of a cache, unless somebody uses it. Nobody gets it any more then: whoever asks for it makes a new one.
+    fn forget(&self, folder: &Path) -> bool {
+        let mut repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = repositories.iter().find(|(_, repo)| repo.0.folder == folder).map(|(key, _)| key.clone())
+        else {
+            return true;
+        };
+        let in_use = repositories.get(&key).is_some_and(|repo| Arc::strong_count(&repo.0) > 1);
+        if !in_use {
+            repositories.remove(&key);
+        }
+        !in_use
     }
 
     /// The refs of a repository whose names begin with one of `prefixes` (all, without any), and what they point to: with
@@ -118,6 +177,7 @@ impl Repo {
             capabilities: tokio::sync::Mutex::new(None),
             marks: Mutex::new(marks),
             folding: AtomicBool::new(false),
+            used: Mutex::new(SystemTime::now()),
         })))
     }
 

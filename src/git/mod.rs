@@ -27,10 +27,12 @@ use secrecy::SecretString;
 use crate::tree::{ObjectId, TreeError};
 
 mod cache;
+mod evict;
 mod flight;
 mod fold;
 pub(crate) mod pkt;
 mod rounds;
+mod size;
 #[cfg(test)]
 mod tests;
 mod wire;

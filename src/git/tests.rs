@@ -409,3 +409,30 @@ async fn nobody_folds_while_somebody_writes() {
     drop((writing, more));
     assert!(fold::FolderLock::alone(&folder).unwrap().is_some());
 }
+
+#[tokio::test]
+async fn caches_that_take_too_much_go_the_longest_unused_first_and_come_back_when_asked_for() {
+    let (upstream, unused, dir) = start().await;
+    let commit = upstream.commit("main", &[("a", "A")], &[]);
+    unused.fetch_commit(&upstream.remote(), &commit).await.unwrap();
+    drop(unused);
+    let cache = cache_with(dir.path(), limits());
+    for id in [42, 43] {
+        cache.repo("main", id).unwrap().fetch_commit(&upstream.remote(), &commit).await.unwrap();
+    }
+    let in_use = cache.repo("main", 44).unwrap();
+    in_use.fetch_commit(&upstream.remote(), &commit).await.unwrap();
+    assert_eq!(cache.evict(u64::MAX).unwrap(), 0, "there is room");
+    // Used last, and so kept.
+    cache.repo("main", 42).unwrap();
+    let all: u64 = crate::git::size::below(dir.path());
+    let gone = cache.evict(all - 1).unwrap();
+    assert!(gone > 0 && gone < all, "{gone} of {all}");
+    assert!(matches!(cache.repo("main", 43).unwrap().tree(&commit), Err(TreeError::NotHere(_))), "gone");
+    assert!(cache.repo("main", 42).unwrap().tree(&commit).is_ok(), "kept");
+    cache.evict(0).unwrap();
+    assert!(in_use.tree(&commit).is_ok(), "what is in use stays");
+    let again = cache.repo("main", 42).unwrap();
+    again.fetch_commit(&upstream.remote(), &commit).await.unwrap();
+    assert!(again.tree(&commit).is_ok());
+}

@@ -87,6 +87,44 @@ impl Database {
         Self::connect_to(url, "rw").await
     }
 
+    /// Opens the database at `url` to read it: whatever is done with it, no row, no schema and no file of it changes.
+    pub async fn read_only(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let kind = kind(url)?;
+        let (options, first): (_, &[&str]) = match kind {
+            Kind::Sqlite => {
+                let path = sqlite_path(url);
+                if !path.exists() {
+                    return Err(StoreError::Url(format!("there is no file {}", path.display())));
+                }
+                let separator = if url.contains('?') { '&' } else { '?' };
+                let options = options(&format!("{url}{separator}mode=ro"))?;
+                let opened = AnyConnection::connect_with(&options).await;
+                let unusable = |error: sqlx::Error| StoreError::Url(told(&path, &error));
+                opened.map_err(unusable)?.close().await?;
+                (options, &["PRAGMA query_only = ON", "PRAGMA busy_timeout = 2000"])
+            }
+            Kind::Postgres => {
+                let options = options(url)?;
+                AnyConnection::connect_with(&options).await?.close().await?;
+                (options, &["SET default_transaction_read_only = on"])
+            }
+        };
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(BUSY)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    for statement in first {
+                        connection.execute(*statement).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(options.clone());
+        Ok(Self { kind, options, pool, sqlite: None })
+    }
+
     async fn connect_to(url: &str, mode: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         match kind(url)? {
@@ -225,6 +263,14 @@ impl Database {
             Kind::Postgres => format!("json_array_elements(CAST(${parameter} AS json)) AS each(value)"),
         };
         format!("(SELECT {} FROM {each})", columns.join(", "))
+    }
+
+    /// A table `each` for `FROM`: the entries of a JSON array in a column, each as `value`.
+    pub fn each(&self, column: &str) -> String {
+        match self.kind {
+            Kind::Sqlite => format!("json_each({column}) AS each"),
+            Kind::Postgres => format!("json_array_elements(CAST({column} AS json)) AS each(value)"),
+        }
     }
 
     /// A list for `IN`: the JSON array of texts in a parameter.

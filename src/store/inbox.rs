@@ -184,25 +184,28 @@ fn rows(batch: &[Pending]) -> [Option<String>; KINDS] {
     let mut deliveries = Vec::with_capacity(batch.len());
     let mut comments = Vec::new();
     let mut rechecks = Vec::new();
-    let mut hints: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    // When the first of them came, and which was the last.
+    let mut hints: BTreeMap<(&str, &str), (i64, &str)> = BTreeMap::new();
     for Pending { arrival, .. } in batch {
         let Arrival { forge, delivery, event, repository, outcome, received_at, effect } = arrival;
         deliveries.push((forge, delivery, event, repository, outcome, received_at));
-        match effect {
+        let name = match effect {
             Effect::Nothing => continue,
             Effect::Recheck { name, sha, context } => {
                 rechecks.push((forge, name, sha, context, received_at));
                 continue;
             }
-            Effect::Look { name } => hints.entry((forge, name)).or_insert(*received_at),
+            Effect::Look { name } => name,
             Effect::Comment { name, comment, pull } => {
                 comments.push((forge, name, comment, pull, received_at));
-                hints.entry((forge, name)).or_insert(*received_at)
+                name
             }
         };
+        hints.entry((forge, name)).or_insert((*received_at, delivery)).1 = delivery;
     }
     let level = Level::ReadBoth.number();
-    let hints: Vec<_> = hints.into_iter().map(|((forge, name), at)| (forge, name, at, level)).collect();
+    let hints: Vec<_> =
+        hints.into_iter().map(|((forge, name), (at, delivery))| (forge, name, at, level, Some(delivery))).collect();
     [
         (!deliveries.is_empty()).then(|| json(&deliveries)),
         (!comments.is_empty()).then(|| json(&comments)),

@@ -18,6 +18,7 @@ mod database;
 mod inbox;
 mod lease;
 mod queue;
+mod reading;
 mod retention;
 mod sights;
 mod upkeep;
@@ -36,6 +37,7 @@ use database::Database;
 pub use inbox::{Arrival, Effect};
 pub use lease::{Claim, Fenced, Lease};
 pub use queue::{Claimed, Due, Level, RepositoryRow, Waiting};
+pub use reading::{DeliveryRow, DirtyRow, First, LeaseCounts, LeaseRow, ParkedCounts, Reader, TargetRow, Work};
 pub use retention::{Keep, Pruned};
 pub use sights::{Kept, NewSight, SightRow};
 pub use upkeep::{BackupError, Checked, Upkeep};
@@ -156,8 +158,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(&self.db.pool).await?;
-        Ok(row.map(|row| row.get(0)))
+        meta(&self.db, key).await
     }
 
     /// Keeps a value under a name.
@@ -168,11 +169,21 @@ impl Store {
         set_meta(&self.db, key, value).await
     }
 
+    /// Whether [`Store::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.db.pool.is_closed()
+    }
+
     /// Flushes and closes.
     pub async fn close(&self) {
         self.inbox.finish().await;
         self.db.close().await;
     }
+}
+
+async fn meta(db: &Database, key: &str) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(&db.pool).await?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// Writes something, and something else each time: SQLite leaves the disk alone where a row stays as it is.

@@ -54,6 +54,8 @@ pub struct Due {
     pub attempts: i64,
     /// The most that a hint since the last settling asks for.
     pub level: Level,
+    /// The forge's id of the newest delivery among those hints; `None` where the timer or the other side hinted alone.
+    pub delivery: Option<String>,
 }
 
 /// A gated repository in the queue.
@@ -94,7 +96,8 @@ const NAMES: [(&str, Holds); 2] = [("forge", Holds::Text), ("name", Holds::Text)
 
 const SETTLE: &str = "UPDATE repositories SET settled = $3, attempts = 0, not_before = 0, look_at = $4, \
      hinted_at = CASE WHEN hinted > $3 THEN hinted_at ELSE NULL END, \
-     level = CASE WHEN hinted > $3 THEN level ELSE 0 END WHERE forge = $1 AND name = $2";
+     level = CASE WHEN hinted > $3 THEN level ELSE 0 END, \
+     delivery = CASE WHEN hinted > $3 THEN delivery ELSE NULL END WHERE forge = $1 AND name = $2";
 
 const POSTPONE: &str = "UPDATE repositories SET attempts = attempts + 1, not_before = $3, look_at = NULL, \
      hinted = CASE WHEN hinted > settled THEN hinted ELSE settled + 1 END WHERE forge = $1 AND name = $2";
@@ -130,8 +133,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn hint(&self, repositories: &[(String, String)], level: Level, now: i64) -> Result<(), StoreError> {
-        let hints: Vec<(&str, &str, i64, i64)> =
-            repositories.iter().map(|(forge, name)| (forge.as_str(), name.as_str(), now, level.number())).collect();
+        let hints: Vec<Hint<'_>> = repositories
+            .iter()
+            .map(|(forge, name)| (forge.as_str(), name.as_str(), now, level.number(), None))
+            .collect();
         let statement = hint_statement(&self.db, 1);
         let mut connection = self.db.write().await?;
         sqlx::query(AssertSqlSafe(statement)).bind(json(&hints)).execute(&mut *connection).await?;
@@ -176,11 +181,12 @@ impl Store {
                WHERE {which} AND (l.leased_until IS NULL OR l.leased_until <= $3) \
                ORDER BY COALESCE(r.hinted_at, $3), r.forge, r.name LIMIT $6 {skip_locked}) \
              UPDATE looks SET {take} FROM free WHERE forge = f AND name = n \
-             RETURNING forge, name, lease, taken_over, {}, {}, {}, {}",
+             RETURNING forge, name, lease, taken_over, {}, {}, {}, {}, {}",
             of("hinted"),
             of("hinted_at"),
             of("attempts"),
-            of("level")
+            of("level"),
+            of("delivery")
         );
         let rows = sqlx::query(AssertSqlSafe(statement))
             .bind(claim.holder)
@@ -289,19 +295,22 @@ impl Store {
     }
 }
 
-/// Hints at rows of `(forge, name, received_at, level)` in a parameter.
+/// A hint as [`hint_statement`] takes it: forge, name, when it came, its level, and the delivery that it is of.
+pub(super) type Hint<'a> = (&'a str, &'a str, i64, i64, Option<&'a str>);
+
+/// Writes the [`Hint`]s in a parameter.
 pub(super) fn hint_statement(db: &Database, parameter: usize) -> String {
-    let hints = db.rows(
-        parameter,
-        &[("forge", Holds::Text), ("name", Holds::Text), ("at", Holds::Number), ("asked", Holds::Number)],
-    );
+    use Holds::{Number, Text};
+    let columns = [("forge", Text), ("name", Text), ("at", Number), ("asked", Number), ("cause", Text)];
+    let hints = db.rows(parameter, &columns);
     // Locked in one order: two that hint at the same repositories would else hold each other up.
     let lock = db.for_update("OF r");
     format!(
-        "WITH hints AS MATERIALIZED (SELECT r.forge AS f, r.name AS n, h.at AS at, h.asked AS asked FROM repositories r \
+        "WITH hints AS MATERIALIZED (SELECT r.forge AS f, r.name AS n, h.at AS at, h.asked AS asked, h.cause AS cause \
+           FROM repositories r \
            JOIN {hints} AS h ON h.forge = r.forge AND h.name = r.name ORDER BY r.forge, r.name {lock}) \
          UPDATE repositories SET hinted = hinted + 1, hinted_at = COALESCE(hinted_at, at), \
-           level = CASE WHEN level < asked THEN asked ELSE level END FROM hints \
+           level = CASE WHEN level < asked THEN asked ELSE level END, delivery = COALESCE(cause, delivery) FROM hints \
          WHERE forge = f AND name = n"
     )
 }
@@ -316,6 +325,7 @@ fn claimed(row: &AnyRow) -> Claimed {
             hinted_at: row.get(5),
             attempts: row.get(6),
             level: Level::of(row.get(7)),
+            delivery: row.get(8),
         },
         lease: Lease { of: Of::Repository { forge, name }, token: row.get(2), taken_over: row.get::<i64, _>(3) != 0 },
     }

@@ -76,13 +76,7 @@ pub(super) async fn prune(db: &Database, now: i64, keep: Keep) -> Result<Pruned,
     let statuses = "DELETE FROM wanted WHERE head = 0 AND leased_until IS NULL AND id IN (\
          SELECT id FROM wanted WHERE head = 0 AND leased_until IS NULL AND COALESCE(left_at, decided_at) < $1 LIMIT $2)";
     pruned.statuses = in_lots(db, statuses, before(keep.statuses)).await?;
-    let named = match db.kind() {
-        Kind::Sqlite => "SELECT each.value ->> 'report' AS report FROM wanted, json_each(wanted.judgements) AS each",
-        Kind::Postgres => {
-            "SELECT each.value ->> 'report' AS report FROM wanted, json_array_elements(CAST(wanted.judgements AS json)) \
-             AS each(value)"
-        }
-    };
+    let named = format!("SELECT each.value ->> 'report' AS report FROM wanted, {}", db.each("wanted.judgements"));
     let reports = format!(
         "DELETE FROM reports WHERE created_at < $1 AND key IN (\
            SELECT key FROM reports WHERE created_at < $1 AND key NOT IN (\

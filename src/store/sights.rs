@@ -8,7 +8,7 @@
 use sqlx::{AssertSqlSafe, Row};
 
 use super::database::json;
-use super::queue::hint_statement;
+use super::queue::{Hint, hint_statement};
 use super::{Level, Store, StoreError};
 
 /// What was seen, to keep.
@@ -24,6 +24,8 @@ pub struct NewSight<'a> {
     pub sight: &'a str,
     /// Unix milliseconds.
     pub now: i64,
+    /// The forge's id of the delivery that it was read for, if any.
+    pub delivery: Option<&'a str>,
 }
 
 /// Whether what was seen was kept.
@@ -72,9 +74,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn keep_sight(&self, new: &NewSight<'_>, concerned: &[(String, String)]) -> Result<Kept, StoreError> {
-        let hints: Vec<(&str, &str, i64, i64)> = concerned
+        let hints: Vec<Hint<'_>> = concerned
             .iter()
-            .map(|(forge, name)| (forge.as_str(), name.as_str(), new.now, Level::Decide.number()))
+            .map(|(forge, name)| (forge.as_str(), name.as_str(), new.now, Level::Decide.number(), new.delivery))
             .collect();
         let mut connection = self.db.write().await?;
         let mut tx = connection.begin().await?;

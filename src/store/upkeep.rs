@@ -100,7 +100,7 @@ impl Upkeep {
     /// # Errors
     /// [`StoreError::Database`] when it cannot be read or written, [`StoreError::Empty`] when it holds no schema of ours.
     pub async fn check(&self) -> Result<Checked, StoreError> {
-        let schema = self.schema().await?;
+        let schema = schema(&self.db).await?;
         let mut damage = Vec::new();
         if self.db.kind() == Kind::Sqlite {
             let found = sqlx::query("PRAGMA integrity_check").fetch_all(&self.db.pool).await?;
@@ -121,19 +121,20 @@ impl Upkeep {
     /// [`StoreError::Behind`] when the schema is another than this version's; [`StoreError::Database`] when the database
     /// cannot be written.
     pub async fn prune(&self, now: i64, keep: Keep) -> Result<Pruned, StoreError> {
-        let (schema, current) = (self.schema().await?, self.db.current_schema());
+        let (schema, current) = (schema(&self.db).await?, self.db.current_schema());
         if schema != current {
             return Err(StoreError::Behind { schema, current });
         }
         prune(&self.db, now, keep).await
     }
+}
 
-    async fn schema(&self) -> Result<i64, StoreError> {
-        let steps = sqlx::query("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&self.db.pool).await;
-        match steps {
-            Ok(row) => row.get::<Option<i64>, _>(0).ok_or(StoreError::Empty),
-            Err(sqlx::Error::Database(error)) if error.message().contains("_sqlx_migrations") => Err(StoreError::Empty),
-            Err(error) => Err(error.into()),
-        }
+/// The number of the last step of the database's schema.
+pub(super) async fn schema(db: &Database) -> Result<i64, StoreError> {
+    let steps = sqlx::query("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&db.pool).await;
+    match steps {
+        Ok(row) => row.get::<Option<i64>, _>(0).ok_or(StoreError::Empty),
+        Err(sqlx::Error::Database(error)) if error.message().contains("_sqlx_migrations") => Err(StoreError::Empty),
+        Err(error) => Err(error.into()),
     }
 }

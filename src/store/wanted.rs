@@ -119,9 +119,9 @@ pub struct HistoryRow {
 }
 
 /// The forge does not say what it should.
-const UNSENT: &str = "(told_state IS NULL OR told_state <> state OR told_description <> description)";
+pub(super) const UNSENT: &str = "(told_state IS NULL OR told_state <> state OR told_description <> description)";
 
-const COLUMNS: &str = "id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at, \
+pub(super) const COLUMNS: &str = "id, forge, repository, forge_id, sha, context, state, description, url, judgements, decided_at, \
      head, told_state, told_description, told_at, attempts, trouble, doubt";
 
 macro_rules! select {
@@ -328,17 +328,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn history(&self, id: &str, most: i64) -> Result<Vec<HistoryRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT state, description, decided_at FROM history WHERE wanted = $1 ORDER BY seq DESC LIMIT $2",
-        )
-        .bind(id)
-        .bind(most)
-        .fetch_all(&self.db.pool)
-        .await?;
-        Ok(rows
-            .iter()
-            .map(|row| HistoryRow { state: row.get(0), description: row.get(1), decided_at: row.get(2) })
-            .collect())
+        history(&self.db, id, most).await
     }
 
     /// A report by its key, as JSON.
@@ -444,7 +434,7 @@ async fn readdress(tx: &mut Transaction<'_, Any>, new: &str, decisions: &str) ->
     Ok(())
 }
 
-fn wanted(row: &AnyRow) -> WantedRow {
+pub(super) fn wanted(row: &AnyRow) -> WantedRow {
     let told = match (row.get::<Option<String>, _>(12), row.get::<Option<String>, _>(13)) {
         (Some(state), Some(description)) => {
             Some(Told { state, description, at: row.get::<Option<i64>, _>(14).unwrap_or(0) })
@@ -469,4 +459,17 @@ fn wanted(row: &AnyRow) -> WantedRow {
         trouble: row.get(16),
         doubt: row.get(17),
     }
+}
+
+pub(super) async fn history(db: &Database, id: &str, most: i64) -> Result<Vec<HistoryRow>, StoreError> {
+    let rows =
+        sqlx::query("SELECT state, description, decided_at FROM history WHERE wanted = $1 ORDER BY seq DESC LIMIT $2")
+            .bind(id)
+            .bind(most)
+            .fetch_all(&db.pool)
+            .await?;
+    Ok(rows
+        .iter()
+        .map(|row| HistoryRow { state: row.get(0), description: row.get(1), decided_at: row.get(2) })
+        .collect())
 }

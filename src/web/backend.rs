@@ -1,6 +1,6 @@
 //! The service behind the pages: turns what the controller knows into what pages are made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +8,17 @@ use chrono::{DateTime, Utc};
 
 use super::dashboard::{Alarm as AlarmRow, Gap as GapRow, GateRow, HeadRow, Overview, Unsent};
 use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, unified};
-use super::{Accepted, Backend, Queue, Readiness, Unavailable};
+use super::{Accepted, Backend, Readiness, Unavailable, api};
 use crate::config::Quote;
 use crate::controller::plan::{Gated, RepoKey};
+use crate::controller::under_way::{self, UnderWay};
 use crate::controller::{Controller, Gap, Taken, pages};
 use crate::forge::State;
 use crate::forge::webhook::Delivery;
 use crate::gate::finding::{Finding, Kind};
 use crate::gate::policy::Role as GateRole;
 use crate::gate::{Report, Side};
+use crate::metrics::Queue;
 use crate::store::{StoreError, WantedRow};
 use crate::tree::ObjectId;
 
@@ -71,7 +73,8 @@ impl Backend for Controller {
 
     async fn overview(&self) -> Result<Overview, Unavailable> {
         let wanted = self.heads_wanted().await?;
-        let gates = self.gates().iter().map(|gated| gate_row(self, gated, &wanted)).collect();
+        let by_key = by_key(&wanted);
+        let gates = Controller::gates(self).iter().map(|gated| gate_row(self, gated, &by_key)).collect();
         let unsent = wanted.iter().filter(|row| !row.is_told());
         let unsent = unsent.filter_map(|row| {
             Some(Unsent {
@@ -91,17 +94,49 @@ impl Backend for Controller {
             repo: alarm.repository,
             words: alarm.words,
         });
-        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting, alarms: alarms.collect() })
+        let parked = under_way::parked_now(&self.reader(), Utc::now().timestamp_millis()).await?;
+        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting, parked, alarms: alarms.collect() })
+    }
+
+    async fn deliveries(&self, before: Option<i64>, most: usize) -> Result<Vec<api::Delivery>, Unavailable> {
+        api::deliveries(&self.reader(), before, most).await
+    }
+
+    async fn targets(&self, after: Option<api::TargetCursor>, most: usize) -> Result<Vec<api::Target>, Unavailable> {
+        api::targets(&self.reader(), after, most, Utc::now().timestamp_millis()).await
+    }
+
+    async fn gates(&self, after: Option<String>, most: usize) -> Result<Vec<api::Gate>, Unavailable> {
+        let wanted = self.heads_wanted().await?;
+        let by_key = by_key(&wanted);
+        api::gates(self, after.as_deref(), most, |gated| gate_row(self, gated, &by_key)).await
+    }
+
+    async fn report(&self, id: &str) -> Result<Option<api::Reports>, Unavailable> {
+        api::report(&self.reader(), id, Utc::now().timestamp_millis()).await
+    }
+
+    async fn under_way(&self) -> Result<UnderWay, Unavailable> {
+        Ok(under_way::read(&self.reader(), Utc::now().timestamp_millis()).await?)
     }
 
     async fn queue(&self) -> Result<Queue, Unavailable> {
-        let waiting = self.waiting().await?;
-        let count = |rows: i64| usize::try_from(rows).unwrap_or(0);
-        let oldest = waiting.oldest_hint.map_or(0, |at| Utc::now().timestamp_millis().saturating_sub(at));
+        let (now, reader) = (Utc::now().timestamp_millis(), self.reader());
+        let dirty = reader.dirty(1).await?;
+        let hinted_at = dirty.rows.first().and_then(|oldest| oldest.hinted_at);
+        let oldest = hinted_at.map_or(0, |at| now.saturating_sub(at));
+        let [looks, sends, comments] = reader.lease_counts(now).await?;
+        let parked = reader.parked_counts(now).await?;
         Ok(Queue {
-            repositories: count(waiting.repositories),
+            repositories: dirty.count,
             oldest: Duration::from_millis(u64::try_from(oldest).unwrap_or(0)),
-            unsent: count(waiting.unsent),
+            unsent: reader.unsent(1).await?.count,
+            looks,
+            sends,
+            comments,
+            overwritten: parked.overwritten,
+            not_judged: parked.not_judged,
+            cache_bytes: self.cache_bytes().await,
         })
     }
 
@@ -196,21 +231,23 @@ async fn diff(controller: &Controller, gated: &Gated, report: &Report, finding: 
     }
 }
 
-fn gate_row(controller: &Controller, gated: &Gated, wanted: &[WantedRow]) -> GateRow {
+/// Statuses by forge, repository, commit and context.
+type ByKey<'a> = HashMap<(&'a str, &'a str, &'a str, &'a str), &'a WantedRow>;
+
+fn by_key(wanted: &[WantedRow]) -> ByKey<'_> {
+    wanted.iter().map(|row| ((&*row.forge, &*row.repository, &*row.sha, &*row.context), row)).collect()
+}
+
+fn gate_row(controller: &Controller, gated: &Gated, wanted: &ByKey<'_>) -> GateRow {
     let is_public = |key| controller.view(key).is_some_and(|view| !view.repository.private);
     let mut heads = Vec::new();
     for key in [&gated.consumer, &gated.source] {
         let Some(view) = controller.view(key) else { continue };
         for (branch, sha) in &view.heads {
-            let is_ours = |row: &&WantedRow| {
-                row.forge == key.forge
-                    && row.repository == key.name
-                    && row.sha == sha.as_str()
-                    && row.context == gated.gate.context
-            };
             let gated_branch =
                 if *key == gated.consumer { gated.gates_branch(branch) } else { *branch == gated.gate.source.branch };
-            let Some(row) = wanted.iter().find(is_ours).filter(|_| gated_branch) else { continue };
+            let key = (&*key.forge, &*key.name, sha.as_str(), &*gated.gate.context);
+            let Some(row) = wanted.get(&key).filter(|_| gated_branch) else { continue };
             heads.push(HeadRow {
                 repo: view.repository.name.0.clone(),
                 branch: branch.clone(),

@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use super::html::{ago, counted, frame, minutes, plain};
 use super::page::render_state;
 use super::{Shared, html, line, unavailable};
+use crate::controller::under_way::{Parked, Several};
 use crate::forge::State as CommitState;
 use crate::tree::ObjectId;
 
@@ -23,6 +24,8 @@ pub struct Overview {
     pub last_gap: Option<Gap>,
     /// Repositories that wait for a look.
     pub waiting: usize,
+    /// Statuses that are left as they are for now, the last decided first.
+    pub parked: Several<Parked>,
     /// What the operator should hear of, newest first.
     pub alarms: Vec<Alarm>,
 }
@@ -135,14 +138,18 @@ fn render(overview: &Overview, base: &str, now: DateTime<Utc>, open: bool) -> Ma
             div { b { (failing.count()) } span.soft.small { "not in sync" } }
             div { b { (overview.unsent.len()) } span.soft.small { "statuses to send" } }
             div { b { (overview.waiting) } span.soft.small { "repositories to look at" } }
+            div { b { (overview.parked.count) } span.soft.small { "statuses parked" } }
         }
-        @if let Some(gap) = &overview.last_gap {
-            section { p.small {
-                "The timer last found what no delivery had told " (ago(gap.found_at, now)) ": missed "
-                (gap.missed) ", repaired " (gap.repaired) ", oldest " (minutes(gap.oldest)) ". If this goes on, look at the forge's list of deliveries."
-            } }
-        }
+        section { p.small {
+            @if let Some(gap) = &overview.last_gap {
+                b { "Last gap" } " " (ago(gap.found_at, now)) ": missed " (gap.missed) ", repaired " (gap.repaired) ", oldest "
+                (minutes(gap.oldest)) ". The timer found what no delivery had told; if this goes on, look at the forge's list of deliveries."
+            } @else {
+                b { "Last gap" } " none: deliveries told what changed."
+            }
+        } }
         @if !overview.alarms.is_empty() { (alarms(&overview.alarms, now)) }
+        @if overview.parked.count > 0 { (parked(&overview.parked, base)) }
         @for gate in &overview.gates { (gate_section(gate, base, now)) }
         @if overview.gates.is_empty() { section { p { "No gate is configured." } } }
         @if !overview.unsent.is_empty() { (unsent(&overview.unsent, base, now)) }
@@ -158,7 +165,7 @@ fn alarms(alarms: &[Alarm], now: DateTime<Utc>) -> Markup {
                 thead { tr { th { "Found" } th { "Repository" } th { "What" } } }
                 tbody {
                     @for alarm in alarms {
-                        tr { td { (ago(alarm.at, now)) } td { (plain(&alarm.repo)) } td { (plain(&alarm.words)) } }
+                        tr { td.time { (ago(alarm.at, now)) } td.name { (plain(&alarm.repo)) } td { (plain(&alarm.words)) } }
                     }
                 }
             }
@@ -214,6 +221,34 @@ fn unsent(rows: &[Unsent], base: &str, now: DateTime<Utc>) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+fn parked(parked: &Several<Parked>, base: &str) -> Markup {
+    let more = parked.count.saturating_sub(parked.first.len() as u64);
+    html! {
+        section {
+            div.head { h2 { "Parked" } span.soft.small { "left as they are for now" } }
+            table.wide {
+                thead { tr { th { "Commit" } th { "Status" } th { "Why" } th { "Tried again" } } }
+                tbody {
+                    @for row in &parked.first {
+                        tr {
+                            td { (plain(&row.repository)) " " a href={ (base) "/r/" (row.target) } { code { (plain(row.sha.get(..8).unwrap_or(&row.sha))) } } }
+                            td.name { (plain(&row.context)) }
+                            td { (plain(&row.parked.why)) }
+                            td.time {
+                                @match row.parked.until {
+                                    Some(until) => time datetime=(until.to_rfc3339()) { (until.format("%H:%M UTC")) },
+                                    None => "at the next look",
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @if more > 0 { p.soft.small { "and " (more) " more" } }
         }
     }
 }

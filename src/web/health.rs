@@ -49,7 +49,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Everything that is counted, for Prometheus. Its labels hold no name but those of configured forges.
 pub(super) async fn metrics(State(app): Shared) -> Response {
     match app.ask(app.backend.queue()).await {
-        Ok(queue) => app.metrics.queue(queue.repositories, queue.oldest, queue.unsent),
+        Ok(queue) => app.metrics.queue(&queue),
         // The rest is still worth reading; the gauges keep what they said last.
         Err(error) => tracing::warn!(%error, "the metrics cannot tell what waits"),
     }

@@ -13,12 +13,14 @@
 //! | `auth` | the operator's token, the login form and its cookie |
 //! | [`page`] | `GET /r/{id}`: data, who may see what of it, HTML |
 //! | [`dashboard`] | `GET /`, `GET /badge/{gate}.svg` |
+//! | [`api`] | `GET /api/v1/...`: the same as JSON, for the operator |
 //! | `health` | `GET /healthz`, `/readyz`, `/metrics` |
 //!
 //! Traps handled here: `axum::serve` waits for ever for heads and bodies; a form body has no signature that covers it;
 //! file names, commit titles and descriptions are other people's text and may turn the direction of a line; a page
 //! that is cached by its address must not be shown to the next reader with what only the last one may see.
 
+pub mod api;
 mod auth;
 mod backend;
 mod bodies;
@@ -34,11 +36,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -51,8 +53,9 @@ use tower_http::sensitive_headers::{SetSensitiveRequestHeadersLayer, SetSensitiv
 use tracing::Instrument;
 
 use crate::config::ForgeKind;
+use crate::controller::under_way::UnderWay;
 use crate::forge::webhook::Delivery;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Queue};
 
 pub use serve::{Limits, serve};
 
@@ -67,6 +70,21 @@ pub trait Backend: Send + Sync + 'static {
 
     /// All gates and their branch heads.
     async fn overview(&self) -> Result<dashboard::Overview, Unavailable>;
+
+    /// Deliveries, newest first: those before a number, or the newest.
+    async fn deliveries(&self, before: Option<i64>, most: usize) -> Result<Vec<api::Delivery>, Unavailable>;
+
+    /// Statuses of heads, last decided first: those behind a cursor, or the first.
+    async fn targets(&self, after: Option<api::TargetCursor>, most: usize) -> Result<Vec<api::Target>, Unavailable>;
+
+    /// Gates by their ids: those behind one, or the first.
+    async fn gates(&self, after: Option<String>, most: usize) -> Result<Vec<api::Gate>, Unavailable>;
+
+    /// Everything behind the status with this id; `None` where there is none.
+    async fn report(&self, id: &str) -> Result<Option<api::Reports>, Unavailable>;
+
+    /// What is under way.
+    async fn under_way(&self) -> Result<UnderWay, Unavailable>;
 
     /// What waits, for the metrics.
     async fn queue(&self) -> Result<Queue, Unavailable>;
@@ -84,17 +102,6 @@ pub enum Accepted {
     Ignored,
     /// No gate names the repository.
     UnknownRepository,
-}
-
-/// What waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Queue {
-    /// Repositories that wait for a look.
-    pub repositories: usize,
-    /// Age of the oldest hint among them.
-    pub oldest: Duration,
-    /// Statuses that the forge does not say yet.
-    pub unsent: usize,
 }
 
 /// The backend cannot do it now; whoever asks should ask again later. The text is for the log, not for the peer.
@@ -191,6 +198,12 @@ pub fn router(backend: Arc<dyn Backend>, settings: Settings, metrics: Metrics) -
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/deliveries", get(api::list_deliveries))
+        .route("/api/v1/targets", get(api::list_targets))
+        .route("/api/v1/gates", get(api::list_gates))
+        .route("/api/v1/reports/{id}", get(api::show_reports))
+        .route("/api/{*rest}", get(api::missing))
         .route(html::STYLE_ROUTE, get(html::style))
         .route("/favicon.svg", get(html::icon))
         .fallback(missing)
@@ -240,7 +253,7 @@ async fn around(State(app): Shared, request: Request, next: Next) -> Response {
 
 /// The label of a route: what is asked for and not there is all one.
 fn route_name(matched: Option<&str>) -> &'static str {
-    const ROUTES: [&str; 10] = [
+    const ROUTES: [&str; 15] = [
         "/",
         "/login",
         "/logout",
@@ -251,6 +264,11 @@ fn route_name(matched: Option<&str>) -> &'static str {
         "/readyz",
         "/metrics",
         "/favicon.svg",
+        "/api/v1/status",
+        "/api/v1/deliveries",
+        "/api/v1/targets",
+        "/api/v1/gates",
+        "/api/v1/reports/{id}",
     ];
     ROUTES.into_iter().find(|route| matched == Some(route)).unwrap_or("other")
 }
@@ -262,7 +280,10 @@ async fn missing(State(app): Shared, request: Request) -> Response {
     html::message(&app, StatusCode::NOT_FOUND, "Not found", "There is nothing at this address.")
 }
 
-async fn not_allowed() -> Response {
+async fn not_allowed(uri: Uri) -> Response {
+    if uri.path().starts_with("/api/") {
+        return api::not_allowed();
+    }
     line(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that method")
 }
 

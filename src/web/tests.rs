@@ -1,6 +1,9 @@
 //! The web over real sockets: what a forge, a browser and an attacker get.
 
+mod api;
+
 use std::sync::Mutex;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
@@ -81,13 +84,66 @@ impl Backend for Desk {
                 trouble: Some("502 Bad Gateway".to_owned()),
             }],
             last_gap: Some(Gap { found_at: clock(), missed: 3, repaired: 3, oldest: Duration::from_secs(240) }),
+            parked: serde_json::from_value(serde_json::json!({ "count": 1, "first": [{
+                "target": "bad", "forge": "main", "repository": "molecule/core", "sha": "b".repeat(40),
+                "context": "drift-gate", "because": "not_judged", "why": "no such <branch>", "until": null
+            }] }))
+            .unwrap(),
             alarms: Vec::new(),
             waiting: 1,
         })
     }
 
+    async fn deliveries(&self, before: Option<i64>, most: usize) -> Result<Vec<super::api::Delivery>, Unavailable> {
+        self.works()?;
+        let delivery = |number| super::api::Delivery {
+            number,
+            forge: "main".to_owned(),
+            delivery: format!("id {number}"),
+            event: "push".to_owned(),
+            repository: "molecule/core".to_owned(),
+            outcome: "look".to_owned(),
+            received_at: clock(),
+        };
+        let all = (1..=ROWS as i64).rev().filter(|number| before.is_none_or(|before| *number < before));
+        Ok(all.take(most).map(delivery).collect())
+    }
+
+    async fn targets(
+        &self,
+        after: Option<super::api::TargetCursor>,
+        most: usize,
+    ) -> Result<Vec<super::api::Target>, Unavailable> {
+        self.works()?;
+        let after = after.unwrap_or((i64::MAX, String::new()));
+        // Two were decided at one moment each.
+        let all = (0..ROWS).map(|row| (clock().timestamp_millis() - row as i64 / 2, format!("{:02x}", 0xff - row)));
+        Ok(all.filter(|key| *key < after).take(most).map(|(at, id)| target(at, &id)).collect())
+    }
+
+    async fn gates(&self, after: Option<String>, most: usize) -> Result<Vec<super::api::Gate>, Unavailable> {
+        self.works()?;
+        let all = (0..ROWS).map(|row| format!("main/molecule/core:gate-{row}"));
+        Ok(all.filter(|id| after.as_ref().is_none_or(|after| id > after)).take(most).map(gate).collect())
+    }
+
+    async fn report(&self, id: &str) -> Result<Option<super::api::Reports>, Unavailable> {
+        self.works()?;
+        let target = (id == "c0de").then(|| target(0, id));
+        Ok(target.map(|target| super::api::Reports { target, reports: Vec::new(), earlier: Vec::new() }))
+    }
+
+    async fn under_way(&self) -> Result<UnderWay, Unavailable> {
+        self.works()?;
+        let none = serde_json::json!({ "count": 0, "first": [] });
+        let under_way = serde_json::json!({
+            "at": clock(), "dirty": none, "leased": none, "parked": none, "unsent": none, "last_gap": null
+        });
+        Ok(serde_json::from_value(under_way).unwrap())
+    }
+
     async fn queue(&self) -> Result<Queue, Unavailable> {
-        Ok(Queue { repositories: 2, oldest: Duration::from_secs(90), unsent: 1 })
+        Ok(Queue { repositories: 2, oldest: Duration::from_secs(90), unsent: 1, ..Queue::default() })
     }
 
     async fn ready(&self) -> Vec<Readiness> {
@@ -96,6 +152,56 @@ impl Backend for Desk {
             Readiness { name: "store".to_owned(), trouble: None },
             Readiness { name: "write molecule/core".to_owned(), trouble },
         ]
+    }
+}
+
+/// How many of each the API has to tell.
+const ROWS: usize = 5;
+
+impl Desk {
+    fn works(&self) -> Result<(), Unavailable> {
+        if self.broken { Err(Unavailable("the disk is full".to_owned())) } else { Ok(()) }
+    }
+}
+
+fn target(decided_at: i64, id: &str) -> super::api::Target {
+    super::api::Target {
+        id: id.to_owned(),
+        forge: "main".to_owned(),
+        repository: "molecule/core".to_owned(),
+        sha: "a".repeat(40),
+        context: "drift-gate".to_owned(),
+        state: "success".to_owned(),
+        description: "in sync".to_owned(),
+        decided_at: DateTime::from_timestamp_millis(decided_at).unwrap(),
+        head: true,
+        roles: Vec::new(),
+        sent: true,
+        told: None,
+        attempts: 0,
+        trouble: None,
+        parked: None,
+        leased: None,
+        page: "https://gate.example.org/r/abc".to_owned(),
+    }
+}
+
+fn gate(id: String) -> super::api::Gate {
+    let (forge, repository) = ("main".to_owned(), "molecule/core".to_owned());
+    super::api::Gate {
+        name: "gate".to_owned(),
+        context: "drift-gate".to_owned(),
+        source: super::api::SourceSide {
+            forge: forge.clone(),
+            repository: repository.clone(),
+            branch: "main".to_owned(),
+        },
+        consumer: super::api::ConsumerSide { forge, repository, branches: vec!["main".to_owned()] },
+        binding: serde_json::json!({ "follow": true }),
+        stands_in: super::api::Place::Service,
+        config_digest: "0".repeat(64),
+        heads: Vec::new(),
+        id,
     }
 }
 
@@ -392,9 +498,16 @@ async fn the_dashboard_asks_for_the_token_and_never_takes_it_from_an_address() {
     assert_eq!(web.status(wrong).await, 401);
     let (status, _, page) = web.as_operator("/").await;
     assert_eq!(status.as_u16(), 200);
-    for words in
-        ["identity", "molecule/core", "config.yaml differs", "502 Bad Gateway", "missed 3, repaired 3", "/r/abc"]
-    {
+    for words in [
+        "identity",
+        "molecule/core",
+        "config.yaml differs",
+        "502 Bad Gateway",
+        "missed 3, repaired 3",
+        "/r/abc",
+        "no such &lt;branch&gt;",
+        "/r/bad",
+    ] {
         assert!(page.contains(words), "the dashboard lacks `{words}`:\n{page}");
     }
 }

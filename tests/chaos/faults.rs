@@ -324,9 +324,12 @@ impl Proxy {
         Some(answer)
     }
 
-    fn wrote(&self, path: &str, body: &Bytes, heard: bool) {
+    /// Keeps a status that the forge took, and says where; it is not heard yet.
+    fn wrote(&self, path: &str, body: &Bytes) -> usize {
         let status = serde_json::from_slice(body).unwrap_or_default();
-        self.memory.lock().expect("memory").writes.push(Write { path: path.to_owned(), status, heard });
+        let mut memory = self.memory.lock().expect("memory");
+        memory.writes.push(Write { path: path.to_owned(), status, heard: false });
+        memory.writes.len() - 1
     }
 }
 
@@ -354,7 +357,6 @@ async fn pass(
     let ask = Ask::of(&method, &path, &body);
     let key = format!("{method} {ask:?} {path}");
     let fault = proxy.fault(ask, &key);
-    let what = (&method, path.as_str());
     let gone = async || -> Response {
         cut.0.cancel();
         std::future::pending().await
@@ -387,7 +389,7 @@ async fn pass(
                     proxy.calm.or(rng.millis(50, 800)).await;
                     let answer = proxy.forward(&method, &path, &headers, body.clone()).await;
                     if answer.is_some_and(|answer| answer.status.is_success()) {
-                        proxy.wrote(&path, &body, false);
+                        proxy.wrote(&path, &body);
                     }
                 });
                 return (StatusCode::GATEWAY_TIMEOUT, "still waiting for the forge").into_response();
@@ -396,12 +398,24 @@ async fn pass(
         }
     }
     let stale = fault.clone().filter(|(fault, _)| *fault == Fault::Stale).map(|(_, rng)| rng);
-    let Some(answer) = proxy.answer(ask, what, &headers, body.clone(), stale).await else {
+    // A task of its own: the forge does what it was asked also where the one who asked has gone.
+    let answering = {
+        let (proxy, method, path) = (proxy.clone(), method.clone(), path.clone());
+        tokio::spawn(async move {
+            let answer = proxy.answer(ask, (&method, &path), &headers, body.clone(), stale).await?;
+            let wrote = ask == Ask::WriteStatus && answer.status.is_success();
+            let write = wrote.then(|| proxy.wrote(&path, &body));
+            Some((answer, write))
+        })
+    };
+    let Ok(Some((answer, write))) = answering.await else {
         return (StatusCode::BAD_GATEWAY, "the forge is away").into_response();
     };
     let fault = fault.map(|(fault, _)| fault);
-    if ask == Ask::WriteStatus && answer.status.is_success() {
-        proxy.wrote(&path, &body, !matches!(fault, Some(Fault::Half | Fault::Lost | Fault::Gateway)));
+    if let Some(write) = write
+        && !matches!(fault, Some(Fault::Half | Fault::Lost | Fault::Gateway))
+    {
+        proxy.memory.lock().expect("memory").writes[write].heard = true;
     }
     if ask == Ask::Refs {
         *proxy.memory.lock().expect("memory").refs.entry(path.clone()).or_default() += 1;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drift_gate::cli::serve::{Service, start_log};
+use drift_gate::cli::serve::{LogFormat, Service, start_log};
 use drift_gate::config::Config;
 use drift_gate::controller::Options;
 use futures_util::StreamExt;
@@ -48,6 +48,7 @@ const OPTIONS: Options = Options {
     first_verdict: Duration::from_millis(400),
     moment: Duration::from_millis(150),
     deadline: Duration::from_secs(300),
+    cache_limit: 10_000_000_000,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,7 +56,7 @@ async fn every_head_ends_with_the_status_that_check_gives_its_commits() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let one = number("DRIFT_GATE_CHAOS_SEED");
     if one.is_some() || std::env::var_os("RUST_LOG").is_some() {
-        start_log("drift_gate=debug");
+        start_log("drift_gate=debug", LogFormat::Text);
     }
     let seeds = one.map_or(1..=number("DRIFT_GATE_CHAOS_SEEDS").unwrap_or(SEEDS), |seed| seed..=seed);
     let began = Instant::now();

@@ -221,3 +221,24 @@ async fn people_and_git_are_sent_to_github_com() {
     // base64 of x-access-token:s3cret-token-of-the-test
     assert_eq!(header.expose_secret(), "Basic eC1hY2Nlc3MtdG9rZW46czNjcmV0LXRva2VuLW9mLXRoZS10ZXN0");
 }
+
+#[tokio::test]
+async fn what_did_not_change_is_not_given_twice_and_the_budget_is_known() {
+    let (server, forge) = github(|asked| {
+        let reply = match asked.headers.get("if-none-match").map(|etag| etag.to_str().unwrap()) {
+            Some("\"one\"") => Reply { status: 304, headers: Vec::new(), body: String::new() },
+            _ => Reply::json(200, &json!([pull(1)])).with("etag", "\"one\""),
+        };
+        let reset = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 600;
+        reply.with("x-ratelimit-limit", 5_000).with("x-ratelimit-remaining", 4_321).with("x-ratelimit-reset", reset)
+    })
+    .await;
+    assert_eq!(forge.budget(), None, "nothing was asked yet");
+    let first = forge.open_pulls(&core()).await.unwrap();
+    let second = forge.open_pulls(&core()).await.unwrap();
+    assert_eq!((first.len(), first), (1, second));
+    assert!(server.seen()[1].headers.contains_key("if-none-match"));
+    let budget = forge.budget().expect("a budget");
+    assert_eq!((budget.limit, budget.remaining), (5_000, 4_321));
+    assert!(budget.left > Duration::from_secs(590) && budget.left <= Duration::from_secs(600));
+}

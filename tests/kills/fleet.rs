@@ -20,6 +20,9 @@ use axum::routing::post;
 /// As long as a forge waits for an answer to a delivery.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// From one look at a process to the next.
+const GLANCE: Duration = Duration::from_millis(5);
+
 /// Where deliveries arrive: those whom it forwards them to come and go.
 #[derive(Clone)]
 pub struct Front {
@@ -198,6 +201,18 @@ impl Fleet {
             front.replicas.lock().expect("replicas")[replica] = None;
         });
         self.processes[replica] = Some(process);
+    }
+
+    /// Waits until a process listens, or has ended.
+    pub async fn listens(&mut self, replica: usize) {
+        let is_there = |fleet: &Self| fleet.front.replicas.lock().expect("replicas")[replica].is_some();
+        while !is_there(self) {
+            let ended = self.processes[replica].as_mut().map(Child::try_wait);
+            if !matches!(ended, Some(Ok(None))) {
+                return;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
     }
 
     /// SIGKILL, at once. `false` where the process had ended by itself before.

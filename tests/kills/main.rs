@@ -149,11 +149,17 @@ impl Run {
                 self.fleet.start(replica);
             }
             let replica = usize::try_from(self.rng.between(0, self.fleet.size() as u64)).expect("a number");
-            let until = if self.rng.percent(20) { self.rng.millis(0, 120) } else { self.rng.millis(100, 1500) };
-            if self.rng.percent(10) {
-                self.stall(replica).await;
+            // Some while they start, most while they work.
+            if self.rng.percent(15) {
+                tokio::time::sleep(self.rng.millis(0, 120)).await;
+            } else {
+                self.fleet.listens(replica).await;
+                if self.rng.percent(10) {
+                    self.stall(replica).await;
+                }
+                let until = self.rng.millis(0, 1200);
+                self.work_for(until).await;
             }
-            self.work_for(until).await;
             let forge_too = is_real() && kill.is_multiple_of(FORGE_TOO);
             if forge_too {
                 self.record.add("the forge is killed");

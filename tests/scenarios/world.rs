@@ -86,6 +86,7 @@ impl Default for Setting {
             first_verdict: Duration::from_millis(600),
             moment: Duration::from_secs(2),
             deadline: Duration::from_secs(300),
+            cache_limit: 10_000_000_000,
         };
         Self { options, gate: "", private_template: false, brings: false }
     }

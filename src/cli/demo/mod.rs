@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::Failure;
-use super::serve::{self, Service};
+use super::serve::{self, LogFormat, Service};
 use crate::config::Config;
 use crate::controller::Options;
 use crate::demo::StandIn;
@@ -39,7 +39,7 @@ const WEBHOOK_SECRET: &str = "a-secret-of-the-demo-and-of-nothing-else";
 /// Runs the demo; the exit code.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     // What the service logs would run into the story.
-    serve::start_log(if arguments.exit { "error" } else { "warn" });
+    serve::start_log(if arguments.exit { "error" } else { "warn" }, LogFormat::Text);
     serve::to_its_end(show(arguments.exit))
 }
 

@@ -408,3 +408,14 @@ fn a_round_is_neither_a_flood_nor_a_day_late() {
     let config = Config::parse(&config, "drift-gate.toml").expect("a configuration");
     assert_eq!(config.server.reconcile, std::time::Duration::from_secs(30));
 }
+
+#[test]
+fn a_size_on_disk_has_a_unit_and_is_no_trifle() {
+    for (text, words) in [("10", "is no size"), ("1GiB", "is no size"), ("99MB", "less than"), ("-1GB", "is no size")] {
+        let config = GOOD.replace("[forge.main]", &format!("[store]\ncache_limit = \"{text}\"\n[forge.main]"));
+        let said = Config::parse(&config, "drift-gate.toml").expect_err(text).to_string();
+        assert!(said.contains(words), "{said}");
+    }
+    let config = GOOD.replace("[forge.main]", "[store]\ncache_limit = \"500MB\"\n[forge.main]");
+    assert_eq!(Config::parse(&config, "drift-gate.toml").expect("a configuration").store.cache_limit, 500_000_000);
+}
