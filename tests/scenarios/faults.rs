@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Method;
+use futures_util::StreamExt;
 
 use crate::host::eventually;
 use crate::relay::Post;
@@ -38,6 +39,32 @@ async fn a_delivery_that_comes_three_times_writes_one_status() {
         assert_eq!(world.relay.deliver(&held[0]).await, 202);
     }
     world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.post(Post::Deliver);
+    world.settled().await;
+    assert_eq!(world.admin.posted(TEMPLATE, &template, "drift-gate").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_deliveries_is_taken_whole_and_costs_a_few_looks() {
+    let world = World::in_sync().await;
+    world.post(Post::Hold);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let held = wait_for(&world, 1).await;
+    let reads = world.proxy.count(&Method::GET, "/pulls");
+    let flood = futures_util::stream::iter(0..2_000).map(|_| world.relay.deliver(&held[0]));
+    let answers: Vec<u16> = flood.buffer_unordered(32).collect().await;
+    assert!(answers.iter().all(|answer| *answer == 202), "none is refused");
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    eventually("nothing waits", async || match world.metric("drift_gate_queue_length").await {
+        0.0 => Ok(()),
+        waiting => Err(waiting.to_string()),
+    })
+    .await;
+    // One pair of commits, and so one evaluation, whoever asks for it.
+    assert_eq!(world.metric("drift_gate_verdicts_total{verdict=\"drift\"}").await, 1.0);
+    let looks = world.proxy.count(&Method::GET, "/pulls") - reads;
+    assert!(looks < 200, "2,000 deliveries cost {looks} lists of pull requests");
     world.post(Post::Deliver);
     world.settled().await;
     assert_eq!(world.admin.posted(TEMPLATE, &template, "drift-gate").await, 1);

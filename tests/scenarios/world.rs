@@ -272,6 +272,15 @@ webhook_secrets = [{{ file = "{secret}" }}]
         asked.send().await.expect("an answer").text().await.expect("text")
     }
 
+    /// A metric, all its labels together.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let asked = reqwest::get(format!("{}/metrics", self.gate_url())).await.expect("an answer");
+        let text = asked.text().await.expect("text");
+        let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let values = text.lines().filter(is_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        values.sum()
+    }
+
     /// Stops it, as SIGTERM would.
     pub async fn stop(&mut self) {
         if let Some(service) = self.service.take() {
