@@ -36,6 +36,9 @@ const GATHERED: Duration = Duration::from_millis(25);
 /// was last seen of them, which their own deliveries and the timer keep true.
 const OTHER_SIDES: usize = 16;
 
+/// While looks run, what falls due by itself waits at most so long.
+const WHILE_LOOKING: Duration = Duration::from_millis(500);
+
 /// How long a repository is leased, and how often that is renewed.
 const LEASE: Duration = Duration::from_secs(60);
 const RENEWED: Duration = Duration::from_secs(20);
@@ -50,6 +53,14 @@ pub(super) struct Look<'a> {
     pub lease: &'a Lease,
     /// The delivery that it answers, by the forge's id.
     pub delivery: Option<&'a str>,
+}
+
+/// What is under way on a forge.
+#[derive(Default)]
+struct Running {
+    looks: usize,
+    /// More were due than could begin: a few are claimed at a time then.
+    more: bool,
 }
 
 /// What a look leaves to be done.
@@ -68,19 +79,22 @@ impl Controller {
     /// whole; its leases end at once.
     pub(super) async fn look_always(self: Arc<Self>, shutdown: CancellationToken) {
         let mut looks: JoinSet<String> = JoinSet::new();
-        let mut running: BTreeMap<String, usize> = BTreeMap::new();
+        let mut running: BTreeMap<String, Running> = BTreeMap::new();
         loop {
             let pause = match self.begin_looks(&mut looks, &mut running).await {
+                // Each look that ends makes room and asks again.
+                Ok(()) if !looks.is_empty() => WHILE_LOOKING,
                 Ok(()) => self.until_next_due().await,
                 Err(error) => self.store_failed("look", &error),
             };
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.look_wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                // Those that run may be slow: others do not wait for them.
+                () = tokio::time::sleep(pause) => running.values_mut().for_each(|running| running.more = false),
                 Some(ended) = looks.join_next(), if !looks.is_empty() => {
-                    if let Ok(forge) = ended && let Some(count) = running.get_mut(&forge) {
-                        *count = count.saturating_sub(1);
+                    if let Ok(forge) = ended && let Some(running) = running.get_mut(&forge) {
+                        running.looks = running.looks.saturating_sub(1);
                     }
                 }
             }
@@ -94,12 +108,12 @@ impl Controller {
     async fn begin_looks(
         self: &Arc<Self>,
         looks: &mut JoinSet<String>,
-        running: &mut BTreeMap<String, usize>,
+        running: &mut BTreeMap<String, Running>,
     ) -> Result<(), StoreError> {
         for forge in self.forges.keys() {
-            let count = running.entry(forge.clone()).or_default();
-            let free = LOOKS.saturating_sub(*count);
-            if free == 0 {
+            let running = running.entry(forge.clone()).or_default();
+            let free = LOOKS.saturating_sub(running.looks);
+            if free == 0 || (running.more && free < LOOKS / 2) {
                 continue;
             }
             let now = self.now();
@@ -110,8 +124,10 @@ impl Controller {
                 until: now + millis(LEASE),
                 most: i64::try_from(free).unwrap_or(1),
             };
-            for claimed in self.store.claim(&claim).await? {
-                *count += 1;
+            let claimed = self.store.claim(&claim).await?;
+            running.more = claimed.len() == free;
+            for claimed in claimed {
+                running.looks += 1;
                 let (me, forge) = (self.clone(), forge.clone());
                 looks.spawn(async move {
                     let looking = AssertUnwindSafe(me.look_holding(&claimed)).catch_unwind();

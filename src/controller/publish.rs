@@ -30,6 +30,8 @@ use crate::tree::ObjectId;
 const AT_ONCE: usize = 4;
 /// Statuses that are leased at a time, for each forge: some on their way, some next.
 const TAKEN: usize = 4 * AT_ONCE;
+/// While statuses are on their way, what falls due by itself waits at most so long.
+const WHILE_SENDING: Duration = Duration::from_millis(500);
 /// A status that the forge refuses for a reason which only a person can change is tried again this rarely (ms).
 const REFUSED: i64 = 5 * 60_000;
 /// How long a status is leased: longer than the request for it may take.
@@ -47,6 +49,8 @@ impl Controller {
         let mut turns: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
         loop {
             let pause = match self.begin_sends(&mut sends, &mut running, &mut turns).await {
+                // Each status that is sent makes room and asks again.
+                Ok(()) if !sends.is_empty() => WHILE_SENDING,
                 Ok(()) => self.until_next_due().await,
                 Err(error) => self.store_failed("publish", &error),
             };

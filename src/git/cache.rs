@@ -35,6 +35,9 @@ const NEAR: u32 = 32;
 /// How many files one request asks for.
 const BLOBS: usize = 8_192;
 
+/// How many caches stay open at a time, beside those in use.
+const OPEN: usize = 64;
+
 /// How often a lock that somebody else has is tried again.
 const LOCK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -50,6 +53,8 @@ struct Shared {
     client: reqwest::Client,
     limits: Limits,
     parallel: Semaphore,
+    /// What each remote can, by its address: a cache that is closed and opened again need not ask again.
+    capabilities: Mutex<HashMap<String, (Instant, Capabilities)>>,
 }
 
 /// The cache of one repository. Clones are the same cache.
@@ -61,7 +66,8 @@ struct Inner {
     shared: Arc<Shared>,
     objects: Arc<ObjectDb>,
     flights: Flights<(String, Objects), Result<(), GitError>>,
-    capabilities: tokio::sync::Mutex<Option<(String, Instant, Capabilities)>>,
+    /// Held while the remote is asked what it can: others wait for the same answer.
+    asking: tokio::sync::Mutex<()>,
     marks: Mutex<Vec<ObjectId>>,
     folding: AtomicBool,
     used: Mutex<SystemTime>,
@@ -74,7 +80,7 @@ impl Cache {
         prepare();
         fs::create_dir_all(root).map_err(|error| storage(root, &error))?;
         let parallel = Semaphore::new(limits.parallel.max(1));
-        let shared = Arc::new(Shared { client, limits, parallel });
+        let shared = Arc::new(Shared { client, limits, parallel, capabilities: Mutex::default() });
         Ok(Self { root: root.to_owned(), shared, repositories: Mutex::default(), measured: Measured::default() })
     }
 
@@ -96,6 +102,7 @@ impl Cache {
         let folder = self.root.join(file_name(forge)).join(format!("{id}.git"));
         let repo = Repo::open(folder, &format!("{forge}/{id}"), self.shared.clone())?;
         repositories.insert((forge.to_owned(), id), repo.clone());
+        close_some(&mut repositories);
         Ok(repo)
     }
 
@@ -156,6 +163,17 @@ impl Cache {
     }
 }
 
+/// Closes what was not used for longest and nobody uses, where more are open than need be: each holds its packs open and mapped,
+/// and a process has few of both.
+fn close_some(repositories: &mut HashMap<(String, u64), Repo>) {
+    while repositories.len() > OPEN {
+        let idle = repositories.iter().filter(|(_, repo)| Arc::strong_count(&repo.0) == 1);
+        let used = |repo: &Repo| *repo.0.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = idle.min_by_key(|(_, repo)| used(repo)).map(|(key, _)| key.clone()) else { return };
+        repositories.remove(&key);
+    }
+}
+
 impl Repo {
     fn open(folder: PathBuf, label: &str, shared: Arc<Shared>) -> Result<Self, GitError> {
         let repository = Repository::open_bare(&folder).or_else(|_| {
@@ -174,7 +192,7 @@ impl Repo {
             shared,
             objects: Arc::new(ObjectDb::new(repository, label)),
             flights: Flights::default(),
-            capabilities: tokio::sync::Mutex::new(None),
+            asking: tokio::sync::Mutex::new(()),
             marks: Mutex::new(marks),
             folding: AtomicBool::new(false),
             used: Mutex::new(SystemTime::now()),
@@ -333,16 +351,17 @@ impl Repo {
     }
 
     async fn capabilities(&self, remote: &Remote) -> Result<Capabilities, GitError> {
-        // Held while asking: others wait for the same answer.
-        let mut known = self.0.capabilities.lock().await;
-        if let Some((url, at, found)) = &*known
-            && *url == remote.url
+        let _asking = self.0.asking.lock().await;
+        let known = || self.0.shared.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, found)) = known().get(&remote.url)
             && at.elapsed() < CAPABILITIES
         {
             return Ok(found.clone());
         }
         let found = self.wire(remote).capabilities().await?;
-        *known = Some((remote.url.clone(), Instant::now(), found.clone()));
+        let mut known = known();
+        known.retain(|_, (at, _)| at.elapsed() < CAPABILITIES);
+        known.insert(remote.url.clone(), (Instant::now(), found.clone()));
         Ok(found)
     }
 

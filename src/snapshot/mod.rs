@@ -38,6 +38,9 @@ pub use work_tree::WorkTree;
 /// A file larger than this (256 MiB) is refused by [`Folder`] and [`GitTree`] instead of being held in memory.
 pub const MAX_FILE: u64 = 256 << 20;
 
+/// How many packs libgit2 holds open at a time, over all repositories.
+const OPEN_PACKS: usize = 256;
+
 /// Sets libgit2 up for this process; every opening here does it first, and it happens once.
 pub fn prepare() {
     static ONCE: Once = Once::new();
@@ -51,6 +54,8 @@ pub fn prepare() {
             let _ = git2::opts::set_verify_owner_validation(false);
             // Extensions that change nothing for a reader of objects and refs.
             let _ = git2::opts::set_extensions(&["partialclone", "worktreeconfig", "relativeworktrees", "noop"]);
+            // Packs are mapped as they are read; a process may have few files open, and there are many small packs.
+            let _ = git2::opts::set_mwindow_file_limit(OPEN_PACKS);
             for level in [System, Global, XDG, ProgramData] {
                 let _ = git2::opts::set_search_path(level, "");
             }
