@@ -30,6 +30,8 @@ pub(super) enum What {
     Dir,
     /// Whether a directory has this name.
     IsDir(ObjectId),
+    /// Whether a file has this name.
+    IsBlob(ObjectId),
     /// How a commit stands to the head.
     Relation,
 }
@@ -61,6 +63,7 @@ pub(super) fn answer(tree: &dyn Tree, ask: &Ask) -> Result<Answer, TreeError> {
         What::Blob => tree.blob_id(path).map(|id| Answer::Id(Some(id))),
         What::Dir => tree.dir_id(path).map(Answer::Id),
         What::IsDir(id) => tree.is_dir_of(path, id).map(Answer::Is),
+        What::IsBlob(id) => tree.is_blob_of(path, id).map(Answer::Is),
         What::Relation => Ok(Answer::Failed("not a question to a tree".into())),
     };
     or_failed(answered)
@@ -209,6 +212,13 @@ impl Tree for Recorded {
         match self.note(What::IsDir(id.clone()), path)? {
             Answer::Is(is) => Ok(is),
             _ => self.tree.is_dir_of(path, id),
+        }
+    }
+
+    fn is_blob_of(&self, path: &str, id: &ObjectId) -> Result<bool, TreeError> {
+        match self.note(What::IsBlob(id.clone()), path)? {
+            Answer::Is(is) => Ok(is),
+            _ => self.tree.is_blob_of(path, id),
         }
     }
 

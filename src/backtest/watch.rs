@@ -82,7 +82,7 @@ fn holds(tree: &dyn Tree, ask: &Ask, answered: &Answer) -> Result<bool, TreeErro
 fn dir_of(ask: &Ask) -> Option<&str> {
     match &ask.what {
         What::List | What::Dir | What::IsDir(_) => Some(&ask.path),
-        What::Node | What::Blob => Some(split(&ask.path).0),
+        What::Node | What::Blob | What::IsBlob(_) => Some(split(&ask.path).0),
         What::Relation => None,
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn unpack(copier: &mut Copier<'_>, job: &Job<'_>, path: &str) -> Resu
     let bytes = match &file.content {
         Content::Bytes(bytes) => bytes.clone(),
         Content::Context(path) => {
-            copier.notes.taken.insert(Taken::File(path.clone()));
+            copier.notes.taken.push(Taken::File(path.clone()));
             job.source.read(path)?
         }
     };

@@ -40,6 +40,16 @@ pub(super) trait Source {
     }
 }
 
+/// What the ignore file says of a directory.
+#[derive(Clone)]
+struct DirState {
+    ignored: bool,
+    /// What moby remembers for its children.
+    noted: ParentMatch,
+    /// All that match it or a directory above; `None` where that was not to be found out.
+    all: Option<ParentMatch>,
+}
+
 /// The build context.
 pub(super) struct Context<'a> {
     tree: &'a dyn Tree,
@@ -47,7 +57,7 @@ pub(super) struct Context<'a> {
     budget: &'a Budget,
     /// What the client sends; `None` for everything.
     sent: Option<Patterns>,
-    dirs: RefCell<HashMap<String, (bool, ParentMatch)>>,
+    dirs: RefCell<HashMap<String, DirState>>,
     generated: Option<&'a dyn Generated>,
     /// Paths that instructions name and that only what is made before the build can have put there, with the line.
     made: RefCell<BTreeSet<(u32, String)>>,
@@ -169,27 +179,31 @@ impl<'a> Context<'a> {
             return Ok(false);
         }
         if is_dir {
-            return Ok(self.dir_state(path)?.0);
+            return Ok(self.dir_state(path)?.ignored);
         }
         let (parent, _) = split(path);
         let failed = |message| BuildError::Fails { line: self.line, message };
         if parent.is_empty() {
             return self.ignore.matches(path, None).map_err(failed);
         }
-        let parent = self.dir_state(parent)?.1;
+        let parent = self.dir_state(parent)?.noted;
         self.ignore.matches(path, Some(&parent)).map_err(failed)
     }
 
-    fn dir_state(&self, path: &str) -> Result<(bool, ParentMatch), BuildError> {
+    fn dir_state(&self, path: &str) -> Result<DirState, BuildError> {
         if let Some(known) = self.dirs.borrow().get(path) {
             return Ok(known.clone());
         }
         let (parent, _) = split(path);
-        let parent = if parent.is_empty() { None } else { Some(self.dir_state(parent)?.1) };
-        let state = self
-            .ignore
-            .matches_dir(path, parent.as_ref())
-            .map_err(|message| BuildError::Fails { line: self.line, message })?;
+        let parent = if parent.is_empty() { None } else { Some(self.dir_state(parent)?) };
+        let failed = |message| BuildError::Fails { line: self.line, message };
+        let (ignored, noted) =
+            self.ignore.matches_dir(path, parent.as_ref().map(|parent| &parent.noted)).map_err(failed)?;
+        let all = match &parent {
+            None => self.ignore.all_matches(path, None).ok(),
+            Some(parent) => parent.all.as_ref().and_then(|all| self.ignore.all_matches(path, Some(all)).ok()),
+        };
+        let state = DirState { ignored, noted, all };
         self.dirs.borrow_mut().insert(path.to_owned(), state.clone());
         Ok(state)
     }
@@ -295,10 +309,17 @@ impl<'a> Context<'a> {
     /// It lists while it remembers what the parents matched, and opens without: `*`, `!sub/a`, `sub` lists `sub/a` (the
     /// last pattern was superfluous for `sub`, so it is forgotten there) and finds it ignored when it is to be read.
     fn sent_empty(&self, path: &str) -> Result<bool, BuildError> {
-        if !self.ignore.has_exceptions() {
+        let (parent, _) = split(path);
+        if !self.ignore.has_exceptions() || parent.is_empty() {
             return Ok(false);
         }
-        self.ignore.matches(path, None).map_err(|message| BuildError::Fails { line: self.line, message })
+        let parent = self.dir_state(parent)?;
+        if parent.all.as_ref() == Some(&parent.noted) {
+            // It was found to be there by the same patterns.
+            return Ok(false);
+        }
+        let failed = |message| BuildError::Fails { line: self.line, message };
+        self.ignore.matches(path, parent.all.as_ref()).map_err(failed)
     }
 
     /// Whether anything that the client sends lies in `dir`.

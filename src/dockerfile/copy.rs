@@ -7,7 +7,7 @@
 //! and in the source that is named, and nowhere else; a directory's own mode is applied only below the top; a pattern
 //! without a match copies nothing and says nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::budget::Budget;
@@ -41,7 +41,7 @@ pub(super) struct Notes {
     /// Paths below which an earlier RUN may have left something, and its line.
     pub unlisted: Vec<(String, u32)>,
     /// What stages were given of the build context.
-    pub taken: BTreeSet<Taken>,
+    pub taken: Vec<Taken>,
 }
 
 pub(super) struct Copier<'a> {
@@ -224,7 +224,7 @@ impl Copier<'_> {
                     return Err(fails(job.line, format!("\"/{path}\": not found in {}", job.from)));
                 }
                 self.refuse_dir(job, target)?;
-                self.notes.taken.insert(Taken::Link { at: target.join("/"), target: to.to_string() });
+                self.notes.taken.push(Taken::Link { at: target.join("/"), target: to.to_string() });
                 self.files.put(target, Entry { node: Node::Link(to.clone()), line: job.line });
                 Ok(())
             }
@@ -256,10 +256,12 @@ impl Copier<'_> {
             self.files.forget_contents(target, &mystery);
         }
         if !state.excluded || job.exclude.has_exceptions() {
+            let mut target = target.to_vec();
             for (name, item) in job.source.list(path)? {
-                let mut target = target.to_vec();
-                target.push(name.clone());
-                self.copy_item(walk, &join(path, &name), &join(below, &name), &item, &target, Some(state))?;
+                let (path, below) = (join(path, &name), join(below, &name));
+                target.push(name);
+                self.copy_item(walk, &path, &below, &item, &target, Some(state))?;
+                target.pop();
             }
         }
         walk.pending.pop();
@@ -309,7 +311,7 @@ impl Copier<'_> {
         }
         file.owner = job.chown.unwrap_or(file.owner);
         if let Content::Context(path) = &file.content {
-            self.notes.taken.insert(Taken::File(path.clone()));
+            self.notes.taken.push(Taken::File(path.clone()));
         }
         self.files.put(target, Entry { node: Node::File(file), line: job.line });
         Ok(())

@@ -141,7 +141,7 @@ pub(super) struct Patterns {
 }
 
 /// Which patterns matched a directory, for its children: their places in the list, in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ParentMatch(Rc<[u32]>);
 
 #[derive(Debug)]
@@ -215,6 +215,24 @@ impl Patterns {
         let mut own = Vec::new();
         let matched = self.walk(path, parent, |place| own.push(place))?;
         Ok((matched, ParentMatch(own.into())))
+    }
+
+    /// All patterns that match the directory or, as `parent` says, one above: with them [`Self::matches`] says of a child what
+    /// it says when it looks at the parents itself.
+    pub fn all_matches(&self, path: &str, parent: Option<&ParentMatch>) -> Result<ParentMatch, String> {
+        let mut found = Vec::new();
+        self.candidates.find(path, &mut found);
+        let mut all = parent.map_or_else(Vec::new, |parent| parent.0.to_vec());
+        for place in found {
+            if let Some(pattern) = self.list.get(place as usize)
+                && pattern.matches(path)?
+            {
+                all.push(place);
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(ParentMatch(all.into()))
     }
 
     /// Tells the patterns that match, as moby takes account of them, and whether the path matches in the end.
@@ -428,5 +446,28 @@ pub(super) fn clean(path: &str) -> String {
         (true, _) => format!("/{joined}"),
         (false, true) => ".".to_owned(),
         (false, false) => joined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// What the directories above matched is as good as looking at them again.
+        #[test]
+        fn what_is_remembered_of_the_parents_changes_nothing(
+            patterns in proptest::collection::vec("!?(\\*\\*/)?[ab*?]{1,2}(/[ab*]{1,2}){0,2}(/\\*\\*)?", 0..8),
+            path in "[ab]{1,2}(/[ab]{1,2}){0,3}",
+        ) {
+            let patterns = Patterns::new(patterns.iter().map(String::as_str)).expect("patterns");
+            let mut all = None;
+            for (at, _) in path.match_indices('/') {
+                all = Some(patterns.all_matches(&path[..at], all.as_ref()).expect("patterns"));
+            }
+            prop_assert_eq!(patterns.matches(&path, all.as_ref()), patterns.matches(&path, None));
+        }
     }
 }

@@ -68,12 +68,12 @@ impl<'a> Shared<'a> {
             self.assume(line, format!("nothing that is left here stands in the way of /{path}, which is copied later"));
         }
         for (line, path) in self.context.taken_as_made() {
-            self.notes.taken.insert(Taken::Generated);
+            self.notes.taken.push(Taken::Generated);
             self.assume(line, format!("{path} is there when docker build runs (`generated`)"));
         }
         image.assumptions.extend(self.assumptions.into_iter().map(|(line, text)| Assumption { line, text }));
         image.assumptions.sort_by(|a, b| (a.line, &a.text).cmp(&(b.line, &b.text)));
-        image.taken = self.notes.taken;
+        image.taken = self.notes.taken.into_iter().collect();
         image.traps = self.notes.traps;
         image.traps.sort_by(|a, b| (a.line, &a.message).cmp(&(b.line, &b.message)));
         image.traps.dedup();

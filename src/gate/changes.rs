@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::concerns;
+use super::checks::{concerns, concerns_below};
 use crate::config::Gate;
 use crate::tree::{Node, Tree, TreeError, join};
 
@@ -29,7 +29,7 @@ pub fn changed(gate: &Gate, one: &dyn Tree, other: &dyn Tree) -> Result<Vec<Stri
             };
             let pair = (at(&left), at(&right));
             let is_dir = |node: &Option<Node>| matches!(node, Some(Node::Dir { .. }));
-            if is_dir(&pair.0) || is_dir(&pair.1) {
+            if (is_dir(&pair.0) || is_dir(&pair.1)) && concerns_below(gate, &path) {
                 dirs.push(path.clone());
             }
             // Asked first: what does not concern the gate is not compared, and so cannot change a verdict.
@@ -40,7 +40,10 @@ pub fn changed(gate: &Gate, one: &dyn Tree, other: &dyn Tree) -> Result<Vec<Stri
                 (Some(Node::Dir { .. }) | None, Some(Node::Dir { .. }) | None) => true,
                 (Some(Node::Submodule { commit: one }), Some(Node::Submodule { commit: other })) => one == other,
                 (Some(Node::File { .. }), Some(Node::File { .. }))
-                | (Some(Node::Link { .. }), Some(Node::Link { .. })) => one.blob_id(&path)? == other.blob_id(&path)?,
+                | (Some(Node::Link { .. }), Some(Node::Link { .. })) => {
+                    let id = one.blob_id(&path)?;
+                    other.is_blob_of(&path, &id)?
+                }
                 _ => false,
             };
             if !same {

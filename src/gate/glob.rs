@@ -45,6 +45,13 @@ pub fn next_names<'p>(pattern: &'p str, dir: &str) -> BTreeSet<Option<&'p str>> 
     next.map(|segment| Some(*segment).filter(|name| is_literal(name))).collect()
 }
 
+/// Whether `pattern` is seen to match all that is below `dir`: it is `**`, or ends so behind `dir` or what that is in.
+pub fn takes_all_below(pattern: &str, dir: &str) -> bool {
+    let Some(above) = pattern.strip_suffix("/**") else { return pattern == "**" };
+    let mut dirs = dir.match_indices('/').map(|(at, _)| &dir[..at]).chain([dir]);
+    dirs.any(|dir| matches(above, dir))
+}
+
 fn segments(pattern: &[&str], path: &[&str]) -> bool {
     // `reach[i]`: the patterns so far match the first `i` names. One row per pattern keeps it polynomial.
     let mut reach = vec![false; path.len() + 1];
@@ -189,6 +196,24 @@ mod tests {
             ("**", "a", vec![None]),
         ] {
             assert_eq!(next_names(pattern, dir).into_iter().collect::<Vec<_>>(), expected, "{pattern} in {dir}");
+        }
+    }
+
+    #[test]
+    fn what_takes_all_of_a_directory_is_seen() {
+        for (pattern, dir, expected) in [
+            ("**", "a", true),
+            ("a/**", "a", true),
+            ("a/**", "a/b", true),
+            ("*/b/**", "a/b/c", true),
+            ("a/**", "b", false),
+            ("a/b/**", "a", false),
+            ("a/*", "a", false),
+            ("**/*.md", "a", false),
+        ] {
+            assert_eq!(takes_all_below(pattern, dir), expected, "{pattern} in {dir}");
+            let inside = ["x", "x/y"].iter().all(|path| matches(pattern, &format!("{dir}/{path}")));
+            assert!(inside || !expected, "{pattern} does not match all in {dir}");
         }
     }
 

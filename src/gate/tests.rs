@@ -16,6 +16,7 @@ use crate::tree::{Memory, ObjectId, Tree, TreeError};
 mod absent;
 mod baking;
 mod commands;
+mod concerns;
 mod copies;
 mod dockerfiles;
 mod generated;

@@ -161,6 +161,14 @@ pub trait Tree: Send + Sync {
         Ok(self.dir_id(path)?.as_ref() == Some(id))
     }
 
+    /// Whether the file at `path` has that name ([`Tree::blob_id`]).
+    ///
+    /// # Errors
+    /// As [`Tree::blob_id`].
+    fn is_blob_of(&self, path: &str, id: &ObjectId) -> Result<bool, TreeError> {
+        Ok(self.blob_id(path)? == *id)
+    }
+
     /// Says that the content of these paths will be read. A partial tree answers [`TreeError::NotHere`] with all that
     /// is missing at once, so that one request brings it; paths without a file are passed over.
     ///

@@ -141,6 +141,33 @@ pub fn concerns(gate: &Gate, path: &str) -> bool {
     is_identity(gate, path) || (named && !glob::any(&gate.ignore, path))
 }
 
+/// Whether a change below this directory of the source can matter to the gate; `true` when in doubt.
+pub fn concerns_below(gate: &Gate, dir: &str) -> bool {
+    let leads_to = |pattern: &String| !glob::next_names(pattern, dir).is_empty();
+    if dir.is_empty() || gate.identity.iter().chain(&gate.optional).any(leads_to) {
+        return true;
+    }
+    let names_files = |check: &Check| matches!(check, Check::Mirror(_) | Check::Values(_));
+    let named = !gate.identity.is_empty()
+        || !gate.checks.iter().any(names_files)
+        || gate.checks.iter().any(|check| reads_below(check, dir));
+    named && !gate.ignore.iter().any(|pattern| glob::takes_all_below(pattern, dir))
+}
+
+/// Whether a check compares files of the source below this directory.
+fn reads_below(check: &Check, dir: &str) -> bool {
+    match check {
+        Check::Bake(_) => true,
+        Check::Mirror(mirror) => match &mirror.what {
+            Mirrored::File(file) => below(dir, file).is_some(),
+            Mirrored::Folder { path, .. } => path == dir || below(dir, path).is_some() || below(path, dir).is_some(),
+        },
+        Check::Values(values) => below(dir, &values.source.file).is_some(),
+        Check::Pin(pin) => pin.requires.iter().any(|file| below(dir, file).is_some()),
+        Check::Absent(_) => false,
+    }
+}
+
 /// Whether a check compares this file of the source.
 fn reads(check: &Check, path: &str) -> bool {
     match check {
