@@ -246,7 +246,8 @@ impl Service {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "waited in vain until {what}: {seen:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            // Each question makes the service count what waits.
+            tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
 

@@ -187,16 +187,21 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
     pub async fn claim_unsent(&self, claim: &Claim<'_>, recheck_at: i64) -> Result<Vec<Outgoing>, StoreError> {
         let (take, skip_locked) = (lease::TAKE, self.db.skip_locked(""));
-        let due = format!(
-            "forge = $4 AND head = 1 AND (({UNSENT} AND not_before <= $3) OR recheck_at <= $3) \
-             AND (leased_until IS NULL OR leased_until <= $3)"
+        // Two questions, each with an index of its own: one with OR would read every head there is.
+        let free = "forge = $4 AND head = 1 AND (leased_until IS NULL OR leased_until <= $3)";
+        let due = format!("{free} AND (({UNSENT} AND not_before <= $3) OR recheck_at <= $3)");
+        let columns = "id, forge_id, not_before, decided_at";
+        let waiting = format!(
+            "SELECT {columns} FROM wanted WHERE {free} AND {UNSENT} AND not_before <= $3 \
+             UNION SELECT {columns} FROM wanted WHERE {free} AND recheck_at IS NOT NULL AND recheck_at <= $3"
         );
         let statement = format!(
             "WITH free AS MATERIALIZED (\
                SELECT id AS claimed FROM wanted WHERE {due} AND id IN (\
                  SELECT id FROM (\
                    SELECT id, not_before, decided_at, ROW_NUMBER() OVER (\
-                     PARTITION BY forge_id ORDER BY not_before, decided_at, id) AS turn FROM wanted WHERE {due}) AS turns \
+                     PARTITION BY forge_id ORDER BY not_before, decided_at, id) AS turn FROM ({waiting}) AS waiting) \
+                   AS turns \
                  ORDER BY turn, not_before, decided_at LIMIT $5) {skip_locked}) \
              UPDATE wanted SET {take}, \
                doubt = doubt + CASE WHEN leased_until IS NULL AND (recheck_at IS NULL OR recheck_at > $3) THEN 0 ELSE 1 END, \
