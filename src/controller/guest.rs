@@ -8,7 +8,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::lock;
 
@@ -48,6 +48,7 @@ pub(super) enum NotNow {
 pub(super) struct Guest {
     calls: Semaphore,
     book: Mutex<Book>,
+    well_again: Notify,
 }
 
 #[derive(Default)]
@@ -64,7 +65,7 @@ struct Book {
 
 impl Guest {
     pub(super) fn new() -> Self {
-        Self { calls: Semaphore::new(AT_ONCE), book: Mutex::default() }
+        Self { calls: Semaphore::new(AT_ONCE), book: Mutex::default(), well_again: Notify::new() }
     }
 
     /// Makes a call, if the forge is to be asked now.
@@ -78,8 +79,27 @@ impl Guest {
         lock(&self.book).enter(Instant::now())?;
         let answer = call.await;
         let heard = answer.as_ref().err().map_or(Heard::Answer, heard);
-        lock(&self.book).note(heard, Instant::now());
+        let is_answer = heard == Heard::Answer;
+        let was_ill = {
+            let mut book = lock(&self.book);
+            let was_ill = book.asked_to_wait || book.failures >= FAILURES;
+            book.note(heard, Instant::now());
+            was_ill
+        };
+        if is_answer && was_ill {
+            self.well_again.notify_one();
+        }
         Ok(answer)
+    }
+
+    /// Whether the forge is not to be asked now: what is due there waits, and loses nothing by it.
+    pub(super) fn rests(&self) -> bool {
+        lock(&self.book).until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// Returns when the forge answers after it was left alone.
+    pub(super) async fn well_again(&self) {
+        self.well_again.notified().await;
     }
 
     /// What is wrong with the forge, in words for people, until it answers again.

@@ -111,6 +111,9 @@ impl Controller {
         running: &mut BTreeMap<String, Running>,
     ) -> Result<(), StoreError> {
         for forge in self.forges.keys() {
+            if self.guests.get(forge).is_some_and(|guest| guest.rests()) {
+                continue;
+            }
             let running = running.entry(forge.clone()).or_default();
             let free = LOOKS.saturating_sub(running.looks);
             if free == 0 || (running.more && free < LOOKS / 2) {

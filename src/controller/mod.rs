@@ -228,11 +228,31 @@ impl Controller {
             }
             me.reconcile().await;
         }));
+        for forge in self.guests.keys() {
+            let (me, forge) = (self.clone(), forge.clone());
+            let waking = async move { me.wake_when_well(&forge).await };
+            tasks.spawn(shutdown.clone().run_until_cancelled_owned(waking));
+        }
         tasks.spawn(self.clone().look_always(shutdown.clone()));
         tasks.spawn(self.clone().publish_always(shutdown.clone()));
         tasks.spawn(self.clone().run_commands_always(shutdown));
         tasks.close();
         tasks.wait().await;
+    }
+
+    /// What waits for a forge that was ill is tried at once when it is well: each has a pause of its own that grew meanwhile.
+    async fn wake_when_well(&self, forge: &str) {
+        let Some(guest) = self.guests.get(forge) else { return };
+        loop {
+            guest.well_again().await;
+            tracing::info!(forge, "the forge answers again");
+            if let Err(error) = self.store.try_now(forge).await {
+                tracing::error!(%error, "what waits for the forge is not tried at once");
+            }
+            self.look_wake.notify_one();
+            self.publish_wake.notify_one();
+            self.command_wake.notify_one();
+        }
     }
 
     /// Says that the store failed; how long to wait.

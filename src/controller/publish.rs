@@ -75,6 +75,9 @@ impl Controller {
         turns: &mut BTreeMap<String, Arc<Semaphore>>,
     ) -> Result<(), StoreError> {
         for forge in self.forges.keys() {
+            if self.guests.get(forge).is_some_and(|guest| guest.rests()) {
+                continue;
+            }
             let count = running.entry(forge.clone()).or_default();
             let free = TAKEN.saturating_sub(*count);
             // A few at a time: to claim them one by one would cost more than to send them.

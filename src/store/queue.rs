@@ -128,6 +128,21 @@ impl Store {
         Ok(())
     }
 
+    /// What waits for its next try on a forge is due now: looks, statuses and comments. One that is parked stays so.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written.
+    pub async fn try_now(&self, forge: &str) -> Result<(), StoreError> {
+        for statement in [
+            "UPDATE repositories SET not_before = 0 WHERE forge = $1 AND hinted > settled AND not_before > 0",
+            "UPDATE comments SET not_before = 0 WHERE forge = $1 AND acted_at IS NULL AND not_before > 0",
+            "UPDATE wanted SET not_before = 0 WHERE forge = $1 AND head = 1 AND not_before > 0 AND parked_until IS NULL",
+        ] {
+            sqlx::query(statement).bind(forge).execute(&mut *self.db.write().await?).await?;
+        }
+        Ok(())
+    }
+
     /// Hints at repositories without a delivery.
     ///
     /// # Errors
