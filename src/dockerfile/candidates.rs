@@ -4,6 +4,8 @@
 //! What every match of a pattern begins or ends with is known from its text. Those texts are kept in order, each with the
 //! longest other one that begins it: the texts that begin a path are then a chain, found by one search.
 
+use std::ops::Range;
+
 /// Patterns, by their places in a list, sorted by how a match begins or ends.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
@@ -34,11 +36,43 @@ impl Candidates {
     pub fn find(&self, path: &str, found: &mut Vec<u32>) {
         found.extend(&self.any);
         self.begin.find(path.as_bytes(), found);
-        if !self.end.is_empty() {
+        self.find_by_end(path, found);
+    }
+
+    /// What is the same for all that lies in a directory.
+    pub fn inside(&self, dir: &str) -> Inside {
+        let start = format!("{dir}/").into_bytes();
+        let mut above = self.any.clone();
+        self.begin.find(&start, &mut above);
+        let first = self.begin.0.partition_point(|link| link.text <= start);
+        let longer = self.begin.0[first..].partition_point(|link| link.text.starts_with(&start));
+        Inside { above, longer: first..first + longer }
+    }
+
+    /// As [`Self::find`], for a path in the directory that `inside` is about.
+    pub fn find_inside(&self, inside: &Inside, path: &str, found: &mut Vec<u32>) {
+        found.extend(&inside.above);
+        if !inside.longer.is_empty() {
+            self.begin.find_among(inside.longer.clone(), path.as_bytes(), found);
+        }
+        self.find_by_end(path, found);
+    }
+
+    fn find_by_end(&self, path: &str, found: &mut Vec<u32>) {
+        if !self.end.0.is_empty() {
             let reversed: Vec<u8> = path.bytes().rev().collect();
             self.end.find(&reversed, found);
         }
     }
+}
+
+/// Which patterns could match what lies in one directory, as far as that is the same for all of it.
+#[derive(Debug)]
+pub(super) struct Inside {
+    /// Those of which nothing is known, or whose matches begin with the directory or a part of its path.
+    above: Vec<u32>,
+    /// The texts that go on behind the directory: mostly none.
+    longer: Range<usize>,
 }
 
 /// Texts in order.
@@ -74,16 +108,18 @@ impl Chains {
         Self(links)
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The patterns of all texts that begin `path`.
     fn find(&self, path: &[u8], found: &mut Vec<u32>) {
+        self.find_among(0..self.0.len(), path, found);
+    }
+
+    /// The patterns of those among some texts that begin `path`.
+    fn find_among(&self, some: Range<usize>, path: &[u8], found: &mut Vec<u32>) {
         // What begins the path is not behind it, and begins all that stands between: so it is on the chain of the last
         // text that is not behind it.
-        let mut at = self.0.partition_point(|link| link.text.as_slice() <= path).checked_sub(1);
-        while let Some(link) = at.and_then(|at| self.0.get(at)) {
+        let behind = self.0[some.clone()].partition_point(|link| link.text.as_slice() <= path);
+        let mut at = (some.start + behind).checked_sub(1);
+        while let Some(link) = at.filter(|at| some.contains(at)).and_then(|at| self.0.get(at)) {
             if path.starts_with(&link.text) {
                 found.extend(&link.patterns);
             }
@@ -105,12 +141,18 @@ mod tests {
             path in "[ab/]{0,6}",
         ) {
             let candidates = Candidates::new(patterns.iter().map(|(begin, end)| (begin.as_str(), end.as_str())));
-            let mut found = Vec::new();
+            let (mut found, mut inside) = (Vec::new(), Vec::new());
             candidates.find(&path, &mut found);
             for ((begin, end), place) in patterns.iter().zip(0..) {
                 if path.starts_with(begin.as_str()) && path.ends_with(end.as_str()) {
                     prop_assert_eq!(found.iter().filter(|one| **one == place).count(), 1, "{:?}", patterns[place as usize]);
                 }
+            }
+            if let Some((dir, _)) = path.rsplit_once('/') {
+                candidates.find_inside(&candidates.inside(dir), &path, &mut inside);
+                found.sort_unstable();
+                inside.sort_unstable();
+                prop_assert_eq!(found, inside);
             }
         }
     }

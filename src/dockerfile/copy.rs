@@ -223,10 +223,8 @@ impl Copier<'_> {
                 if named && matches!(follow(job.source, path, true)?, Followed::Missing) {
                     return Err(fails(job.line, format!("\"/{path}\": not found in {}", job.from)));
                 }
-                self.refuse_dir(job, target)?;
                 self.notes.taken.push(Taken::Link { at: target.join("/"), target: to.to_string() });
-                self.files.put(target, Entry { node: Node::Link(to.clone()), line: job.line });
-                Ok(())
+                self.put(job, target, Node::Link(to.clone()))
             }
             Item::Unknown(mystery) => {
                 self.files.forget(target, &Mystery { line: job.line, reason: mystery.reason.clone() });
@@ -305,7 +303,6 @@ impl Copier<'_> {
     }
 
     fn put_file(&mut self, job: &Job<'_>, target: &[String], mut file: File) -> Result<(), BuildError> {
-        self.refuse_dir(job, target)?;
         if let Some(change) = &job.chmod {
             file.mode = change.apply(file.mode, false);
         }
@@ -313,16 +310,14 @@ impl Copier<'_> {
         if let Content::Context(path) = &file.content {
             self.notes.taken.push(Taken::File(path.clone()));
         }
-        self.files.put(target, Entry { node: Node::File(file), line: job.line });
-        Ok(())
+        self.put(job, target, Node::File(file))
     }
 
-    fn refuse_dir(&self, job: &Job<'_>, target: &[String]) -> Result<(), BuildError> {
-        if self.files.dir(target).is_some() {
-            let path = target.join("/");
-            return Err(fails(job.line, format!("cannot replace to directory /{path} with file")));
+    fn put(&mut self, job: &Job<'_>, target: &[String], node: Node) -> Result<(), BuildError> {
+        if self.files.put_beside_dirs(target, Entry { node, line: job.line }) {
+            return Ok(());
         }
-        Ok(())
+        Err(fails(job.line, format!("cannot replace to directory /{} with file", target.join("/"))))
     }
 }
 

@@ -240,6 +240,23 @@ impl Files {
         }
     }
 
+    /// As [`Self::put`], of what takes no directory's place: `false` where one is.
+    pub fn put_beside_dirs<S: AsRef<str>>(&mut self, names: &[S], entry: Entry) -> bool {
+        let Some((last, parents)) = names.split_last() else { return false };
+        if !self.budget.allows(names) {
+            return true;
+        }
+        if let Some(dir) = self.dir_mut(parents) {
+            match dir.children.get_mut(last.as_ref()) {
+                Some(Entry { node: Node::Dir(_), .. }) => return false,
+                Some(old) => *old = entry,
+                None => drop(dir.children.insert(last.as_ref().to_owned(), entry)),
+            }
+            self.budget.take_paths(1, last.as_ref().len());
+        }
+        true
+    }
+
     /// Takes an entry away.
     pub fn remove<S: AsRef<str>>(&mut self, names: &[S]) -> Option<Entry> {
         let (last, parents) = names.split_last()?;

@@ -12,7 +12,8 @@ use std::rc::Rc;
 
 use regex::Regex;
 
-use super::candidates::Candidates;
+use super::candidates::{Candidates, Inside};
+use crate::tree::split;
 
 /// The pattern is not one.
 #[derive(Debug, PartialEq, Eq)]
@@ -140,9 +141,26 @@ pub(super) struct Patterns {
     exceptions: bool,
 }
 
-/// Which patterns matched a directory, for its children: their places in the list, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ParentMatch(Rc<[u32]>);
+/// Which patterns matched a directory, for its children.
+#[derive(Clone, Debug)]
+pub(super) struct ParentMatch {
+    /// Their places in the list, in order.
+    matched: Rc<[u32]>,
+    /// Which could match a child, found out when one is asked for.
+    inside: Rc<OnceCell<Inside>>,
+}
+
+impl PartialEq for ParentMatch {
+    fn eq(&self, other: &Self) -> bool {
+        self.matched == other.matched
+    }
+}
+
+impl ParentMatch {
+    fn new(matched: Vec<u32>) -> Self {
+        Self { matched: matched.into(), inside: Rc::default() }
+    }
+}
 
 #[derive(Debug)]
 struct Pattern {
@@ -214,15 +232,15 @@ impl Patterns {
     pub fn matches_dir(&self, path: &str, parent: Option<&ParentMatch>) -> Result<(bool, ParentMatch), String> {
         let mut own = Vec::new();
         let matched = self.walk(path, parent, |place| own.push(place))?;
-        Ok((matched, ParentMatch(own.into())))
+        Ok((matched, ParentMatch::new(own)))
     }
 
     /// All patterns that match the directory or, as `parent` says, one above: with them [`Self::matches`] says of a child what
     /// it says when it looks at the parents itself.
     pub fn all_matches(&self, path: &str, parent: Option<&ParentMatch>) -> Result<ParentMatch, String> {
         let mut found = Vec::new();
-        self.candidates.find(path, &mut found);
-        let mut all = parent.map_or_else(Vec::new, |parent| parent.0.to_vec());
+        self.candidates_for(path, parent, &mut found);
+        let mut all = parent.map_or_else(Vec::new, |parent| parent.matched.to_vec());
         for place in found {
             if let Some(pattern) = self.list.get(place as usize)
                 && pattern.matches(path)?
@@ -232,14 +250,24 @@ impl Patterns {
         }
         all.sort_unstable();
         all.dedup();
-        Ok(ParentMatch(all.into()))
+        Ok(ParentMatch::new(all))
+    }
+
+    fn candidates_for(&self, path: &str, parent: Option<&ParentMatch>, found: &mut Vec<u32>) {
+        match parent {
+            Some(parent) => {
+                let inside = parent.inside.get_or_init(|| self.candidates.inside(split(path).0));
+                self.candidates.find_inside(inside, path, found);
+            }
+            None => self.candidates.find(path, found),
+        }
     }
 
     /// Tells the patterns that match, as moby takes account of them, and whether the path matches in the end.
     fn walk(&self, path: &str, parent: Option<&ParentMatch>, mut note: impl FnMut(u32)) -> Result<bool, String> {
-        let inherited = parent.map_or(&[][..], |parent| &parent.0);
+        let inherited = parent.map_or(&[][..], |parent| &parent.matched);
         let mut places = inherited.to_vec();
-        self.candidates.find(path, &mut places);
+        self.candidates_for(path, parent, &mut places);
         if parent.is_none() {
             path.match_indices('/').for_each(|(at, _)| self.candidates.find(&path[..at], &mut places));
         }
