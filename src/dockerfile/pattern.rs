@@ -166,6 +166,8 @@ impl ParentMatch {
 struct Pattern {
     exception: bool,
     text: String,
+    /// How many slashes every match has, where that is always the same.
+    slashes: Option<usize>,
     shape: Shape,
 }
 
@@ -202,7 +204,9 @@ impl Patterns {
             };
             check(&text).map_err(|BadPattern| format!("syntax error in pattern `{text}`"))?;
             list.exceptions |= exception;
-            list.list.push(Pattern { exception, shape: shape(&text), text });
+            // A class may match a slash.
+            let slashes = (!text.contains("**") && !text.contains(['[', '\\'])).then(|| slashes(&text));
+            list.list.push(Pattern { exception, slashes, shape: shape(&text), text });
         }
         list.candidates = Candidates::new(list.list.iter().map(Pattern::ends));
         Ok(list)
@@ -240,10 +244,11 @@ impl Patterns {
     pub fn all_matches(&self, path: &str, parent: Option<&ParentMatch>) -> Result<ParentMatch, String> {
         let mut found = Vec::new();
         self.candidates_for(path, parent, &mut found);
+        let depth = slashes(path);
         let mut all = parent.map_or_else(Vec::new, |parent| parent.matched.to_vec());
         for place in found {
             if let Some(pattern) = self.list.get(place as usize)
-                && pattern.matches(path)?
+                && pattern.matches(path, depth)?
             {
                 all.push(place);
             }
@@ -273,6 +278,7 @@ impl Patterns {
         }
         places.sort_unstable();
         places.dedup();
+        let depth = slashes(path);
         let mut matched = false;
         for place in places {
             let Some(pattern) = self.list.get(place as usize) else { continue };
@@ -280,10 +286,10 @@ impl Patterns {
                 if pattern.exception != matched {
                     continue;
                 }
-                let mut hit = pattern.matches(path)?;
+                let mut hit = pattern.matches(path, depth)?;
                 if parent.is_none() {
-                    for (at, _) in path.match_indices('/') {
-                        hit = hit || pattern.matches(&path[..at])?;
+                    for (depth, (at, _)) in path.match_indices('/').enumerate() {
+                        hit = hit || pattern.matches(&path[..at], depth)?;
                     }
                 }
                 if !hit {
@@ -302,8 +308,16 @@ impl Patterns {
     }
 }
 
+fn slashes(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'/').count()
+}
+
 impl Pattern {
-    fn matches(&self, path: &str) -> Result<bool, String> {
+    /// `slashes` are those of the path.
+    fn matches(&self, path: &str, slashes: usize) -> Result<bool, String> {
+        if self.slashes.is_some_and(|own| own != slashes) {
+            return Ok(false);
+        }
         Ok(match &self.shape {
             Shape::Exact => path == self.text,
             Shape::Prefix(prefix) => path.starts_with(prefix.as_str()),
