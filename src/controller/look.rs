@@ -192,7 +192,9 @@ impl Controller {
         self.sync().await?;
         let before = self.view(repo);
         let afresh = self.take_afresh(repo);
+        tracing::debug!(%repo, level = ?claimed.due.level, "looking");
         let missed = self.read_for(repo, claimed).await?;
+        tracing::debug!(%repo, "seen");
         let gates = self.gates_now();
         let Some(sight) = self.sight(repo) else { return Ok(Left { unfinished: true, ..Left::default() }) };
         let (Some(view), None) = (sight.view.clone(), &sight.outage) else {
