@@ -1,11 +1,11 @@
 //! One target: asks every gate that has a say, makes one status of the answers, and keeps what an outage must not rewrite.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::Verdict;
+use super::judge::{Stored, Verdict};
 use super::look::{Look, millis};
 use super::plan::{Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
@@ -28,6 +28,12 @@ pub(super) struct Judgement {
     pub report: Option<String>,
     /// Why there is none.
     pub why: Option<String>,
+}
+
+/// The keys of the reports behind a status, as they are kept with it.
+pub(super) fn report_keys(judgements: &str) -> Vec<String> {
+    let judgements: Vec<Judgement> = serde_json::from_str(judgements).unwrap_or_default();
+    judgements.into_iter().filter_map(|judgement| judgement.report).collect()
 }
 
 /// What became of a target.
@@ -83,7 +89,7 @@ impl Controller {
         let url = format!("{}/r/{id}", self.public_url);
         let status = |state, words: &str| Status::new(target.context.clone(), state, words, url.clone());
 
-        let answering = self.answer_all(target, look.afresh);
+        let answering = self.answer_all(target, look, row.is_some());
         let answers = match tokio::time::timeout(self.options.moment, answering).await {
             Ok(answers) => answers?,
             Err(_) => {
@@ -98,7 +104,7 @@ impl Controller {
                 }
                 let spent = pending_since.map_or(0, |since| self.now().saturating_sub(since));
                 let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
-                match tokio::time::timeout(left, self.answer_all(target, look.afresh)).await {
+                match tokio::time::timeout(left, self.answer_all(target, look, row.is_some())).await {
                     Ok(answers) => answers?,
                     Err(_) => target.asks.iter().map(|_| self.too_late()).collect(),
                 }
@@ -159,19 +165,23 @@ impl Controller {
         Answer::Unreadable { why, since: self.now(), passing: false }
     }
 
-    async fn answer_all(&self, target: &Target, afresh: &BTreeSet<u64>) -> Result<Vec<Answer>, StoreError> {
+    async fn answer_all(&self, target: &Target, look: &Look<'_>, is_known: bool) -> Result<Vec<Answer>, StoreError> {
         let asking = target.asks.iter().map(|ask| async {
             let number = match &ask.role {
                 Role::ConsumerPull { number, .. } | Role::SourcePull { number, .. } => Some(*number),
                 _ => None,
             };
-            let afresh = number.is_some_and(|number| afresh.contains(&number));
-            self.answer(&ask.gated, &ask.question, afresh).await
+            let stored = match number {
+                Some(number) if look.afresh.contains(&number) => Stored::Ignored,
+                _ if is_known => Stored::These(&look.reports),
+                _ => Stored::Any,
+            };
+            self.answer(&ask.gated, &ask.question, stored).await
         });
         futures_util::future::try_join_all(asking).await
     }
 
-    async fn answer(&self, gated: &Gated, question: &Question, afresh: bool) -> Result<Answer, StoreError> {
+    async fn answer(&self, gated: &Gated, question: &Question, stored: Stored<'_>) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Impossible(why) => Answer::Impossible(why.clone()),
             Question::Told(report) => Answer::Verdict(Verdict { key: keys::told(report), report: report.clone() }),
@@ -180,7 +190,7 @@ impl Controller {
             }
             Question::Judge(case) => {
                 let key = keys::report(gated, case);
-                match self.judge(gated, case, afresh).await {
+                match self.judge(gated, case, stored).await {
                     Ok(verdict) => {
                         super::lock(&self.broken).remove(&key);
                         Answer::Verdict(verdict)

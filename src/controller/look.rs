@@ -8,7 +8,7 @@
 //! - *A look stalls past its lease*: it notices when it renews, and stops; its writes are refused by then.
 //! - *One repository is slow or huge*: each look is a task of its own, and each forge has its own few.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,8 @@ pub(super) struct Look<'a> {
     pub before: Option<&'a View>,
     /// Pull requests to judge without remembered verdicts.
     pub afresh: &'a BTreeSet<u64>,
+    /// Reports behind what is wanted so far, by their keys, as JSON.
+    pub reports: HashMap<String, String>,
     pub lease: &'a Lease,
     /// The delivery that it answers, by the forge's id.
     pub delivery: Option<&'a str>,
@@ -214,15 +216,16 @@ impl Controller {
         let known =
             Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
         let targets = plan::targets(&known, repo);
+        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
+        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
         let look = Look {
             view: &view,
             before: before.as_deref(),
             afresh: &afresh,
+            reports: self.stored_reports(rows.values()).await?,
             lease: &claimed.lease,
             delivery: claimed.due.delivery.as_deref(),
         };
-        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
-        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
         let left = Left { missed, ..self.decide_all(&look, targets, &rows).await? };
         let rows: Vec<&WantedRow> = rows.values().collect();
         self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
