@@ -68,7 +68,7 @@ impl Controller {
         rows: &BTreeMap<String, WantedRow>,
     ) -> Result<Decided, StoreError> {
         let forge_id = look.view.repository.id;
-        let id = keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context);
+        let id = self.target_id(look, target);
         let row = rows.get(&id);
         let is_new = row.is_none() && look.before.is_some_and(|before| !has_head(before, &target.sha));
         let make = |status: Status, judgements: String, reports| Judged {
@@ -154,6 +154,12 @@ impl Controller {
             }
         }
         Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some() })
+    }
+
+    /// The id of what a target's status is kept as.
+    pub(super) fn target_id(&self, look: &Look<'_>, target: &Target) -> String {
+        let forge_id = look.view.repository.id;
+        keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context)
     }
 
     /// The answer where none came before the deadline.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
-use super::guest::{Heard, NotNow};
 use super::decide::report_keys;
+use super::guest::{Heard, NotNow};
 use super::plan::{self, Gated, RepoKey};
 use super::{Controller, Trouble, keys, lock};
 use crate::forge::RepoName;
