@@ -107,7 +107,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
 }
 
 /// The gates to judge: all of one consumer's.
-fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Gate>, Failure> {
+pub(super) fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Gate>, Failure> {
     let full_name = |gate: &Gate| format!("{}:{}", repo_name(&gate.consumer.place), gate.name);
     let is_meant = |gate: &&Gate| name.is_none_or(|name| gate.name == name || full_name(gate) == name);
     let gates: Vec<&Gate> = config.gates.iter().filter(is_meant).collect();
@@ -127,13 +127,13 @@ fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Gate>, F
 }
 
 /// Where the sources are: by the name of their repository, or the one place for all.
-struct Sources<'a> {
+pub(super) struct Sources<'a> {
     named: Vec<(&'a str, &'a Path)>,
     plain: Vec<&'a Path>,
 }
 
 impl<'a> Sources<'a> {
-    fn new(options: &'a [String], gates: &[&Gate]) -> Result<Self, Failure> {
+    pub(super) fn new(options: &'a [String], gates: &[&Gate]) -> Result<Self, Failure> {
         let (mut named, mut plain) = (Vec::new(), Vec::new());
         for option in options {
             match option.split_once('=') {
@@ -154,7 +154,7 @@ impl<'a> Sources<'a> {
         Ok(Self { named, plain })
     }
 
-    fn of(&self, gate: &Gate) -> Result<&'a Path, Failure> {
+    pub(super) fn of(&self, gate: &Gate) -> Result<&'a Path, Failure> {
         if let Some((_, dir)) = self.named.iter().find(|(name, _)| is_source(gate, name)) {
             return Ok(dir);
         }
@@ -178,13 +178,13 @@ fn is_source(gate: &Gate, name: &str) -> bool {
 
 /// Opens sides; what fetches is made when the first address is named.
 #[derive(Default)]
-struct Places {
+pub(super) struct Places {
     fetcher: OnceCell<Arc<Fetcher>>,
 }
 
 impl Places {
     /// A folder as it is, or its repository at `rev`; of an address the repository at `rev`, or else at `usual`.
-    fn open(&self, option: &str, place: &Path, rev: Option<&str>, usual: &str) -> Result<Local, Failure> {
+    pub(super) fn open(&self, option: &str, place: &Path, rev: Option<&str>, usual: &str) -> Result<Local, Failure> {
         let Some(address) = place.to_str().filter(|place| remote::is_address(place)) else {
             return Local::open(place, rev).map_err(|error| Failure::usage(format_args!("{option} {error}")));
         };

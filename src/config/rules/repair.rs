@@ -63,6 +63,10 @@ pub(in crate::config) fn stamp(text: &str) -> Ruled<String> {
     if text.matches("{source_sha}").count() != 1 {
         return wrong("does not have `{source_sha}` in it once", "write where the commit stands: `{source_sha}\\n`");
     }
+    if text.contains("{consumer_branch}") {
+        let help = "take it out: a merge would carry one branch's name into another";
+        return wrong("has `{consumer_branch}` in it", help);
+    }
     Ok(text)
 }
 
