@@ -134,6 +134,7 @@ mod judge;
 mod merge;
 pub mod own_file;
 pub mod policy;
+pub mod repair;
 pub mod verdict;
 mod weakened;
 pub mod words;

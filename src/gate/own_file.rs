@@ -81,6 +81,7 @@ pub fn file_gate(place: Place, context: &str, branch: &str) -> Gate {
         strict_assumptions: false,
         quote: Quote::Readers,
         checks: Vec::new(),
+        repairs: Vec::new(),
         digest: String::new(),
     }
 }
