@@ -176,6 +176,9 @@ impl Reading<'_> {
         let ignore = self.globs("ignore", &raw.ignore);
         let optional = self.globs("optional", &raw.optional);
         let grace = self.ruled("grace", &raw.grace, rules::duration);
+        let enforce_after = self.optional("enforce_after", raw.enforce_after.as_ref(), rules::moment);
+        let watch = self.globs("watch", &raw.watch);
+        let retired = self.optional("retired", raw.retired.as_ref(), rules::reason);
         let unreadable_after = self.ruled("unreadable_after", &raw.unreadable_after, rules::duration);
         if raw.check.value().is_empty() {
             self.wrong(raw.check.span(), "the gate has no check: nothing would be compared", "add a `[[gate.check]]`");
@@ -213,6 +216,9 @@ impl Reading<'_> {
             unreadable_after: unreadable_after?,
             advisory: raw.advisory,
             strict_assumptions: raw.strict_assumptions,
+            enforce_after: enforce_after?,
+            watch: watch?,
+            retired: retired?,
             quote: match raw.quote {
                 raw::Quote::Readers => Quote::Readers,
                 raw::Quote::Always => Quote::Always,
@@ -317,7 +323,11 @@ impl Reading<'_> {
         let sample = "`consumer = { forge = \"main\", repo = \"molecule/core\", branches = [\"main\"] }`";
         let Some(at) = at else {
             if !self.scope.is_service() {
-                return Some(Consumer { place: self.here(), branches: self.default_branches() });
+                return Some(Consumer {
+                    place: self.here(),
+                    branches: self.default_branches(),
+                    queue_branches: Vec::new(),
+                });
             }
             self.wrong(gate.clone(), "[[gate]] has no `consumer`", format!("add {sample}"));
             return None;
@@ -350,7 +360,8 @@ impl Reading<'_> {
                 None
             }
         };
-        Some(Consumer { place: place?, branches: branches? })
+        let queue_branches = each(&raw.queue_branches, |glob| self.ruled("queue_branches", glob, rules::branches));
+        Some(Consumer { place: place?, branches: branches?, queue_branches: queue_branches? })
     }
 
     fn on_forge(&mut self, forge: &Text, repo: &Text) -> Option<Place> {
@@ -383,6 +394,19 @@ impl Reading<'_> {
                 self.wrong(text.span(), format!("`{key}` {}", wrong.message), wrong.help);
                 None
             }
+        }
+    }
+
+    /// A key that may be left out.
+    fn optional<T>(
+        &mut self,
+        key: &str,
+        text: Option<&Text>,
+        rule: impl FnOnce(&str) -> Ruled<T>,
+    ) -> Option<Option<T>> {
+        match text {
+            Some(text) => self.ruled(key, text, rule).map(Some),
+            None => Some(None),
         }
     }
 

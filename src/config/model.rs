@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::diagnostic::Document;
@@ -143,6 +144,15 @@ pub struct Gate {
     pub advisory: bool,
     /// An assumption is as good as not decided.
     pub strict_assumptions: bool,
+    /// Until then drift is told in words on a green status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforce_after: Option<DateTime<Utc>>,
+    /// Files of the consumer that a pull request changes only with somebody's word: globs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<String>,
+    /// Why the gate ends: nothing is compared any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<String>,
     /// Who may see file contents.
     pub quote: Quote,
     /// Never empty.
@@ -187,6 +197,9 @@ pub struct Consumer {
     pub place: Place,
     /// Names or globs; empty only in a laptop file that does not say it.
     pub branches: Vec<String>,
+    /// Branches of a merge queue: globs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queue_branches: Vec<String>,
 }
 
 /// How a consumer names the source commit that it uses.

@@ -262,6 +262,18 @@ pub(super) struct Gate {
     /// Treats what had to be assumed (what a base image holds, say) as undecided.
     #[serde(default)]
     pub strict_assumptions: bool,
+    /// Until this day (`2026-12-01`, in UTC) or moment (RFC 3339) the status stays green, with the drift in words; from then on it
+    /// counts.
+    #[schemars(extend("examples" = ["2026-12-01"]))]
+    pub enforce_after: Option<Text>,
+    /// Files of the consumer, as globs, that decide what is built and are not evaluated, such as a workflow with its build flags
+    /// or a script that clones the source: a pull request that changes one fails until somebody who may waives it.
+    #[serde(default)]
+    #[schemars(extend("examples" = [[".gitea/workflows/image.yml", "scripts/clone-template.sh"]]))]
+    pub watch: Vec<Text>,
+    /// Why the gate ends: nothing is compared any more, and its heads get a green status that says so.
+    #[schemars(extend("examples" = ["the image is built in the template's repository now"]))]
+    pub retired: Option<Text>,
     /// Who sees file contents on report pages: `readers` (everyone where both repositories are public, else after a login)
     /// or `always` (everyone who has the address).
     #[serde(default)]
@@ -317,6 +329,10 @@ pub(super) struct Consumer {
     /// The branches that are judged: names or globs such as `release/*`.
     #[schemars(length(min = 1), extend("examples" = [["main"]]))]
     pub branches: Option<At<Vec<Text>>>,
+    /// The branches of a merge queue, as globs: each is judged as what merging it would give.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["gh-readonly-queue/**"]]))]
+    pub queue_branches: Vec<Text>,
 }
 
 /// How the consumer says which source commit it uses: `pin` with one of `at`, `whole`, `argument` and `regex`, a `submodule`,

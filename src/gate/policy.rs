@@ -287,6 +287,7 @@ pub fn short(finding: &Finding) -> String {
         Kind::ValuesTooFew => format!("{path} gives too few values"),
         Kind::NotAbsent => format!("{path} is back: it must stay absent"),
         Kind::PinBackwards => format!("{path}: the pin moves back to an older commit"),
+        Kind::WatchedFileChanged => format!("{path} is changed, which decides what is built: somebody must look"),
         Kind::CopiesNothing
         | Kind::PinMissing
         | Kind::PinAmbiguous

@@ -163,7 +163,7 @@ fn the_schema_says_the_parser_s_defaults() {
             defaults.extend(schema.get("default").map(|value| (before.to_owned(), key.clone(), toml_text(value))));
         }
     }
-    assert_eq!(defaults.len(), 19, "{defaults:?}");
+    assert_eq!(defaults.len(), 20, "{defaults:?}");
     let base = with("[forge.main]", "[store]\n[forge.main]").replace("ignore = [\"README.md\"]\n", "ignore = []\n");
     let meaning = |text: &str| {
         let config = good(text);

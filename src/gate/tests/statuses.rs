@@ -125,7 +125,10 @@ fn a_failure_comes_before_an_error_and_an_error_before_success() {
 fn gates_of_one_name_and_several_consumers_are_several_gates() {
     let (good, bad) = (branch(core('a'), template()), drifting());
     let canvas = Place::Forge { forge: "main".into(), repo: "molecule/canvas".into() };
-    let other = Gate { consumer: Consumer { place: canvas, branches: vec!["main".into()] }, ..gate() };
+    let other = Gate {
+        consumer: Consumer { place: canvas, branches: vec!["main".into()], queue_branches: Vec::new() },
+        ..gate()
+    };
     let (one, role) = (gate(), of_source());
     let says = [(&one, &good), (&other, &bad)];
     let says = says.map(|(gate, report)| Say {
