@@ -240,7 +240,7 @@ fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<(
     let decide = |report: &Report| {
         // Who runs it reads both sides.
         let say = Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, discreet: false };
-        policy::decide(&[say], 0)
+        policy::decide(&[say], &[], 0)
     };
     let judged = Pair::new(gate, consumer, source).and_then(|world| Ok((world.judge(gate, case)?, world)));
     let (mut report, world) = match judged {

@@ -134,6 +134,7 @@ mod judge;
 mod merge;
 pub mod policy;
 pub mod verdict;
+pub mod waiver;
 mod weakened;
 pub mod words;
 

@@ -30,6 +30,7 @@ mod pulls;
 mod source;
 mod statuses;
 mod values;
+mod waivers;
 mod weakened;
 
 const DOCKERFILE: &str = "Dockerfile";

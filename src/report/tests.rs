@@ -109,6 +109,7 @@ fn told(document: impl Fn(&[Judged<'_>]) -> String) -> String {
     let decide = |gate, report| {
         policy::decide(
             &[Say { gate, role: &role, outcome: Outcome::Judged(report), stale_since: None, discreet: false }],
+            &[],
             0,
         )
     };
