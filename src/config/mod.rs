@@ -31,7 +31,7 @@ use meaning::Reading;
 
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use model::{
-    Absent, Bake, Binding, Bringer, Check, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format, Gate,
+    Absent, Bake, Binding, Bringer, Check, Commands, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format, Gate,
     Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, Quote, Relation, Repository, Retired, Server,
     Source, Stale, Store, Values, ValuesSide,
 };

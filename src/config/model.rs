@@ -92,6 +92,17 @@ pub struct Repository {
     pub repo: String,
     /// Repositories of that forge which its gates may name as their source.
     pub sources: Vec<String>,
+    /// Who may waive what its gates find.
+    pub commands: Commands,
+}
+
+/// Who may give commands that not everyone may give, beside administrators of the repository with the pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// Their logins; forges know them in any case.
+    pub users: Vec<String>,
+    /// `organization/team`.
+    pub teams: Vec<String>,
 }
 
 /// What a repository's own file may say, and what it means there: see [`Config::parse_brought`].
@@ -143,6 +154,9 @@ pub struct Gate {
     pub strict_assumptions: bool,
     /// Who may see file contents.
     pub quote: Quote,
+    /// Who may waive what it finds. No part of what it judges: a verdict does not depend on it.
+    #[serde(skip)]
+    pub commands: Commands,
     /// Never empty.
     pub checks: Vec<Check>,
     /// SHA-256 of what the gate says, hexadecimal, independent of comments and order of keys.

@@ -96,6 +96,29 @@ pub(super) fn repository(text: &str) -> Ruled<String> {
     }
 }
 
+/// A user's login.
+pub(super) fn login(text: &str) -> Ruled<String> {
+    let bare = text.trim_start_matches('@');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if bare.is_empty() || bare.len() > 100 || !bare.chars().all(plain) {
+        return wrong("is no login", "write the user's name on the forge, for example `alice`");
+    }
+    if bare != text {
+        return wrong("begins with `@`", format!("write `{bare}`"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A team of an organization.
+pub(super) fn team(text: &str) -> Ruled<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let fits = |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(plain);
+    match text.split_once('/') {
+        Some((organization, team)) if fits(organization) && fits(team) => Ok(text.to_owned()),
+        _ => wrong("is not `organization/team`", "write both with one slash, for example `molecule/leads`"),
+    }
+}
+
 /// An address over HTTP, without trailing slash.
 pub(super) fn address(text: &str) -> Ruled<String> {
     let help = "write the whole address, for example `https://git.example.org`";

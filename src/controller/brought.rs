@@ -205,6 +205,7 @@ fn file_gate(repo: &RepoKey, context: &str, branch: &str) -> Gated {
         advisory: false,
         strict_assumptions: false,
         quote: config::Quote::Readers,
+        commands: config::Commands::default(),
         checks: Vec::new(),
         digest: String::new(),
     };

@@ -51,6 +51,14 @@ impl Role {
         matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. })
     }
 
+    /// The number of the pull request, where it is one.
+    pub fn pull(&self) -> Option<u64> {
+        match self {
+            Self::ConsumerPull { number, .. } | Self::SourcePull { number, .. } => Some(*number),
+            Self::ConsumerBranch { .. } | Self::SourceBranch { .. } => None,
+        }
+    }
+
     /// The branch that a pull request is for.
     fn base(&self) -> &str {
         match self {
@@ -156,8 +164,7 @@ fn waive(voices: &mut [(Voice, &Gate)], says: &[Say<'_>], waivers: &[Waiver], no
     }
 }
 
-/// Whether a waiver covers all that stands against its gate at `now`, in every role of the commit. One that covers nothing else
-/// than was found when it was made ends where this is false.
+/// Whether a waiver covers all that stands against its gate at `now`, in every role of the commit.
 pub fn covers(waiver: &Waiver, says: &[Say<'_>], now: i64) -> bool {
     says.iter().filter(|say| waiver.is_of(say.gate)).all(|say| match against(say, now) {
         Some(items) => items.is_subset(&waiver.items),
@@ -165,9 +172,10 @@ pub fn covers(waiver: &Waiver, says: &[Say<'_>], now: i64) -> bool {
     })
 }
 
-/// Whether it is known what stands against this gate: where it is not, a waiver neither covers nor ends.
+/// Whether it is known what stands against this gate: where it is not (an outage, a part that cannot be read), a waiver neither
+/// covers nor ends.
 pub fn is_known(say: &Say<'_>, now: i64) -> bool {
-    voice(say, now).state == State::Success || matches!(say.outcome, Outcome::Judged(_))
+    against(say, now).is_some()
 }
 
 /// What stands against a gate in one role; `None` where nobody can tell, or no waiver covers it.

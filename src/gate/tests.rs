@@ -155,6 +155,7 @@ fn gate() -> Gate {
         advisory: false,
         strict_assumptions: false,
         quote: Quote::Readers,
+        commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(bake())],
         digest: "d".into(),
     }

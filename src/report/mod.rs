@@ -9,6 +9,7 @@
 
 pub mod annotations;
 pub mod backtest;
+pub mod discreet;
 pub mod findings;
 mod judged;
 pub mod junit;

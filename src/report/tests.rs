@@ -35,6 +35,7 @@ fn gate(name: &str, advisory: bool) -> Gate {
         advisory,
         strict_assumptions: false,
         quote: Quote::Readers,
+        commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(Bake {
             dockerfile: DOCKERFILE.into(),
             context: String::new(),

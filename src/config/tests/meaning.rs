@@ -63,6 +63,7 @@ fn a_short_file_means_the_defaults() {
         advisory: false,
         strict_assumptions: false,
         quote: Quote::Readers,
+        commands: Commands::default(),
         checks: vec![Check::Bake(Bake {
             dockerfile: "Dockerfile".to_owned(),
             context: String::new(),
@@ -260,6 +261,8 @@ url = "https://git.example.org"
 kind = "gitea"
 "#;
     assert_eq!(good(otherwise).gates[0].digest, digest);
+    // Who may waive changes no verdict.
+    assert_eq!(gate_with("commands = { users = [\"alice\"], teams = [\"molecule/leads\"] }").digest, digest);
 }
 
 #[test]
