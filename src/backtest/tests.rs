@@ -40,6 +40,7 @@ fn gate(binding: Binding) -> Gate {
         advisory: false,
         strict_assumptions: false,
         quote: Quote::Readers,
+        commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(Bake {
             dockerfile: "Dockerfile".into(),
             context: String::new(),

@@ -20,7 +20,7 @@ fn gates(text: &str) -> Result<Vec<Gate>, ConfigError> {
         forge: "main".into(),
         repo: "molecule/canvas".into(),
         sources: vec!["molecule/brand".into(), "molecule/design-tokens".into()],
-        commands: Commands::default(),
+        commands: crate::config::Commands::default(),
     };
     let bringer = Bringer {
         repository: &repository,

@@ -101,7 +101,7 @@ fn a_failure_comes_before_an_error_and_an_error_before_success() {
         discreet: false,
     };
     let said = |says: &[Say<'_>]| {
-        let decision = decide(says, 0);
+        let decision = decide(says, &[], 0);
         (decision.state, decision.description)
     };
     let (state, words) = said(&[say(0, &good), say(1, &unknown), say(2, &bad)]);
