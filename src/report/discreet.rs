@@ -70,8 +70,8 @@ mod tests {
         let mut findings: Vec<Finding> = kinds
             .into_iter()
             .map(|kind| {
-                let path = if kind == Kind::BuildFails { "Dockerfile".to_owned() } else { format!("{SECRET}.yaml") };
-                Finding::new(kind, path, words("says"), words("do")).at(at("Dockerfile")).of(SECRET)
+                let path = if kind == Kind::BuildFails { "build/Containerfile".to_owned() } else { format!("{SECRET}.yaml") };
+                Finding::new(kind, path, words("says"), words("do")).at(at("build/Containerfile")).of(SECRET)
             })
             .collect();
         findings[1].baked = Some(SECRET.into());
@@ -84,7 +84,7 @@ mod tests {
             findings,
             undecided: vec![Undecided {
                 path: format!("/opt/{SECRET}"),
-                cause: at("Dockerfile"),
+                cause: at("build/Containerfile"),
                 reason: words("why"),
                 inherited: false,
                 content: SECRET.into(),
@@ -108,14 +108,14 @@ mod tests {
     fn readers_of_the_consumer_are_told_nothing_that_only_the_source_has() {
         let told = serde_json::to_string(&report(&full(), Side::Consumer)).unwrap();
         assert!(!told.contains(SECRET), "{told}");
-        assert!(told.contains("Dockerfile") && told.contains("molecule/core") && told.contains("not-baked"), "{told}");
+        assert!(told.contains("build/Containerfile") && told.contains("molecule/core") && told.contains("not-baked"), "{told}");
     }
 
     #[test]
     fn readers_of_the_source_are_told_nothing_that_only_the_consumer_has() {
         let told = serde_json::to_string(&report(&full(), Side::Source)).unwrap();
         assert!(told.contains("payroll.yaml") && told.contains("molecule/payroll"), "{told}");
-        for consumers in ["Dockerfile", "molecule/core", "says payroll", "do payroll", "why payroll"] {
+        for consumers in ["build/Containerfile", "molecule/core", "says payroll", "do payroll", "why payroll"] {
             assert!(!told.contains(consumers), "{consumers}: {told}");
         }
     }

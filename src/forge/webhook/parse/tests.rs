@@ -146,7 +146,7 @@ fn other_comments_change_no_verdict() {
         ("no command", comment_on("created", "looks good\n/drift-gate check", pull.clone(), json!(true))),
         ("of another", {
             let mut payload = comment_on("created", "/drift-gate waive x", pull, json!(true));
-            payload["sender"] = json!({"id": 3});
+            payload["comment"]["user"]["id"] = json!(3);
             payload
         }),
     ] {
