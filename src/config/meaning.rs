@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::Scope;
 use super::diagnostic::{Document, Problem};
 use super::model::{
-    Binding, Bringer, Commands, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Repository, Server, Source,
-    Stale, Store,
+    Binding, Bringer, Commands, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Repository, Server,
+    Source, Stale, Store,
 };
 use super::raw::{self, At, Text};
 use super::rules::{self, Ruled};

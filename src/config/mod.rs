@@ -31,8 +31,8 @@ use meaning::Reading;
 
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use model::{
-    Absent, Bake, Binding, Bringer, Check, Commands, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format, Gate,
-    Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, Quote, Relation, Repository, Retired, Server,
+    Absent, Bake, Binding, Bringer, Check, Commands, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format,
+    Gate, Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, Quote, Relation, Repository, Retired, Server,
     Source, Stale, Store, Values, ValuesSide,
 };
 pub use pin::{PinPath, PinPathError, PinStep};

@@ -14,8 +14,8 @@ use crate::forge::{State, Status};
 use crate::gate::Revision;
 use crate::gate::finding::Kind;
 use crate::gate::policy::{self, Outcome, Role, Say};
-use crate::gate::waiver::Waiver;
 use crate::gate::verdict::Verdict as Word;
+use crate::gate::waiver::Waiver;
 use crate::store::{Fenced, Judged, StoreError, WaiverRow, WantedRow};
 use crate::tree::ObjectId;
 
@@ -216,11 +216,7 @@ impl Controller {
     }
 
     /// What each gate has to say, as the policy takes it.
-    pub(super) async fn says<'a>(
-        &self,
-        target: &'a Target,
-        answers: &'a [Answer],
-    ) -> Result<Vec<Say<'a>>, StoreError> {
+    pub(super) async fn says<'a>(&self, target: &'a Target, answers: &'a [Answer]) -> Result<Vec<Say<'a>>, StoreError> {
         let now = self.now();
         let mut says = Vec::new();
         for (ask, answer) in target.asks.iter().zip(answers) {

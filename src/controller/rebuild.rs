@@ -1,7 +1,7 @@
 //! What `/drift-gate rebuild` does.
 
-use super::plan::RepoKey;
 use super::Controller;
+use super::plan::RepoKey;
 use crate::store::{Level, StoreError};
 
 impl Controller {

@@ -70,7 +70,8 @@ mod tests {
         let mut findings: Vec<Finding> = kinds
             .into_iter()
             .map(|kind| {
-                let path = if kind == Kind::BuildFails { "build/Containerfile".to_owned() } else { format!("{SECRET}.yaml") };
+                let path =
+                    if kind == Kind::BuildFails { "build/Containerfile".to_owned() } else { format!("{SECRET}.yaml") };
                 Finding::new(kind, path, words("says"), words("do")).at(at("build/Containerfile")).of(SECRET)
             })
             .collect();
@@ -108,7 +109,10 @@ mod tests {
     fn readers_of_the_consumer_are_told_nothing_that_only_the_source_has() {
         let told = serde_json::to_string(&report(&full(), Side::Consumer)).unwrap();
         assert!(!told.contains(SECRET), "{told}");
-        assert!(told.contains("build/Containerfile") && told.contains("molecule/core") && told.contains("not-baked"), "{told}");
+        assert!(
+            told.contains("build/Containerfile") && told.contains("molecule/core") && told.contains("not-baked"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -85,8 +85,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn answer(&self, forge: &str, repository: &str, pull: i64) -> Result<Option<AnswerRow>, StoreError> {
-        let statement =
-            format!("SELECT {COLUMNS} FROM answers WHERE forge = $1 AND repository = $2 AND pull = $3");
+        let statement = format!("SELECT {COLUMNS} FROM answers WHERE forge = $1 AND repository = $2 AND pull = $3");
         let row = sqlx::query(AssertSqlSafe(statement))
             .bind(forge)
             .bind(repository)
@@ -124,11 +123,8 @@ impl Store {
             .await?;
         let claimed = |row: &sqlx::any::AnyRow| {
             let answer = answer(row);
-            let of = Of::Answer {
-                forge: answer.forge.clone(),
-                repository: answer.repository.clone(),
-                pull: answer.pull,
-            };
+            let of =
+                Of::Answer { forge: answer.forge.clone(), repository: answer.repository.clone(), pull: answer.pull };
             let lease = Lease { of, token: row.get(9), taken_over: row.get::<i64, _>(10) != 0 };
             ClaimedAnswer { answer, lease }
         };

@@ -33,7 +33,14 @@ pub struct Keep {
 impl Default for Keep {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { deliveries: DAY * 14, comments: DAY * 90, statuses: DAY * 90, reports: DAY * 7, history: 100, audit: DAY * 365 }
+        Self {
+            deliveries: DAY * 14,
+            comments: DAY * 90,
+            statuses: DAY * 90,
+            reports: DAY * 7,
+            history: 100,
+            audit: DAY * 365,
+        }
     }
 }
 

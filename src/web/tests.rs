@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::dashboard::{WaivedRow, Gap, GateRow, HeadRow, Overview, Unsent};
+use super::dashboard::{Gap, GateRow, HeadRow, Overview, Unsent, WaivedRow};
 use super::*;
 use crate::forge::webhook::Hint;
 use crate::tree::ObjectId;

@@ -19,10 +19,7 @@ enum Dialect {
 const BOTH: [Dialect; 2] = [Dialect::Gitea, Dialect::GitHub];
 
 impl Dialect {
-    async fn forge(
-        self,
-        answer: impl Fn(&Seen) -> Reply + Clone + Send + Sync + 'static,
-    ) -> (Server, Arc<dyn Forge>) {
+    async fn forge(self, answer: impl Fn(&Seen) -> Reply + Clone + Send + Sync + 'static) -> (Server, Arc<dyn Forge>) {
         let server = Server::start(answer).await;
         let token = Some(TOKEN.to_owned().into());
         let forge: Arc<dyn Forge> = match self {
@@ -72,7 +69,8 @@ async fn a_comment_is_posted_once_and_written_anew_in_place() {
 
 #[tokio::test]
 async fn a_comment_that_is_gone_or_is_no_text_is_not_found() {
-    let (_server, forge) = Dialect::Gitea.forge(|_| Reply { status: 204, headers: Vec::new(), body: String::new() }).await;
+    let (_server, forge) =
+        Dialect::Gitea.forge(|_| Reply { status: 204, headers: Vec::new(), body: String::new() }).await;
     assert!(matches!(forge.edit_comment(&core(), 9, "x").await, Err(ForgeError::NotFound { .. })));
     for dialect in BOTH {
         let (_server, forge) = dialect.forge(|_| Reply::json(404, &json!({"message": "Not Found"}))).await;
@@ -154,9 +152,10 @@ const LEADS: Team<'static> = Team { organization: "molecule", name: "leads" };
 async fn on_gitea_a_team_is_searched_and_only_the_one_of_that_name_counts() {
     let answer = |asked: &Seen| match asked.path.as_str() {
         "/api/v1/teams/5/members/alice" => Reply::json(200, &json!({"id": 7, "login": "alice"})),
-        path if path.starts_with("/api/v1/orgs/molecule/teams/search?q=leads&") => {
-            Reply::json(200, &json!({"ok": true, "data": [{"id": 4, "name": "leads-of-others"}, {"id": 5, "name": "Leads"}]}))
-        }
+        path if path.starts_with("/api/v1/orgs/molecule/teams/search?q=leads&") => Reply::json(
+            200,
+            &json!({"ok": true, "data": [{"id": 4, "name": "leads-of-others"}, {"id": 5, "name": "Leads"}]}),
+        ),
         _ => Reply::json(404, &json!({"message": "not found"})),
     };
     let (_server, forge) = Dialect::Gitea.forge(answer).await;

@@ -120,15 +120,19 @@ async fn a_comment_acts_once_however_often_it_is_delivered() {
     answered(&world, CORE, number, "judged afresh").await;
     world.settled().await;
     assert_eq!(world.proxy.count(&Method::POST, "/reactions"), 2, "eyes at once, then whether it was done");
-    assert_eq!(world.proxy.count(&Method::POST, "/comments"), 1);
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_looks_like_a_command_is_let_be_and_an_unknown_one_gets_help_once() {
     let world = World::in_sync().await;
     let (number, _) = green(&world, CORE).await;
-    for body in ["> /drift-gate check", "I would say\n/drift-gate check", "```\n/drift-gate check\n```", "    /drift-gate check"]
-    {
+    for body in [
+        "> /drift-gate check",
+        "I would say\n/drift-gate check",
+        "```\n/drift-gate check\n```",
+        "    /drift-gate check",
+    ] {
         comment(&world.contributor, CORE, number, body).await;
     }
     // Our own user is nobody to obey.
@@ -148,7 +152,7 @@ async fn what_only_looks_like_a_command_is_let_be_and_an_unknown_one_gets_help_o
     let second = comment(&world.contributor, CORE, number, "/drift-gate sing").await;
     reacted(&world, CORE, second, "confused").await;
     world.settled().await;
-    assert_eq!(world.proxy.count(&Method::POST, "/comments"), 1);
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
     assert_eq!(world.proxy.count(&Method::PATCH, "/comments"), 0, "help is given once");
 }
 
@@ -240,7 +244,10 @@ async fn neither_a_reader_nor_a_writer_waives_and_the_refusal_says_who_may() {
     assert_eq!(log(&world).await.iter().filter(|(act, _)| act == "refused").count(), 6);
     world.settled().await;
     world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
-    world.admin.call("PUT", &format!("/repos/{CORE}/collaborators/{CONTRIBUTOR}"), json!({ "permission": "admin" })).await;
+    world
+        .admin
+        .call("PUT", &format!("/repos/{CORE}/collaborators/{CONTRIBUTOR}"), json!({ "permission": "admin" }))
+        .await;
     comment(&world.contributor, CORE, number, "/drift-gate waive I know better").await;
     world.expect(CORE, &head, "success", "waived by contributor: I know better").await;
 }
@@ -320,7 +327,7 @@ async fn on_a_public_pull_request_nothing_is_told_that_only_the_private_template
     answered(&world, CORE, number, "What not-baked means").await;
     comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
     world.expect(CORE, &head, "success", "waived by maintainer: hot fix").await;
-    let (_, body) = answered(&world, CORE, number, "findings (not-baked)").await;
+    let (_, body) = answered(&world, CORE, number, "3 findings \\(not-baked\\)").await;
     assert!(body.contains("a private repository") && body.contains("**not-baked**"), "{body}");
     for private in [TEMPLATE, "mcp_servers", "concierge", "config.yaml"] {
         assert!(!body.contains(private) && !body.contains(&private.replace('_', "\\_")), "{private}: {body}");
@@ -352,7 +359,7 @@ async fn a_flood_of_comments_costs_one_evaluation_and_one_answer() {
     answered(&world, CORE, number, "judged afresh").await;
     world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
     assert!(world.metric("drift_gate_verdicts_total").await - before <= 1.0, "one pull request of one gate");
-    assert_eq!(world.proxy.count(&Method::POST, "/comments"), 1);
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
     assert_eq!(world.proxy.count(&Method::PATCH, "/comments"), 0);
 }
 
@@ -361,7 +368,7 @@ async fn a_lost_answer_a_lost_store_and_a_deletion_leave_one_comment_of_ours() {
     let mut world = World::in_sync().await;
     let (number, _) = red(&world).await;
     // The forge takes the comment, nobody hears its answer.
-    world.proxy.lose_next_answer(Method::POST, "/comments");
+    world.proxy.lose_next_answer(Method::POST, &format!("/issues/{number}/comments"));
     comment(&world.contributor, CORE, number, "/drift-gate check").await;
     let (first, _) = answered(&world, CORE, number, "judged afresh").await;
     comment(&world.contributor, CORE, number, "/drift-gate explain").await;

@@ -131,7 +131,8 @@ async fn pruning_says_what_went() {
     drop(filled(&format!("sqlite://{}", folder.path().join("gate.db").display())).await);
     let said = type_in(folder.path(), &["store", "prune"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    let words = "removed 2 deliveries, 0 comments, 0 statuses, 1 reports, 0 earlier statuses, 0 waivers and lines of the log\n";
+    let words =
+        "removed 2 deliveries, 0 comments, 0 statuses, 1 reports, 0 earlier statuses, 0 waivers and lines of the log\n";
     assert_eq!(said.out, words);
 }
 

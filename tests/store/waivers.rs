@@ -38,7 +38,10 @@ async fn a_waiver_is_kept_until_another_takes_its_place_or_it_is_taken_back(db: 
     store.waive(&by(1), "hot\0fix", Some(9_000), &[of("g"), of("h")]).await.expect("kept");
     let row = store.waivers(None).await.expect("read").remove(0);
     assert_eq!((row.pull, row.login.as_str(), row.until, row.made_at), (3, "alice", Some(9_000), 1_001));
-    assert_eq!(in_force(&store).await, [("g".into(), "hot\u{fffd}fix".into()), ("h".into(), "hot\u{fffd}fix".to_owned())]);
+    assert_eq!(
+        in_force(&store).await,
+        [("g".into(), "hot\u{fffd}fix".into()), ("h".into(), "hot\u{fffd}fix".to_owned())]
+    );
     store.waive(&by(2), "longer", None, &[of("g")]).await.expect("kept");
     assert_eq!(in_force(&store).await, [("h".into(), "hot\u{fffd}fix".into()), ("g".into(), "longer".to_owned())]);
     assert_eq!(store.unwaive(&by(3), &["g".into(), "none".into()]).await.expect("kept"), 1);
@@ -46,7 +49,12 @@ async fn a_waiver_is_kept_until_another_takes_its_place_or_it_is_taken_back(db: 
     assert_eq!(store.unwaive(&by(4), &["g".into()]).await.expect("kept"), 0);
     assert_eq!(
         log(&store).await,
-        ["alice unwaive g taken back", "alice waive g longer", "alice waive h hot\u{fffd}fix", "alice waive g hot\u{fffd}fix"]
+        [
+            "alice unwaive g taken back",
+            "alice waive g longer",
+            "alice waive h hot\u{fffd}fix",
+            "alice waive g hot\u{fffd}fix"
+        ]
     );
 }
 

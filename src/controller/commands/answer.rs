@@ -101,13 +101,7 @@ impl Controller {
     }
 
     /// Finds the comment, or makes it.
-    async fn put(
-        &self,
-        repo: &RepoKey,
-        number: u64,
-        known: Option<i64>,
-        body: &str,
-    ) -> Result<Option<i64>, Trouble> {
+    async fn put(&self, repo: &RepoKey, number: u64, known: Option<i64>, body: &str) -> Result<Option<i64>, Trouble> {
         let api = self.api(&repo.forge)?;
         let name = self.current_name(repo);
         let Some(us) = self.who_we_are(&repo.forge).await else {
@@ -220,7 +214,8 @@ impl Controller {
                         Outcome::Not(why) if !say.discreet => why,
                         _ => "a repository of this gate cannot be read",
                     };
-                    let _ = writeln!(explained, "### ❔ {}: not judged\n\n{}\n", prose(&ask.gated.gate.name), prose(why));
+                    let _ =
+                        writeln!(explained, "### ❔ {}: not judged\n\n{}\n", prose(&ask.gated.gate.name), prose(why));
                     continue;
                 };
                 let own = if *repo == ask.gated.consumer { Side::Consumer } else { Side::Source };

@@ -259,7 +259,7 @@ impl Controller {
                 (kept.helped, kept.shows) = (true, Shows::Help);
                 return Ok(Ok(Some((Outcome::not("this is no command; the table below has them all"), "?", false))));
             }
-            parse::Said::Wrong(why) => return Ok(Ok(Some((Outcome::not(why), "waive", false)))),
+            parse::Said::Wrong { command, why } => return Ok(Ok(Some((Outcome::not(why), command, false)))),
             parse::Said::Command(command) => command,
         };
         let (shows, done) = match command {

@@ -52,8 +52,13 @@ pub enum Said {
     Command(Command),
     /// The word is no command.
     Unknown,
-    /// A command that is missing something; what, in words for people.
-    Wrong(String),
+    /// A command that is missing something.
+    Wrong {
+        /// Which.
+        command: &'static str,
+        /// What, in words for people.
+        why: String,
+    },
 }
 
 /// The longest reason that is kept, in characters.
@@ -76,8 +81,9 @@ pub fn parse(body: &str, now: i64) -> Said {
     if !name.eq_ignore_ascii_case(NAME) {
         return Said::Nothing;
     }
+    // Only a reason can be as long.
     if line.len() > LINE {
-        return Said::Wrong("the line is too long: say it in a sentence".to_owned());
+        return Said::Wrong { command: "waive", why: "the line is too long: say it in a sentence".to_owned() };
     }
     let Some((command, rest)) = word(rest) else { return Said::Command(Command::Help) };
     let alone = |command: Command| if rest.trim().is_empty() { Said::Command(command) } else { Said::Unknown };
@@ -86,11 +92,14 @@ pub fn parse(body: &str, now: i64) -> Said {
         "explain" => alone(Command::Explain),
         "rebuild" => alone(Command::Rebuild),
         "help" => alone(Command::Help),
-        "waive" => waive(rest, now).map_or_else(Said::Wrong, |waive| Said::Command(Command::Waive(waive))),
+        "waive" => match waive(rest, now) {
+            Ok(waive) => Said::Command(Command::Waive(waive)),
+            Err(why) => Said::Wrong { command: "waive", why },
+        },
         "unwaive" => match gate(rest) {
             Ok((gate, rest)) if rest.trim().is_empty() => Said::Command(Command::Unwaive { gate }),
             Ok(_) => Said::Unknown,
-            Err(why) => Said::Wrong(why),
+            Err(why) => Said::Wrong { command: "unwaive", why },
         },
         _ => Said::Unknown,
     }
@@ -144,7 +153,8 @@ fn end<'a, 'b>(words: &'a [&'b str], now: i64) -> Result<(&'a [&'b str], Option<
         Ok((&words[..at], Some(time)))
     };
     if let Some(at) = last("until") {
-        let time = date(&words[at + 1..]).or_else(|| duration(&words[at + 1..]).map(|length| now.saturating_add(length)));
+        let time =
+            date(&words[at + 1..]).or_else(|| duration(&words[at + 1..]).map(|length| now.saturating_add(length)));
         return match time {
             Some(time) => ended(at, time),
             None => Err("what stands behind `until` is no time: write `until 2026-12-24`, `until 3d` or \
@@ -214,7 +224,7 @@ mod tests {
 
     fn wrong(line: &str) -> String {
         match parse(&format!("/drift-gate {line}"), NOW) {
-            Said::Wrong(why) => why,
+            Said::Wrong { why, .. } => why,
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -266,8 +276,16 @@ mod tests {
     #[test]
     fn a_word_that_is_none_of_ours_is_unknown_and_never_nearly_ours() {
         for line in [
-            "dance", "checkout", "check now", "explain --all", "unwaive all", "wa\u{200b}ive x", "\u{202e}evaiw x",
-            "waive\u{0} x", "check\u{7f}", "help me",
+            "dance",
+            "checkout",
+            "check now",
+            "explain --all",
+            "unwaive all",
+            "wa\u{200b}ive x",
+            "\u{202e}evaiw x",
+            "waive\u{0} x",
+            "check\u{7f}",
+            "help me",
         ] {
             assert_eq!(parse(&format!("/drift-gate {line}"), NOW), Said::Unknown, "{line:?}");
         }
@@ -298,8 +316,14 @@ mod tests {
     #[test]
     fn a_time_that_is_none_makes_no_waiver_without_an_end() {
         for line in [
-            "waive x until friday", "waive x until", "waive x until 2026-13-01", "waive x until 24.12.2026",
-            "waive x until 3", "waive x until 0d", "waive x until 99999999999999999999d", "waive x until 2026-12-24T18:00",
+            "waive x until friday",
+            "waive x until",
+            "waive x until 2026-13-01",
+            "waive x until 24.12.2026",
+            "waive x until 3",
+            "waive x until 0d",
+            "waive x until 99999999999999999999d",
+            "waive x until 2026-12-24T18:00",
         ] {
             assert!(wrong(line).contains("no time"), "{line}");
         }
@@ -311,7 +335,14 @@ mod tests {
 
     #[test]
     fn a_waiver_without_a_reason_is_none() {
-        for line in ["waive", "waive   ", "waive until 3d", "waive --gate agent", "waive --gate agent for 2h", "waive \u{202e}\u{200b}"] {
+        for line in [
+            "waive",
+            "waive   ",
+            "waive until 3d",
+            "waive --gate agent",
+            "waive --gate agent for 2h",
+            "waive \u{202e}\u{200b}",
+        ] {
             assert!(wrong(line).contains("needs a reason"), "{line}");
         }
         assert!(wrong("waive --gate").contains("name of a gate"));

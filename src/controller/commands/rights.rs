@@ -4,6 +4,8 @@
 //! that a forge calls `write` says nothing (it may be the right to write issues), so only administrators count; that our own
 //! user may not ask is no right of who commented, and is said; a name in the configuration is compared in any case, as forges do.
 
+use std::collections::BTreeMap;
+
 use super::super::plan::{Gated, RepoKey};
 use super::super::{Controller, Trouble};
 use crate::config::Commands;
@@ -17,6 +19,8 @@ pub(super) struct Rights<'a> {
     login: &'a str,
     /// They administer the repository.
     admin: bool,
+    /// Teams that were asked for, and whether they are in them: several gates may name one.
+    teams: BTreeMap<String, bool>,
     /// Why something could not be asked, in words for people.
     unknown: Vec<String>,
 }
@@ -29,7 +33,15 @@ impl<'a> Rights<'a> {
         name: &'a RepoName,
         login: &'a str,
     ) -> Result<Self, Trouble> {
-        let mut rights = Self { controller, forge: &repo.forge, repo: name, login, admin: false, unknown: Vec::new() };
+        let mut rights = Self {
+            controller,
+            forge: &repo.forge,
+            repo: name,
+            login,
+            admin: false,
+            teams: BTreeMap::new(),
+            unknown: Vec::new(),
+        };
         match controller.api(&repo.forge)?.administers(name, login).await {
             Ok(admin) => rights.admin = admin,
             Err(error @ ForgeError::Denied { .. }) => {
@@ -48,22 +60,29 @@ impl<'a> Rights<'a> {
             return Ok(true);
         }
         for team in &commands.teams {
-            let Some((organization, name)) = team.split_once('/') else { continue };
-            let asked = self.controller.api(self.forge)?.is_member(&Team { organization, name }, self.login).await;
-            match asked {
-                Ok(true) => return Ok(true),
-                Ok(false) => {}
-                Err(error) if error.is_transient() => return Err(error.into()),
-                Err(error) => {
-                    tracing::warn!(team, login = self.login, %error, "who is in a team cannot be asked");
-                    let why = format!("drift-gate's user cannot see who is in {team}");
-                    if !self.unknown.contains(&why) {
-                        self.unknown.push(why);
-                    }
-                }
+            let member = match self.teams.get(team) {
+                Some(member) => *member,
+                None => self.is_in(team).await?,
+            };
+            self.teams.insert(team.clone(), member);
+            if member {
+                return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    async fn is_in(&mut self, team: &str) -> Result<bool, Trouble> {
+        let Some((organization, name)) = team.split_once('/') else { return Ok(false) };
+        match self.controller.api(self.forge)?.is_member(&Team { organization, name }, self.login).await {
+            Ok(member) => Ok(member),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(team, login = self.login, %error, "who is in a team cannot be asked");
+                self.unknown.push(format!("drift-gate's user cannot see who is in {team}"));
+                Ok(false)
+            }
+        }
     }
 
     /// Whether they may give the commands of any of these gates.
@@ -90,7 +109,11 @@ impl<'a> Rights<'a> {
         for gated in gates {
             let Commands { users, teams } = &gated.gate.commands;
             let named = users.iter().cloned().chain(teams.iter().map(|team| format!("the team {team}")));
-            named.for_each(|one| if !who.contains(&one) { who.push(one) });
+            named.for_each(|one| {
+                if !who.contains(&one) {
+                    who.push(one)
+                }
+            });
         }
         let mut words = format!("refused: that is for {}", who.join(", "));
         for why in &self.unknown {

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::rows::{
-    Audited, ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target, Told,
+    Audited, ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target,
+    Told,
 };
 use super::{TargetCursor, Unavailable};
 use crate::config::{Binding, Format, PinAt};

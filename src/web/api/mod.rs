@@ -19,7 +19,8 @@ use serde::Serialize;
 
 pub(super) use made::{audit, deliveries, gates, report, targets};
 pub use rows::{
-    Audited, ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target, Told,
+    Audited, ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target,
+    Told,
 };
 
 use super::{App, Shared, Unavailable};
