@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::Verdict;
+use super::judge::{Stored, Verdict};
 use super::look::{Look, millis};
 use super::plan::{Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
@@ -29,6 +29,12 @@ pub(super) struct Judgement {
     pub report: Option<String>,
     /// Why there is none.
     pub why: Option<String>,
+}
+
+/// The keys of the reports behind a status, as they are kept with it.
+pub(super) fn report_keys(judgements: &str) -> Vec<String> {
+    let judgements: Vec<Judgement> = serde_json::from_str(judgements).unwrap_or_default();
+    judgements.into_iter().filter_map(|judgement| judgement.report).collect()
 }
 
 /// What became of a target.
@@ -65,7 +71,7 @@ impl Controller {
         rows: &BTreeMap<String, WantedRow>,
     ) -> Result<Decided, StoreError> {
         let forge_id = look.view.repository.id;
-        let id = keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context);
+        let id = self.target_id(look, target);
         let row = rows.get(&id);
         let is_new = row.is_none() && look.before.is_some_and(|before| !has_head(before, &target.sha));
         let make = |status: Status, judgements: String, reports| Judged {
@@ -86,7 +92,8 @@ impl Controller {
         let url = format!("{}/r/{id}", self.public_url);
         let status = |state, words: &str| Status::new(target.context.clone(), state, words, url.clone());
 
-        let answering = self.answer_all(target, false);
+        let stored = if row.is_some() { Stored::These(&look.reports) } else { Stored::Any };
+        let answering = self.answer_all(target, stored);
         let answers = match tokio::time::timeout(self.options.moment, answering).await {
             Ok(answers) => answers?,
             Err(_) => {
@@ -101,7 +108,7 @@ impl Controller {
                 }
                 let spent = pending_since.map_or(0, |since| self.now().saturating_sub(since));
                 let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
-                match tokio::time::timeout(left, self.answer_all(target, false)).await {
+                match tokio::time::timeout(left, self.answer_all(target, stored)).await {
                     Ok(answers) => answers?,
                     Err(_) => target.asks.iter().map(|_| self.too_late()).collect(),
                 }
@@ -156,6 +163,12 @@ impl Controller {
         Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some(), ended })
     }
 
+    /// The id of what a target's status is kept as.
+    pub(super) fn target_id(&self, look: &Look<'_>, target: &Target) -> String {
+        let forge_id = look.view.repository.id;
+        keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context)
+    }
+
     /// The answer where none came before the deadline.
     fn too_late(&self) -> Answer {
         let why = format!(
@@ -165,13 +178,13 @@ impl Controller {
         Answer::Unreadable { why, since: self.now(), passing: false }
     }
 
-    /// What every gate with a say answers; `afresh` ignores what is remembered.
-    pub(super) async fn answer_all(&self, target: &Target, afresh: bool) -> Result<Vec<Answer>, StoreError> {
-        let asking = target.asks.iter().map(|ask| self.answer(&ask.gated, &ask.question, afresh));
+    /// What every gate with a say answers.
+    pub(super) async fn answer_all(&self, target: &Target, stored: Stored<'_>) -> Result<Vec<Answer>, StoreError> {
+        let asking = target.asks.iter().map(|ask| self.answer(&ask.gated, &ask.question, stored));
         futures_util::future::try_join_all(asking).await
     }
 
-    async fn answer(&self, gated: &Gated, question: &Question, afresh: bool) -> Result<Answer, StoreError> {
+    async fn answer(&self, gated: &Gated, question: &Question, stored: Stored<'_>) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Impossible(why) => Answer::Impossible(why.clone()),
             Question::Told(report) => Answer::Verdict(Verdict { key: keys::told(report), report: report.clone() }),
@@ -180,7 +193,7 @@ impl Controller {
             }
             Question::Judge(case) => {
                 let key = keys::report(gated, case);
-                match self.judge(gated, case, afresh).await {
+                match self.judge(gated, case, stored).await {
                     Ok(verdict) => {
                         super::lock(&self.broken).remove(&key);
                         Answer::Verdict(verdict)

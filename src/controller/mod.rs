@@ -65,7 +65,6 @@ use crate::tree::ObjectId;
 use plan::{Gated, RepoKey};
 
 pub use accept::Taken;
-pub use brought::FILE;
 pub use rounds::Gap;
 
 /// What may be set apart from the configuration file; tests make it impatient.

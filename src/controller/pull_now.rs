@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::decide::Answer;
+use super::judge::Stored;
 use super::plan::{self, Known, RepoKey, Target, View};
 use super::{Controller, Trouble};
 use crate::forge::Pull;
@@ -58,7 +59,8 @@ impl Controller {
         let is_it = |target: &Target| target.asks.iter().any(|ask| ask.role.pull() == Some(number));
         let mut targets = Vec::new();
         for target in plan::targets(&known, repo).into_iter().filter(is_it) {
-            let answers = self.answer_all(&target, afresh).await?;
+            let stored = if afresh { Stored::Ignored } else { Stored::Any };
+            let answers = self.answer_all(&target, stored).await?;
             targets.push((target, answers));
         }
         Ok(Ok(Some(PullNow { view, pull, targets })))
