@@ -43,6 +43,7 @@ fn gate(binding: Binding) -> Gate {
         watch: Vec::new(),
         retired: None,
         quote: Quote::Readers,
+        commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(Bake {
             dockerfile: "Dockerfile".into(),
             context: String::new(),

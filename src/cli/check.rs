@@ -303,7 +303,7 @@ fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<(
 fn decide(gate: &Gate, role: &Role, report: &Report) -> Decision {
     // Who runs it reads both sides.
     let say = Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, discreet: false };
-    policy::decide(&[say], 0)
+    policy::decide(&[say], &[], 0)
 }
 
 /// Prints what is said of the file of gates itself, where a report stands for itself.

@@ -95,6 +95,17 @@ pub struct Repository {
     pub repo: String,
     /// Repositories of that forge which its gates may name as their source.
     pub sources: Vec<String>,
+    /// Who may waive what its gates find.
+    pub commands: Commands,
+}
+
+/// Who may give commands that not everyone may give, beside administrators of the repository with the pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// Their logins; forges know them in any case.
+    pub users: Vec<String>,
+    /// `organization/team`.
+    pub teams: Vec<String>,
 }
 
 /// What a repository's own file may say, and what it means there: see [`Config::parse_brought`].
@@ -155,6 +166,9 @@ pub struct Gate {
     pub retired: Option<String>,
     /// Who may see file contents.
     pub quote: Quote,
+    /// Who may waive what it finds. No part of what it judges: a verdict does not depend on it.
+    #[serde(skip)]
+    pub commands: Commands,
     /// Never empty.
     pub checks: Vec<Check>,
     /// What ends the drift, in the order of the file. It has no say in a verdict, so it is not part of [`Gate::digest`].

@@ -109,6 +109,22 @@ pub(super) struct Repository {
     /// read nor turn red.
     #[schemars(length(min = 1), extend("examples" = [["molecule/design-tokens"]]))]
     pub sources: At<Vec<Text>>,
+    /// Who may waive what its gates find and take that back, beside administrators of the repository with the pull request.
+    pub commands: Option<At<Commands>>,
+}
+
+/// Who may give commands that not everyone may give, beside administrators of the repository with the pull request.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Commands {
+    /// Their logins.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["alice"]]))]
+    pub users: Vec<Text>,
+    /// Teams as `organization/team`; on GitHub by the team's name in addresses. Our own user must be able to see their members.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["molecule/leads"]]))]
+    pub teams: Vec<Text>,
 }
 
 /// The service's own addresses and secrets.
@@ -278,6 +294,8 @@ pub(super) struct Gate {
     /// or `always` (everyone who has the address).
     #[serde(default)]
     pub quote: Quote,
+    /// Who may waive what it finds and take that back, beside administrators of the repository with the pull request.
+    pub commands: Option<At<Commands>>,
     /// What is compared.
     #[schemars(length(min = 1))]
     pub check: At<Vec<At<Check>>>,

@@ -12,7 +12,7 @@ use super::pin::{PinPath, PinPathError};
 
 mod repair;
 
-pub(super) use repair::{input, label, login, repair_branch, reviewer, stamp, template, title, workflow};
+pub(super) use repair::{input, label, repair_branch, reviewer, stamp, template, title, workflow};
 
 /// The longest duration, ten years: beyond it sums with the clock could overflow.
 const LONGEST: Duration = Duration::from_secs(3650 * DAY);
@@ -98,6 +98,29 @@ pub(super) fn repository(text: &str) -> Ruled<String> {
             wrong("is an address, not a name", format!("write `{owner}/{name}`"))
         }
         _ => wrong("is not `owner/name`", "write owner and name with one slash, for example `molecule/core`"),
+    }
+}
+
+/// A user's login.
+pub(super) fn login(text: &str) -> Ruled<String> {
+    let bare = text.trim_start_matches('@');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if bare.is_empty() || bare.len() > 100 || !bare.chars().all(plain) {
+        return wrong("is no login", "write the user's name on the forge, for example `alice`");
+    }
+    if bare != text {
+        return wrong("begins with `@`", format!("write `{bare}`"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A team of an organization.
+pub(super) fn team(text: &str) -> Ruled<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let fits = |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(plain);
+    match text.split_once('/') {
+        Some((organization, team)) if fits(organization) && fits(team) => Ok(text.to_owned()),
+        _ => wrong("is not `organization/team`", "write both with one slash, for example `molecule/leads`"),
     }
 }
 

@@ -7,8 +7,8 @@
 
 use super::plan::{RepoKey, View};
 use super::{Controller, lock};
-use crate::forge::PostedStatus;
-use crate::store::{Alarm, StoreError, WantedRow};
+use crate::forge::{ForgeError, PostedStatus};
+use crate::store::{Alarm, Lease, StoreError, WaiverRow, WantedRow};
 
 /// Heads of pull requests that are read back in one round of a repository.
 const IN_TURN: usize = 2;
@@ -101,6 +101,30 @@ impl Controller {
                 Err(error) => tracing::warn!(%repo, pull = pull.number, %error, "whether it was merged cannot be told"),
             }
         }
+        Ok(())
+    }
+
+    /// Waivers of pull requests that are closed end; the list of open ones is not believed alone.
+    pub(super) async fn end_of_closed(
+        &self,
+        repo: &RepoKey,
+        view: &View,
+        waivers: &[WaiverRow],
+        lease: &Lease,
+    ) -> Result<(), StoreError> {
+        let is_open = |row: &&WaiverRow| view.pulls.iter().any(|pull| number(pull.number) == row.pull);
+        let mut ended = Vec::new();
+        for row in waivers.iter().filter(|row| !is_open(row)) {
+            let Ok(api) = self.api(&repo.forge) else { continue };
+            match api.pull(&view.repository.name, u64::try_from(row.pull).unwrap_or_default()).await {
+                Ok(pull) if !pull.open => ended.push((row.number, "the pull request is closed".to_owned())),
+                Err(ForgeError::NotFound { .. }) => ended.push((row.number, "the pull request is gone".to_owned())),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%repo, pull = row.pull, %error, "whether it is closed cannot be told"),
+            }
+        }
+        // Where it is lost, whoever looks now finds them as well.
+        let _ = self.store.end_waivers_held(lease, &ended, self.now()).await?;
         Ok(())
     }
 

@@ -15,7 +15,8 @@ use crate::gate::Revision;
 use crate::gate::finding::Kind;
 use crate::gate::policy::{self, Outcome, Role, Say};
 use crate::gate::verdict::Verdict as Word;
-use crate::store::{Fenced, Judged, StoreError, WantedRow};
+use crate::gate::waiver::Waiver;
+use crate::store::{Fenced, Judged, StoreError, WaiverRow, WantedRow};
 use crate::tree::ObjectId;
 
 /// What stands behind a status: kept with it, read by the report page.
@@ -45,10 +46,12 @@ pub(super) struct Decided {
     pub look_at: Option<i64>,
     /// It must be looked at again because something could not be read.
     pub unfinished: bool,
+    /// Waivers that end, by their numbers, and why.
+    pub ended: Vec<(i64, String)>,
 }
 
 /// The answer to one question.
-enum Answer {
+pub(super) enum Answer {
     Verdict(Verdict),
     Impossible(String),
     /// Something could not be read, since then (Unix milliseconds).
@@ -126,7 +129,8 @@ impl Controller {
         let url = format!("{}/r/{id}", self.public_url);
         let status = |state, words: &str| Status::new(target.context.clone(), state, words, url.clone());
 
-        let answering = self.answer_all(target, look, row.is_some());
+        let stored = if row.is_some() { Stored::These(&look.reports) } else { Stored::Any };
+        let answering = self.answer_all(target, stored);
         let answers = match tokio::time::timeout(self.options.moment, answering).await {
             Ok(answers) => answers?,
             Err(_) => {
@@ -141,7 +145,7 @@ impl Controller {
                 }
                 let spent = pending_since.map_or(0, |since| self.now().saturating_sub(since));
                 let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
-                match tokio::time::timeout(left, self.answer_all(target, look, row.is_some())).await {
+                match tokio::time::timeout(left, self.answer_all(target, stored)).await {
                     Ok(answers) => answers?,
                     Err(_) => target.asks.iter().map(|ask| self.too_late(ask)).collect(),
                 }
@@ -158,10 +162,13 @@ impl Controller {
         {
             let delivery = look.delivery.unwrap_or_default();
             tracing::debug!(delivery, target = id, repo = %target.repo, sha = %target.sha, why, "not decided yet");
-            return Ok(Decided { id, keep: None, look_at: None, unfinished: true });
+            return Ok(Decided { id, keep: None, look_at: None, unfinished: true, ended: Vec::new() });
         }
 
-        let decision = self.weigh(target, &answers).await?;
+        let says = self.says(target, &answers).await?;
+        let numbered = waivers_of(target, look.waivers);
+        let waivers: Vec<Waiver> = numbered.iter().map(|(_, waiver)| waiver.clone()).collect();
+        let (decision, ended) = (policy::decide(&says, &waivers, self.now()), ended(&says, &numbered, self.now()));
         let judgements: Vec<Judgement> =
             target.asks.iter().zip(&answers).map(|(ask, answer)| judgement(ask, answer)).collect();
         let judgements = serde_json::to_string(&judgements).unwrap_or_default();
@@ -191,7 +198,7 @@ impl Controller {
                 tell(look, target, kept, ask, answer);
             }
         }
-        Ok(Decided { id, keep, look_at: decision.look_again, unfinished })
+        Ok(Decided { id, keep, look_at: decision.look_again, unfinished, ended })
     }
 
     /// The id of what a target's status is kept as.
@@ -234,19 +241,9 @@ impl Controller {
         }
     }
 
-    async fn answer_all(&self, target: &Target, look: &Look<'_>, is_known: bool) -> Result<Vec<Answer>, StoreError> {
-        let asking = target.asks.iter().map(|ask| async {
-            let number = match &ask.role {
-                Role::ConsumerPull { number, .. } | Role::SourcePull { number, .. } => Some(*number),
-                _ => None,
-            };
-            let stored = match number {
-                Some(number) if look.afresh.contains(&number) => Stored::Ignored,
-                _ if is_known => Stored::These(&look.reports),
-                _ => Stored::Any,
-            };
-            self.answer(&ask.gated, &ask.question, stored).await
-        });
+    /// What every gate with a say answers.
+    pub(super) async fn answer_all(&self, target: &Target, stored: Stored<'_>) -> Result<Vec<Answer>, StoreError> {
+        let asking = target.asks.iter().map(|ask| self.answer(&ask.gated, &ask.question, stored));
         futures_util::future::try_join_all(asking).await
     }
 
@@ -297,7 +294,8 @@ impl Controller {
         }
     }
 
-    async fn weigh(&self, target: &Target, answers: &[Answer]) -> Result<policy::Decision, StoreError> {
+    /// What each gate has to say, as the policy takes it.
+    pub(super) async fn says<'a>(&self, target: &'a Target, answers: &'a [Answer]) -> Result<Vec<Say<'a>>, StoreError> {
         let now = self.now();
         let mut says = Vec::new();
         for (ask, answer) in target.asks.iter().zip(answers) {
@@ -311,7 +309,7 @@ impl Controller {
             let discreet = self.is_discreet(target, gated);
             says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, discreet });
         }
-        Ok(policy::decide(&says, now))
+        Ok(says)
     }
 
     /// Whether a gate's other repository may be closed to those who read a status on this one. One that was never seen is.
@@ -364,6 +362,39 @@ impl Controller {
         }
         Ok(Some(since))
     }
+}
+
+/// The waivers that the pull requests of a target have for its gates, each with its number.
+pub(super) fn waivers_of(target: &Target, rows: &[WaiverRow]) -> Vec<(i64, Waiver)> {
+    let of = |row: &WaiverRow| {
+        let is_role = |role: &Role| role.pull().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
+        target.asks.iter().find(|ask| is_role(&ask.role))?;
+        let gate = &target.asks.iter().find(|ask| ask.gated.id == row.gate)?.gated.gate;
+        let waiver = Waiver {
+            consumer: gate.consumer.place.clone(),
+            gate: gate.name.clone(),
+            by: row.login.clone(),
+            reason: row.reason.clone(),
+            until: row.until,
+            // What cannot be read covers nothing.
+            items: serde_json::from_str(&row.items).unwrap_or_default(),
+        };
+        Some((row.number, waiver))
+    };
+    rows.iter().filter_map(of).collect()
+}
+
+/// Which waivers end now, and why: their time is over, or they do not cover what is found. An outage ends none.
+fn ended(says: &[Say<'_>], waivers: &[(i64, Waiver)], now: i64) -> Vec<(i64, String)> {
+    let why = |waiver: &Waiver| {
+        if waiver.is_over(now) {
+            return Some("its time is over");
+        }
+        let mut own = says.iter().filter(|say| waiver.is_of(say.gate));
+        let is_known = own.all(|say| policy::is_known(say, now));
+        (is_known && !policy::covers(waiver, says, now)).then_some("other findings came")
+    };
+    waivers.iter().filter_map(|(number, waiver)| Some((*number, why(waiver)?.to_owned()))).collect()
 }
 
 fn judgement(ask: &Ask, answer: &Answer) -> Judgement {

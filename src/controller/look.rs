@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::decide::Decided;
 use super::plan::{self, Known, RepoKey, Seen, Target, View};
 use super::sight::Change;
-use super::{Controller, backoff, lock, pairs};
-use crate::store::{Claim, Claimed, Due, Fenced, Judged, Lease, Level, StoreError, WantedRow};
+use super::{Controller, backoff, pairs};
+use crate::store::{Claim, Claimed, Due, Fenced, Judged, Lease, Level, StoreError, WaiverRow, WantedRow};
 
 /// Looks at a time, for each forge.
 const LOOKS: usize = 8;
@@ -49,8 +49,8 @@ pub(super) struct Look<'a> {
     pub view: &'a View,
     /// What was seen before this look; `None` at the first.
     pub before: Option<&'a View>,
-    /// Pull requests to judge without remembered verdicts.
-    pub afresh: &'a BTreeSet<u64>,
+    /// The repository's waivers, read before anything that they are held against.
+    pub waivers: &'a [WaiverRow],
     /// Reports behind what is wanted so far, by their keys, as JSON.
     pub reports: HashMap<String, String>,
     pub lease: &'a Lease,
@@ -80,7 +80,7 @@ struct Running {
 /// What a look leaves to be done.
 #[derive(Default)]
 struct Left {
-    /// Something changes by itself then (Unix milliseconds): a grace ends.
+    /// Something changes by itself then (Unix milliseconds): a grace or a waiver ends.
     look_at: Option<i64>,
     /// A head could not be judged, or the repository not be read, for a reason that may pass.
     unfinished: bool,
@@ -208,22 +208,18 @@ impl Controller {
     }
 
     async fn look(&self, repo: &RepoKey, claimed: &Claimed) -> Result<Left, StoreError> {
+        // First: whoever made a waiver kept what it was made for before, so no older view of that ends one.
+        let waivers = self.store.waivers(Some((&repo.forge, &repo.name))).await?;
         self.sync().await?;
         let before = self.view(repo);
-        let afresh = self.take_afresh(repo);
         tracing::debug!(%repo, level = ?claimed.due.level, "looking");
         let missed = self.read_for(repo, claimed).await?;
         tracing::debug!(%repo, "seen");
         let gates = self.gates_now();
         let Some(sight) = self.sight(repo) else { return Ok(Left { unfinished: true, ..Left::default() }) };
         let (Some(view), None) = (sight.view.clone(), &sight.outage) else {
-            self.put_back(repo, afresh);
             return Ok(Left { unfinished: true, ..Left::default() });
         };
-        for pull in view.pulls.iter().filter(|pull| afresh.contains(&pull.number)) {
-            let id = i64::try_from(view.repository.id).unwrap_or(i64::MAX);
-            self.store.doubt(&repo.forge, id, pull.head_sha.as_str()).await?;
-        }
         let proposals = self.proposals(repo, &view).await;
         let mut needed = plan::partners(&gates, repo);
         needed.extend(plan::sources(&proposals));
@@ -239,7 +235,7 @@ impl Controller {
         let look = Look {
             view: &view,
             before: before.as_deref(),
-            afresh: &afresh,
+            waivers: &waivers,
             reports: self.stored_reports(rows.values()).await?,
             lease: &claimed.lease,
             delivery: claimed.due.delivery.as_deref(),
@@ -248,6 +244,7 @@ impl Controller {
         let left = Left { missed, put_off: !later.is_empty(), ..self.decide_all(&look, targets, later, &rows).await? };
         let rows: Vec<&WantedRow> = rows.values().collect();
         self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
+        self.end_of_closed(repo, &view, &waivers, &claimed.lease).await?;
         if claimed.due.level == Level::Read {
             self.find_comments(repo, &view).await?;
             self.audit(&view, &rows).await?;
@@ -321,13 +318,14 @@ impl Controller {
         let mut ids = later;
         let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
         while gather(&mut decided, &mut chunk).await {
-            let mut keep = Vec::new();
+            let (mut keep, mut ended) = (Vec::new(), Vec::new());
             for decided in chunk.drain(..) {
                 let decided = decided?;
                 ids.push(decided.id);
                 left.look_at = earlier(left.look_at, decided.look_at);
                 left.unfinished |= decided.unfinished;
                 keep.extend(decided.keep);
+                ended.extend(decided.ended);
             }
             if !keep.is_empty() {
                 if self.store.decide_held(&keep, &[look.lease]).await? == Fenced::Lost {
@@ -335,6 +333,9 @@ impl Controller {
                 }
                 tracing::debug!(decisions = keep.len(), "kept");
                 self.publish_wake.notify_one();
+            }
+            if self.store.end_waivers_held(look.lease, &ended, self.now()).await? == Fenced::Lost {
+                return Ok(left);
             }
         }
         ids.extend(self.left_pending(look, &ids, rows).await?);
@@ -360,17 +361,6 @@ impl Controller {
         }
         let unsent = told_of.into_iter().filter(|row| row.description == SUPERSEDED && !row.is_told());
         Ok(unsent.chain(pending).map(|row| row.id.clone()).collect())
-    }
-
-    fn take_afresh(&self, repo: &RepoKey) -> BTreeSet<u64> {
-        let mut afresh = lock(&self.afresh);
-        let (mine, others) = std::mem::take(&mut *afresh).into_iter().partition(|(one, _)| one == repo);
-        *afresh = others;
-        BTreeSet::into_iter(mine).map(|(_, number)| number).collect()
-    }
-
-    fn put_back(&self, repo: &RepoKey, numbers: BTreeSet<u64>) {
-        lock(&self.afresh).extend(numbers.into_iter().map(|number| (repo.clone(), number)));
     }
 }
 

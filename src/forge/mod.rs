@@ -11,12 +11,14 @@
 //! | [`http`] | the one HTTP client of the program |
 //! | `api`, `answer`, `wire`, `rest` | a REST API on top of it: requests, what answers mean, their JSON, the calls all forges share |
 //! | [`gitea`], [`github`] | the two dialects |
+//! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
 //!
 //! May use: `config`, `tree`.
 
 mod answer;
 mod api;
+mod conversation;
 pub mod gitea;
 pub mod github;
 pub mod http;
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use crate::config;
 use crate::tree::ObjectId;
 
+pub use self::conversation::{Conversation, Team};
 pub use self::http::ConnectError;
 pub use self::remembered::Budget;
 pub use self::rest::basic as basic_authorization;
@@ -305,7 +308,7 @@ pub fn connect_with(
 
 /// What the controller asks of a forge. `what` in errors names method and URL without secrets.
 #[async_trait::async_trait]
-pub trait Forge: Send + Sync {
+pub trait Forge: Conversation {
     /// Who we are there.
     async fn whoami(&self) -> Result<User, ForgeError>;
     /// How much the forge lets us ask, where it says so.

@@ -133,11 +133,14 @@ impl Judge<'_> {
     fn watched(&mut self, base: &Shared, merged: &Shared) -> Result<(), TreeError> {
         for path in watched(self.gate, base.as_ref(), merged.as_ref())? {
             let file = |node| matches!(node, Some(Node::File { .. } | Node::Link { .. }));
-            let content = if file(merged.node(&path)?) { merged.blob_id(&path)?.to_string() } else { "gone".to_owned() };
+            let content =
+                if file(merged.node(&path)?) { merged.blob_id(&path)?.to_string() } else { "gone".to_owned() };
             let message = format!("{path} is changed, which decides what is built and is not evaluated");
             let fix = "let somebody who answers for the gate look at it: `/drift-gate waive <reason>`".to_owned();
             let cause = Cause { file: path.clone(), line: None };
-            self.out.findings.push(Finding::new(Kind::WatchedFileChanged, path, message, fix).at(Some(cause)).of(content));
+            self.out
+                .findings
+                .push(Finding::new(Kind::WatchedFileChanged, path, message, fix).at(Some(cause)).of(content));
         }
         Ok(())
     }

@@ -147,6 +147,7 @@ pub mod own_file;
 pub mod policy;
 pub mod repair;
 pub mod verdict;
+pub mod waiver;
 mod weakened;
 pub mod words;
 

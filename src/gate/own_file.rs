@@ -83,6 +83,7 @@ pub fn file_gate(place: Place, context: &str, branch: &str) -> Gate {
         watch: Vec::new(),
         retired: None,
         quote: Quote::Readers,
+        commands: crate::config::Commands::default(),
         checks: Vec::new(),
         repairs: Vec::new(),
         digest: String::new(),

@@ -31,6 +31,7 @@ mod repair;
 mod source;
 mod statuses;
 mod values;
+mod waivers;
 mod weakened;
 
 const DOCKERFILE: &str = "Dockerfile";
@@ -158,6 +159,7 @@ fn gate() -> Gate {
         watch: Vec::new(),
         retired: None,
         quote: Quote::Readers,
+        commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(bake())],
         repairs: Vec::new(),
         digest: "d".into(),

@@ -38,6 +38,14 @@ pub fn title(kind: Kind) -> &'static str {
     }
 }
 
+/// A number of things.
+pub fn counted(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        number => format!("{number} {thing}s"),
+    }
+}
+
 /// The stable name of a kind, as reports and the documentation have it.
 pub fn name(kind: Kind) -> String {
     // A unit variant serializes to its name.

@@ -38,6 +38,7 @@ fn gate(name: &str, advisory: bool) -> Gate {
         watch: Vec::new(),
         retired: None,
         quote: Quote::Readers,
+        commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(Bake {
             dockerfile: DOCKERFILE.into(),
             context: String::new(),
@@ -113,6 +114,7 @@ fn told(document: impl Fn(&[Judged<'_>]) -> String) -> String {
     let decide = |gate, report| {
         policy::decide(
             &[Say { gate, role: &role, outcome: Outcome::Judged(report), stale_since: None, discreet: false }],
+            &[],
             0,
         )
     };

@@ -141,7 +141,7 @@ fn to_uncomment_a_default_changes_nothing() {
         }
     }
     // What has no default can only be shown as a choice.
-    assert_eq!(choices, ["admin_token", "link_secret"]);
+    assert_eq!(choices, ["admin_token", "link_secret", "commands"]);
     assert!(defaults > 10, "{defaults}");
 }
 

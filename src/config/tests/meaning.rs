@@ -70,6 +70,7 @@ fn a_short_file_means_the_defaults() {
         watch: Vec::new(),
         retired: None,
         quote: Quote::Readers,
+        commands: Commands::default(),
         checks: vec![Check::Bake(Bake {
             dockerfile: "Dockerfile".to_owned(),
             context: String::new(),
@@ -271,6 +272,8 @@ url = "https://git.example.org"
 kind = "gitea"
 "#;
     assert_eq!(good(otherwise).gates[0].digest, digest);
+    // Who may waive changes no verdict.
+    assert_eq!(gate_with("commands = { users = [\"alice\"], teams = [\"molecule/leads\"] }").digest, digest);
 }
 
 #[test]
