@@ -76,7 +76,7 @@ fn what_cannot_be_is_told_with_its_place() {
         ("branch = \"a b/{source_sha}\"", "20:10: `branch` is not the name of one branch"),
         ("labels = [\"a\", \"\"]", "20:16: `labels` has a name in it that no label has"),
         ("reviewers = [\"@alice\"]", "20:14: `reviewers` begins with `@`"),
-        ("assignees = [\"team:x\"]", "20:14: `assignees` has `team:x` in it, which is no login"),
+        ("assignees = [\"team:x\"]", "20:14: `assignees` is no login"),
         ("after = \"soon\"", "20:9: `after` is `soon`, which is no duration"),
         ("group = \"a b\"", "20:9: `group` cannot stand in an address"),
         ("draft = \"yes\"", "20:9: `draft` must be a boolean, found a string"),
