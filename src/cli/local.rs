@@ -14,8 +14,10 @@ use std::sync::Arc;
 use super::remote::Remote;
 use crate::config::{Check, Gate};
 use crate::gate::finding::{Finding, Kind};
-use crate::gate::repair::{self, After, Edit, Proposed};
-use crate::gate::{Case, Relation, Report, Revision, Side, Version, World, judge};
+use crate::gate::repair::{self, After, Edit};
+use crate::gate::{
+    self, Before, Case, Proposed, Relation, Report, Revision, Side, Version, World, judge, judge_proposed,
+};
 use crate::git;
 use crate::report::text::Texts;
 use crate::snapshot::{Folder, GitTree, Local as Repository, ObjectDb, OpenError, Standing};
@@ -242,6 +244,31 @@ impl<'a> Pair<'a> {
         Ok(Self { consumer, source, brought, built })
     }
 
+    /// One repository as both sides: to read what it says of itself.
+    pub fn alone(repository: &'a Local) -> Self {
+        Self { consumer: repository, source: repository, brought: Vec::new(), built: None }
+    }
+
+    /// A file of the consumer's at a revision; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Pair::judge`].
+    pub fn file(&self, revision: &Revision, path: &str) -> Result<Option<Arc<[u8]>>, String> {
+        self.whole(|| {
+            let Some(tree) = World::tree(self, Side::Consumer, revision)? else { return Ok(None) };
+            let is_file = matches!(tree.node(path)?, Some(Node::File { .. }));
+            is_file.then(|| tree.read(path)).transpose()
+        })
+    }
+
+    /// What merging the consumer's `head` into `base` makes of one file.
+    ///
+    /// # Errors
+    /// As [`Pair::judge`].
+    pub fn proposed(&self, head: &Revision, base: &Revision, path: &str) -> Result<Proposed, String> {
+        self.whole(|| gate::proposed(self, Side::Consumer, head, base, path))
+    }
+
     fn side(&self, side: Side) -> &Local {
         match side {
             Side::Consumer => self.consumer,
@@ -253,15 +280,15 @@ impl<'a> Pair<'a> {
     ///
     /// # Errors
     /// In words: what cannot be fetched, or is missing in a repository on this machine.
-    pub fn judge(&self, gate: &Gate, case: &Case) -> Result<Report, String> {
-        self.whole(|| judge(gate, case, self))
+    pub fn judge(&self, gate: &Gate, before: Before<'_>, case: &Case) -> Result<Report, String> {
+        self.whole(|| judge_proposed(gate, before, case, self))
     }
 
     /// Proposes what would end the drift, on a consumer with these edits; what a repository at an address lacks is fetched.
     ///
     /// # Errors
     /// As [`Pair::judge`].
-    pub fn propose(&self, gate: &Gate, case: &Case, edits: &[Edit]) -> Result<Proposed, String> {
+    pub fn propose(&self, gate: &Gate, case: &Case, edits: &[Edit]) -> Result<repair::Proposed, String> {
         let Case::Branch { consumer, .. } = case else { return Err("only a branch is repaired".to_owned()) };
         self.whole(|| repair::propose(gate, case, &After::new(self, Side::Consumer, consumer, edits)?))
     }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod explain;
 mod local;
+mod own_file;
 mod remote;
 pub mod repair;
 pub mod serve;
@@ -25,6 +26,7 @@ use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigError;
+use crate::gate::own_file::FILE;
 
 /// In sync, or done.
 pub const DONE: u8 = 0;
@@ -142,7 +144,7 @@ fn configuration(named: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }
-    let places = [Path::new(OF_REPOSITORY), Path::new("drift-gate.toml")];
+    let places = [Path::new(FILE), Path::new("drift-gate.toml")];
     let found = places.into_iter().find(|path| path.exists()).map(Path::to_owned);
     found.ok_or_else(|| {
         Failure::usage(
@@ -151,6 +153,3 @@ fn configuration(named: Option<&Path>) -> Result<PathBuf, Failure> {
         )
     })
 }
-
-/// The name of a configuration that lies in a consumer's repository.
-const OF_REPOSITORY: &str = ".drift-gate.toml";

@@ -59,7 +59,7 @@ struct Question {
 /// Prints what would be changed, or changes it; the exit code.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let config = Config::load_laptop(&configuration(arguments.config.as_deref())?)?;
-    let gates = chosen(&config, arguments.gate.as_deref())?;
+    let gates = chosen(&config.gates, |gate| gate, arguments.gate.as_deref())?;
     let sources = Sources::new(&arguments.source, &gates)?;
     let places = Places::default();
     let is_address = arguments.consumer.to_str().is_some_and(remote::is_address);

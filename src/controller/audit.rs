@@ -116,6 +116,7 @@ impl Controller {
         let key = format!("comments {repo}");
         let began = self.now();
         let since = self.store.meta(&key).await?.and_then(|at| at.parse::<i64>().ok());
+        let mut is_old = true;
         if let Some(since) = since {
             let Ok(api) = self.api(&repo.forge) else { return Ok(()) };
             let from = chrono::DateTime::from_timestamp_millis(since - OVERLAP).unwrap_or_default();
@@ -126,6 +127,7 @@ impl Controller {
                     return Ok(());
                 }
             };
+            is_old = !comments.is_empty() || began - since >= REMARKED;
             let is_pull = |number: u64| view.pulls.iter().any(|pull| pull.number == number);
             let commands: Vec<(i64, i64)> = comments
                 .iter()
@@ -141,10 +143,13 @@ impl Controller {
                 self.command_wake.notify_one();
             }
         }
-        self.store.set_meta(&key, &began.to_string()).await
+        if is_old { self.store.set_meta(&key, &began.to_string()).await } else { Ok(()) }
     }
 }
 
+/// How old (ms) the moment may be from which comments are listed, while there are none: noting it anew costs a write for each
+/// repository and round, and an older one costs nothing.
+const REMARKED: i64 = 30 * 60_000;
 /// The forge's clock may be behind ours by so much (ms); what is listed twice acts once.
 const OVERLAP: i64 = 2 * 60_000;
 

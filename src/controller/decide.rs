@@ -1,13 +1,13 @@
 //! One target: asks every gate that has a say, makes one status of the answers, and keeps what an outage must not rewrite.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::Verdict;
+use super::judge::{Stored, Verdict};
 use super::look::{Look, millis};
-use super::plan::{Gated, Question, Target, View};
+use super::plan::{Ask, Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
 use crate::config::Quote;
 use crate::forge::{State, Status};
@@ -30,6 +30,12 @@ pub(super) struct Judgement {
     pub why: Option<String>,
 }
 
+/// The keys of the reports behind a status, as they are kept with it.
+pub(super) fn report_keys(judgements: &str) -> Vec<String> {
+    let judgements: Vec<Judgement> = serde_json::from_str(judgements).unwrap_or_default();
+    judgements.into_iter().filter_map(|judgement| judgement.report).collect()
+}
+
 /// What became of a target.
 pub(super) struct Decided {
     pub id: String,
@@ -50,7 +56,44 @@ enum Answer {
         why: String,
         since: i64,
         passing: bool,
+        /// It is not tried again by itself.
+        parked: bool,
     },
+}
+
+/// A case that could not be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    /// Unix milliseconds.
+    pub since: i64,
+    /// Tries in a row that failed for a reason which does not pass.
+    tries: u32,
+    why: String,
+}
+
+impl Broken {
+    /// Tries that fail for a reason which does not pass; then the case is parked: what made the evaluator fail is not tried
+    /// again before its commits change or somebody asks for it.
+    const TRIES: u32 = 5;
+
+    pub(super) fn new(since: i64) -> Self {
+        Self { since, tries: 0, why: String::new() }
+    }
+
+    /// One more try failed.
+    fn failed(&mut self, why: &str, passing: bool) {
+        self.tries = if passing { 0 } else { self.tries + 1 };
+        why.clone_into(&mut self.why);
+    }
+
+    /// Why it is not tried any more.
+    fn parked(&self) -> Option<String> {
+        let given_up = || {
+            let Self { why, tries, .. } = self;
+            format!("{why}; given up after {tries} tries, comment `/drift-gate check` to try again")
+        };
+        (self.tries >= Self::TRIES).then(given_up)
+    }
 }
 
 impl Controller {
@@ -62,7 +105,7 @@ impl Controller {
         rows: &BTreeMap<String, WantedRow>,
     ) -> Result<Decided, StoreError> {
         let forge_id = look.view.repository.id;
-        let id = keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context);
+        let id = self.target_id(look, target);
         let row = rows.get(&id);
         let is_new = row.is_none() && look.before.is_some_and(|before| !has_head(before, &target.sha));
         let make = |status: Status, judgements: String, reports| Judged {
@@ -83,7 +126,7 @@ impl Controller {
         let url = format!("{}/r/{id}", self.public_url);
         let status = |state, words: &str| Status::new(target.context.clone(), state, words, url.clone());
 
-        let answering = self.answer_all(target, look.afresh);
+        let answering = self.answer_all(target, look, row.is_some());
         let answers = match tokio::time::timeout(self.options.moment, answering).await {
             Ok(answers) => answers?,
             Err(_) => {
@@ -98,17 +141,18 @@ impl Controller {
                 }
                 let spent = pending_since.map_or(0, |since| self.now().saturating_sub(since));
                 let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
-                match tokio::time::timeout(left, self.answer_all(target, look.afresh)).await {
+                match tokio::time::timeout(left, self.answer_all(target, look, row.is_some())).await {
                     Ok(answers) => answers?,
-                    Err(_) => target.asks.iter().map(|_| self.too_late()).collect(),
+                    Err(_) => target.asks.iter().map(|ask| self.too_late(ask)).collect(),
                 }
             }
         };
 
         let unreadable = answers.iter().find_map(|answer| match answer {
-            Answer::Unreadable { why, since, passing } => Some((why.as_str(), *since, *passing)),
+            Answer::Unreadable { why, since, passing, .. } => Some((why.as_str(), *since, *passing)),
             _ => None,
         });
+        let unfinished = answers.iter().any(|answer| matches!(answer, Answer::Unreadable { parked: false, .. }));
         if let Some((why, since, passing)) = unreadable
             && !self.is_given_up(target, row, since, passing)
         {
@@ -147,48 +191,86 @@ impl Controller {
                 tell(look, target, kept, ask, answer);
             }
         }
-        Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some() })
+        Ok(Decided { id, keep, look_at: decision.look_again, unfinished })
+    }
+
+    /// The id of what a target's status is kept as.
+    pub(super) fn target_id(&self, look: &Look<'_>, target: &Target) -> String {
+        let forge_id = look.view.repository.id;
+        keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context)
     }
 
     /// The answer where none came before the deadline.
-    fn too_late(&self) -> Answer {
-        let why = format!(
-            "not compared within {}; comment `/drift-gate check` to try again",
-            super::rounds::minutes(millis(self.options.deadline))
-        );
-        Answer::Unreadable { why, since: self.now(), passing: false }
+    fn too_late(&self, ask: &Ask) -> Answer {
+        let within = super::rounds::minutes(millis(self.options.deadline));
+        match &ask.question {
+            Question::Judge(case) => {
+                self.failed(keys::report(&ask.gated, case), &format!("not compared within {within}"), false)
+            }
+            _ => Answer::Unreadable {
+                why: format!("not compared within {within}; comment `/drift-gate check` to try again"),
+                since: self.now(),
+                passing: false,
+                parked: false,
+            },
+        }
     }
 
-    async fn answer_all(&self, target: &Target, afresh: &BTreeSet<u64>) -> Result<Vec<Answer>, StoreError> {
+    /// A case could not be judged, once more.
+    fn failed(&self, key: String, why: &str, passing: bool) -> Answer {
+        let mut all = super::lock(&self.broken);
+        let broken = all.entry(key).or_insert_with(|| Broken::new(self.now()));
+        broken.failed(why, passing);
+        let parked = broken.parked();
+        Answer::Unreadable {
+            since: broken.since,
+            passing,
+            parked: parked.is_some(),
+            why: match parked {
+                Some(why) => why,
+                None if passing => why.to_owned(),
+                None => format!("{why}; comment `/drift-gate check` to try again"),
+            },
+        }
+    }
+
+    async fn answer_all(&self, target: &Target, look: &Look<'_>, is_known: bool) -> Result<Vec<Answer>, StoreError> {
         let asking = target.asks.iter().map(|ask| async {
             let number = match &ask.role {
                 Role::ConsumerPull { number, .. } | Role::SourcePull { number, .. } => Some(*number),
                 _ => None,
             };
-            let afresh = number.is_some_and(|number| afresh.contains(&number));
-            self.answer(&ask.gated, &ask.question, afresh).await
+            let stored = match number {
+                Some(number) if look.afresh.contains(&number) => Stored::Ignored,
+                _ if is_known => Stored::These(&look.reports),
+                _ => Stored::Any,
+            };
+            self.answer(&ask.gated, &ask.question, stored).await
         });
         futures_util::future::try_join_all(asking).await
     }
 
-    async fn answer(&self, gated: &Gated, question: &Question, afresh: bool) -> Result<Answer, StoreError> {
+    async fn answer(&self, gated: &Gated, question: &Question, stored: Stored<'_>) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Impossible(why) => Answer::Impossible(why.clone()),
             Question::Told(report) => Answer::Verdict(Verdict { key: keys::told(report), report: report.clone() }),
             Question::Unreadable { why, since } => {
-                Answer::Unreadable { why: why.clone(), since: *since, passing: true }
+                Answer::Unreadable { why: why.clone(), since: *since, passing: true, parked: false }
             }
             Question::Judge(case) => {
                 let key = keys::report(gated, case);
-                match self.judge(gated, case, afresh).await {
+                let known = super::lock(&self.broken).get(&key).cloned();
+                if let (Some(broken), false) = (known, matches!(stored, Stored::Ignored))
+                    && let Some(why) = broken.parked()
+                {
+                    return Ok(Answer::Unreadable { why, since: broken.since, passing: false, parked: true });
+                }
+                match self.judge(gated, case, stored).await {
                     Ok(verdict) => {
                         super::lock(&self.broken).remove(&key);
                         Answer::Verdict(verdict)
                     }
-                    Err(Trouble { why, passing }) => {
-                        let since = *super::lock(&self.broken).entry(key).or_insert_with(|| self.now());
-                        Answer::Unreadable { why, since, passing }
-                    }
+                    Err(Trouble { why, passing }) => self.failed(key, &why, passing),
                 }
             }
         })
@@ -207,7 +289,7 @@ impl Controller {
         }
         match row {
             Some(row) if row.state != "pending" => {
-                let patience = |ask: &super::plan::Ask| ask.gated.gate.unreadable_after;
+                let patience = |ask: &Ask| ask.gated.gate.unreadable_after;
                 let branches = target.asks.iter().filter(|ask| !ask.role.is_pull());
                 branches.map(patience).min().is_some_and(past)
             }
@@ -284,7 +366,7 @@ impl Controller {
     }
 }
 
-fn judgement(ask: &super::plan::Ask, answer: &Answer) -> Judgement {
+fn judgement(ask: &Ask, answer: &Answer) -> Judgement {
     let (report, why) = match answer {
         Answer::Verdict(verdict) => (Some(verdict.key.clone()), None),
         Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
@@ -293,7 +375,7 @@ fn judgement(ask: &super::plan::Ask, answer: &Answer) -> Judgement {
 }
 
 /// One line of the log for each gate that has a say in a new decision: what it is about, what the gate said, what is wanted.
-fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &super::plan::Ask, answer: &Answer) {
+fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &Ask, answer: &Answer) {
     let report = match answer {
         Answer::Verdict(verdict) => Some(verdict.report.as_ref()),
         Answer::Impossible(_) | Answer::Unreadable { .. } => None,
@@ -326,4 +408,27 @@ fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &super::plan::Ask,
 
 fn has_head(view: &View, sha: &ObjectId) -> bool {
     view.heads.values().any(|head| head == sha) || view.pulls.iter().any(|pull| pull.head_sha == *sha)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_the_evaluator_fail_is_parked_after_five_tries_and_an_outage_never() {
+        let mut broken = Broken::new(7);
+        for _ in 0..4 {
+            broken.failed("the evaluation broke", false);
+            assert_eq!(broken.parked(), None);
+        }
+        broken.failed("the forge does not answer", true);
+        for _ in 0..4 {
+            broken.failed("the evaluation broke", false);
+            assert_eq!(broken.parked(), None, "they must follow each other");
+        }
+        broken.failed("the evaluation broke", false);
+        let why = "the evaluation broke; given up after 5 tries, comment `/drift-gate check` to try again";
+        assert_eq!(broken.parked().as_deref(), Some(why));
+        assert_eq!(broken.since, 7);
+    }
 }

@@ -6,9 +6,10 @@
 //! - *The other side changes while this side is looked at*: what is seen of the other side is kept with a hint at this one, which the
 //!   look does not settle, because it counts the hints that it began with.
 //! - *A look stalls past its lease*: it notices when it renews, and stops; its writes are refused by then.
-//! - *One repository is slow or huge*: each look is a task of its own, and each forge has its own few.
+//! - *One repository is slow or huge*: each look is a task of its own, and each forge has its own few. Where a source moves,
+//!   the branch heads of all its consumers are judged before their many pull requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +51,22 @@ pub(super) struct Look<'a> {
     pub before: Option<&'a View>,
     /// Pull requests to judge without remembered verdicts.
     pub afresh: &'a BTreeSet<u64>,
+    /// Reports behind what is wanted so far, by their keys, as JSON.
+    pub reports: HashMap<String, String>,
     pub lease: &'a Lease,
     /// The delivery that it answers, by the forge's id.
     pub delivery: Option<&'a str>,
+}
+
+/// Takes out what can wait where only the other side changed: many pull requests, whose statuses seldom change then. The
+/// branch heads of all repositories that wait are judged before them.
+fn put_off(due: &Due, targets: &mut Vec<Target>) -> Vec<Target> {
+    let can_wait = |target: &Target| target.asks.iter().all(|ask| ask.role.is_pull());
+    let many = targets.iter().filter(|target| can_wait(target)).count() > DECISIONS;
+    if due.level > Level::Decide || due.again || due.hinted_at.is_none() || !many {
+        return Vec::new();
+    }
+    targets.extract_if(.., |target| can_wait(target)).collect()
 }
 
 /// What is under way on a forge.
@@ -70,6 +84,8 @@ struct Left {
     look_at: Option<i64>,
     /// A head could not be judged, or the repository not be read, for a reason that may pass.
     unfinished: bool,
+    /// Pull requests wait for the branch heads of others.
+    put_off: bool,
     /// What the timer found that no delivery had told.
     missed: Option<Change>,
 }
@@ -177,7 +193,10 @@ impl Controller {
         if let Some(change) = &left.missed {
             self.found_without_delivery(repo, change, !left.unfinished).await?;
         }
-        let fenced = if left.unfinished {
+        let fenced = if left.put_off {
+            self.look_wake.notify_one();
+            self.store.put_off_held(claimed, self.now()).await?
+        } else if left.unfinished {
             self.store.postpone_held(claimed, self.now() + backoff(claimed.due.attempts)).await?
         } else {
             self.store.settle_held(claimed, left.look_at).await?
@@ -213,17 +232,20 @@ impl Controller {
         self.ask_for(&needed, &seen).await?;
         let known =
             Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
-        let targets = plan::targets(&known, repo);
+        let mut targets = plan::targets(&known, repo);
+        let put_off = put_off(&claimed.due, &mut targets);
+        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
+        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
         let look = Look {
             view: &view,
             before: before.as_deref(),
             afresh: &afresh,
+            reports: self.stored_reports(rows.values()).await?,
             lease: &claimed.lease,
             delivery: claimed.due.delivery.as_deref(),
         };
-        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
-        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
-        let left = Left { missed, ..self.decide_all(&look, targets, &rows).await? };
+        let later: Vec<String> = put_off.iter().map(|target| self.target_id(&look, target)).collect();
+        let left = Left { missed, put_off: !later.is_empty(), ..self.decide_all(&look, targets, later, &rows).await? };
         let rows: Vec<&WantedRow> = rows.values().collect();
         self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
         if claimed.due.level == Level::Read {
@@ -266,6 +288,7 @@ impl Controller {
         &self,
         look: &Look<'_>,
         targets: Vec<Target>,
+        later: Vec<String>,
         rows: &BTreeMap<String, WantedRow>,
     ) -> Result<Left, StoreError> {
         // Decisions go on while others are kept: both use the store, whose connections are few, and a decision that nobody
@@ -282,7 +305,7 @@ impl Controller {
             }
             drop(decided);
         };
-        let ((), left) = tokio::join!(deciding, self.keep_all(look, kept, rows));
+        let ((), left) = tokio::join!(deciding, self.keep_all(look, kept, later, rows));
         left
     }
 
@@ -291,10 +314,11 @@ impl Controller {
         &self,
         look: &Look<'_>,
         mut decided: Decisions,
+        later: Vec<String>,
         rows: &BTreeMap<String, WantedRow>,
     ) -> Result<Left, StoreError> {
         let mut left = Left::default();
-        let mut ids = Vec::new();
+        let mut ids = later;
         let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
         while gather(&mut decided, &mut chunk).await {
             let mut keep = Vec::new();

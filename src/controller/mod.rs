@@ -62,7 +62,6 @@ use crate::tree::ObjectId;
 use plan::{Gated, RepoKey};
 
 pub use accept::Taken;
-pub use brought::FILE;
 pub use rounds::Gap;
 
 /// What may be set apart from the configuration file; tests make it impatient.
@@ -142,7 +141,7 @@ pub struct Controller {
     /// How many evaluations may run at a time.
     evaluations: tokio::sync::Semaphore,
     /// Cases that cannot be judged, by the key of their report, and since when (Unix milliseconds).
-    broken: Mutex<HashMap<String, i64>>,
+    broken: Mutex<HashMap<String, decide::Broken>>,
     /// Pull requests to judge without remembered verdicts, from `check` commands.
     afresh: Mutex<BTreeSet<(RepoKey, u64)>>,
     /// Where the last delivery left each branch.

@@ -132,6 +132,7 @@ pub mod finding;
 pub mod glob;
 mod judge;
 mod merge;
+pub mod own_file;
 pub mod policy;
 pub mod repair;
 pub mod verdict;

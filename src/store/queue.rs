@@ -56,6 +56,8 @@ pub struct Due {
     pub level: Level,
     /// The forge's id of the newest delivery among those hints; `None` where the timer or the other side hinted alone.
     pub delivery: Option<String>,
+    /// It was to be looked at again by now, hint or not: see [`Store::settle_held`] and [`Store::put_off_held`].
+    pub again: bool,
 }
 
 /// A gated repository in the queue.
@@ -98,6 +100,9 @@ const SETTLE: &str = "UPDATE repositories SET settled = $3, attempts = 0, not_be
      hinted_at = CASE WHEN hinted > $3 THEN hinted_at ELSE NULL END, \
      level = CASE WHEN hinted > $3 THEN level ELSE 0 END, \
      delivery = CASE WHEN hinted > $3 THEN delivery ELSE NULL END WHERE forge = $1 AND name = $2";
+
+const PUT_OFF: &str = "UPDATE repositories SET settled = $3, hinted = hinted + 1, attempts = 0, not_before = 0, look_at = $4, \
+     hinted_at = $4 WHERE forge = $1 AND name = $2";
 
 const POSTPONE: &str = "UPDATE repositories SET attempts = attempts + 1, not_before = $3, look_at = NULL, \
      hinted = CASE WHEN hinted > settled THEN hinted ELSE settled + 1 END WHERE forge = $1 AND name = $2";
@@ -196,12 +201,14 @@ impl Store {
                WHERE {which} AND (l.leased_until IS NULL OR l.leased_until <= $3) \
                ORDER BY COALESCE(r.hinted_at, $3), r.forge, r.name LIMIT $6 {skip_locked}) \
              UPDATE looks SET {take} FROM free WHERE forge = f AND name = n \
-             RETURNING forge, name, lease, taken_over, {}, {}, {}, {}, {}",
+             RETURNING forge, name, lease, taken_over, {}, {}, {}, {}, {}, \
+               CASE WHEN {} <= $3 THEN 1 ELSE 0 END",
             of("hinted"),
             of("hinted_at"),
             of("attempts"),
             of("level"),
-            of("delivery")
+            of("delivery"),
+            of("look_at")
         );
         let rows = sqlx::query(AssertSqlSafe(statement))
             .bind(claim.holder)
@@ -233,6 +240,27 @@ impl Store {
             .bind(claimed.due.name.as_str())
             .bind(claimed.due.hinted)
             .bind(look_at)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Fenced::Done)
+    }
+
+    /// A part of a look was done, the rest is due now, behind whatever waited before. Gives the lease back.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn put_off_held(&self, claimed: &Claimed, now: i64) -> Result<Fenced, StoreError> {
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
+            return Ok(Fenced::Lost);
+        }
+        sqlx::query(PUT_OFF)
+            .bind(claimed.due.forge.as_str())
+            .bind(claimed.due.name.as_str())
+            .bind(claimed.due.hinted)
+            .bind(now)
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
@@ -341,6 +369,7 @@ fn claimed(row: &AnyRow) -> Claimed {
             attempts: row.get(6),
             level: Level::of(row.get(7)),
             delivery: row.get(8),
+            again: row.get::<i64, _>(9) != 0,
         },
         lease: Lease { of: Of::Repository { forge, name }, token: row.get(2), taken_over: row.get::<i64, _>(3) != 0 },
     }

@@ -42,8 +42,7 @@ fn written_it_is_in_sync() {
     let now = world.template.commit();
     // CRLF, white space and what somebody is about to commit stay.
     let odd = |pin: &str| manifest(pin).replace('\n', "\r\n").replace("]}", "],  \"mine\": 1 }");
-    let before =
-        odd(&world.core.read("manifest.json").split('"').find(|word| word.len() == 40).expect("a pin").to_owned());
+    let before = odd(world.core.read("manifest.json").split('"').find(|word| word.len() == 40).expect("a pin"));
     world.core.write("manifest.json", &before);
     let said = repair(&world, &["--write"]).is(0);
     let expected =

@@ -7,10 +7,11 @@ use super::rows::{
 };
 use super::{TargetCursor, Unavailable};
 use crate::config::{Binding, Format, PinAt};
+use crate::controller::Controller;
 use crate::controller::plan::Gated;
 use crate::controller::under_way::{self, parking, time};
-use crate::controller::{Controller, FILE};
 use crate::gate::Report;
+use crate::gate::own_file::FILE;
 use crate::report;
 use crate::store::{Reader, TargetRow};
 use crate::web::dashboard::GateRow;
