@@ -130,9 +130,12 @@ pub fn matters(gate: &Gate, world: &dyn World, one: &ObjectId, other: &ObjectId)
     Ok(!changed(gate, one.as_ref(), other.as_ref())?.is_empty())
 }
 
-/// The repairs that fit a gate which names none: its pin is moved, its copies are copied. For `drift-gate repair`.
+/// The repairs that fit a gate which names none: its pin is moved, files get their COPY lines, copies are copied. For
+/// `drift-gate repair`.
 pub fn usual(gate: &Gate) -> Vec<Rule> {
-    let pin = matches!(gate.binding, Binding::Pin { .. });
+    // Without a pin the COPY lines are left of it.
+    let bake = gate.checks.iter().any(|check| matches!(check, Check::Bake(_)));
+    let pin = bake || matches!(gate.binding, Binding::Pin { .. });
     let mirror = gate.checks.iter().any(|check| matches!(check, Check::Mirror(_)));
     let pull = PullRequest::default;
     let pin = pin.then(|| Rule::Pin { copy_lines: true, pull: pull() });
@@ -165,9 +168,16 @@ impl Edits {
         self.all.insert(edit.path.clone(), edit);
     }
 
-    fn too_much(&self) -> Option<String> {
+    /// Why nobody can propose them.
+    fn unfit(&self) -> Option<String> {
         let bytes: usize = self.all.values().filter_map(|edit| edit.content.as_ref()).map(Vec::len).sum();
         let files = self.all.len();
+        // As odd bytes of a name are shown: nobody could tell them from a name that is spelled like that.
+        if let Some(path) = self.all.keys().find(|path| path.contains('\\')) {
+            return Some(format!(
+                "{path} has a name that is not UTF-8, or a backslash in it: it is written or removed by hand"
+            ));
+        }
         (files > MOST_FILES || bytes > MOST_BYTES).then(|| {
             format!(
                 "the repair would write {files} files of {bytes} bytes, more than the {MOST_FILES} files and {} MiB that are \
@@ -239,7 +249,9 @@ impl Work<'_> {
             }
             after = self.judge_consumer(&tree, &edits)?;
         }
-        let lines = rules.iter().any(|rule| matches!(rule, Rule::Pin { copy_lines: true, .. }));
+        let lines = rules
+            .iter()
+            .any(|rule| matches!(rule, Rule::Pin { copy_lines: true, .. } | Rule::Stamp { copy_lines: true, .. }));
         if lines && after.verdict != Verdict::InSync {
             after = copy_line::add(self, &tree, after, &mut edits)?;
         }
@@ -269,7 +281,7 @@ impl Work<'_> {
         if edits.all.is_empty() {
             return Tried::Nothing;
         }
-        if let Some(words) = edits.too_much() {
+        if let Some(words) = edits.unfit() {
             return Tried::No(words);
         }
         let source = match (side, &after.source.bound, self.source) {
