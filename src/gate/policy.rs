@@ -230,7 +230,8 @@ struct Voice {
 
 fn voice(say: &Say<'_>, now: i64) -> Voice {
     let voice = paired(say, verdict_of(say, now), now);
-    if voice.state == State::Success {
+    // What could not be judged is not softened: nothing was compared.
+    if voice.state == State::Success || matches!(say.outcome, Outcome::Not(_)) {
         return voice;
     }
     if say.gate.advisory {

@@ -206,6 +206,64 @@ fn what_softens_a_verdict_is_named_in_the_words() {
 }
 
 #[test]
+fn a_gate_that_is_not_enforced_yet_is_green_with_words_until_its_moment() {
+    let soon = Gate { enforce_after: chrono::DateTime::from_timestamp(HOUR / 1000, 0), ..gate() };
+    let before = status_at(&soon, &head(), &drifting(), None, HOUR - 1);
+    assert_eq!((before.state, before.look_again), (State::Success, Some(HOUR)));
+    let words = "not enforced before 1970-01-01 01:00 UTC: config.yaml is not baked: no COPY takes it";
+    assert_eq!(before.description, words);
+    let then = status_at(&soon, &head(), &drifting(), None, HOUR);
+    assert_eq!((then.state, then.look_again), (State::Failure, None));
+    assert_eq!(status_at(&soon, &head(), &branch(core('a'), template()), None, 0).description, "in sync");
+}
+
+#[test]
+fn a_retired_gate_compares_nothing_and_says_why() {
+    let say = Say {
+        gate: &gate(),
+        role: &head(),
+        outcome: Outcome::Retired("the image moved"),
+        stale_since: None,
+        paired: Paired::No,
+        discreet: true,
+    };
+    let decision = decide(&[say], &[], 0);
+    assert_eq!((decision.state, decision.description.as_str()), (State::Success, "retired: the image moved"));
+}
+
+#[test]
+fn a_partner_turns_the_source_s_pull_request_green_and_never_the_consumer_s() {
+    let (red, green) = (drifting(), branch(core('a'), template()));
+    let role = Role::SourcePull { number: 7, base: "main".into(), consumer_branch: "main".into() };
+    let said = |role: &Role, report, paired, discreet| {
+        let gate = gate();
+        let outcome = Outcome::Judged(report);
+        let decision = decide(&[Say { gate: &gate, role, outcome, stale_since: None, paired, discreet }], &[], 0);
+        (decision.state, decision.description)
+    };
+    let not_baked = "core cannot take it: config.yaml is not baked: no COPY takes it";
+    let rows = [
+        (
+            &red,
+            Paired::With("core#12", &green),
+            State::Success,
+            "bakes with core#12, which is merged after it".to_owned(),
+        ),
+        (&red, Paired::With("core#12", &red), State::Failure, format!("also with core#12: {not_baked}")),
+        (&red, Paired::Not("core#12", "is not open"), State::Failure, format!("{not_baked}; core#12 is not open")),
+        (&green, Paired::Not("core#12", "is not open"), State::Success, "in sync".to_owned()),
+    ];
+    for (report, paired, state, words) in rows {
+        assert_eq!(said(&role, report, paired, false), (state, words), "{paired:?}");
+    }
+    let (state, words) = said(&role, &red, Paired::With("core#12", &green), true);
+    assert_eq!((state, words.contains("core#12")), (State::Success, false), "{words}");
+    let waits = said(&pull(), &red, Paired::Waits("template#7"), false);
+    let words = "waits for template#7: merge that, then bump; config.yaml is not baked: no COPY takes it";
+    assert_eq!(waits, (State::Failure, words.to_owned()));
+}
+
+#[test]
 fn grace_counts_from_when_the_oldest_change_was_first_seen_and_then_ends() {
     let gate = Gate { grace: Duration::from_secs(24 * 3600), ..gate() };
     let within = status_at(&gate, &head(), &stale(), Some(0), 23 * HOUR);
