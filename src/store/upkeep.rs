@@ -60,7 +60,7 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
-const TABLES: [&str; 6] = ["deliveries", "repositories", "comments", "wanted", "history", "reports"];
+const TABLES: [&str; 7] = ["deliveries", "repositories", "comments", "wanted", "history", "reports", "pulls"];
 
 impl Upkeep {
     /// Opens the database at `url`, which must be there.

@@ -125,7 +125,7 @@ impl Backend for Controller {
         let dirty = reader.dirty(1).await?;
         let hinted_at = dirty.rows.first().and_then(|oldest| oldest.hinted_at);
         let oldest = hinted_at.map_or(0, |at| now.saturating_sub(at));
-        let [looks, sends, comments] = reader.lease_counts(now).await?;
+        let [looks, sends, comments, pulls] = reader.lease_counts(now).await?;
         let parked = reader.parked_counts(now).await?;
         Ok(Queue {
             repositories: dirty.count,
@@ -134,6 +134,7 @@ impl Backend for Controller {
             looks,
             sends,
             comments,
+            pulls,
             overwritten: parked.overwritten,
             not_judged: parked.not_judged,
             cache_bytes: self.cache_bytes().await,
