@@ -61,6 +61,9 @@ impl State {
             protections: Vec::new(),
             issues: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            archived: false,
+            labels: Vec::new(),
+            dispatched: Vec::new(),
         };
         self.repos.insert(id, repo);
         Ok(id)
@@ -117,6 +120,12 @@ impl State {
     /// Shows a repository to everyone, or hides it.
     pub fn set_private(&mut self, id: RepoId, private: bool) -> Result<(), Refusal> {
         self.repo_mut(id)?.private = private;
+        Ok(())
+    }
+
+    /// Makes a repository read-only, or lets it be written again.
+    pub fn set_archived(&mut self, id: RepoId, archived: bool) -> Result<(), Refusal> {
+        self.repo_mut(id)?.archived = archived;
         Ok(())
     }
 

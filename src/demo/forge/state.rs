@@ -34,6 +34,7 @@ pub(super) enum Numbered {
     Comment,
     Status,
     Hook,
+    Label,
 }
 
 impl State {

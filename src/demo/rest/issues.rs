@@ -18,7 +18,7 @@ struct Open {
 }
 
 pub fn open(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Open>()?);
+    let (repo, doer, form) = (visit.living(Access::Read)?, visit.doer()?, visit.form::<Open>()?);
     let number = visit.state.open_issue(repo, form.title, form.body, doer)?;
     Ok(Answer::created(wire::issue(visit.state, visit.state.repo(repo)?, number, visit.viewer)?))
 }
@@ -53,7 +53,7 @@ struct Text {
 }
 
 pub fn comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Text>()?);
+    let (repo, doer, form) = (visit.living(Access::Read)?, visit.doer()?, visit.form::<Text>()?);
     let id = visit.state.comment(repo, visit.number("number")?, form.body, doer)?;
     told(visit, repo, id).map(Answer::created)
 }

@@ -24,6 +24,7 @@ mod accounts;
 mod answer;
 mod contents;
 mod issues;
+mod marks;
 mod pulls;
 mod repos;
 mod statuses;
@@ -64,8 +65,14 @@ pub fn router() -> Router<Forge> {
         .route(&repo("/pulls"), get(On(pulls::list)).post(On(pulls::open)))
         .route(&repo("/pulls/{number}"), get(On(pulls::get)).patch(On(pulls::edit)))
         .route(&repo("/pulls/{number}/merge"), post(On(pulls::merge)))
+        .route(&repo("/pulls/{number}/commits"), get(On(pulls::commits)))
+        .route(&repo("/pulls/{number}/files"), get(On(pulls::files)))
+        .route(&repo("/pulls/{number}/requested_reviewers"), post(On(marks::ask_reviewers)))
+        .route(&repo("/labels"), get(On(marks::labels)).post(On(marks::add_label)))
+        .route(&repo("/issues/{number}/labels"), post(On(marks::put_labels)))
+        .route(&repo("/actions/workflows/{workflow}/dispatches"), post(On(marks::dispatch)))
         .route(&repo("/issues"), post(On(issues::open)))
-        .route(&repo("/issues/{number}"), get(On(issues::get)))
+        .route(&repo("/issues/{number}"), get(On(issues::get)).patch(On(marks::edit_issue)))
         .route(&repo("/issues/{number}/comments"), get(On(issues::comments)).post(On(issues::comment)))
         .route(&repo("/issues/comments"), get(On(issues::all_comments)))
         .route(&repo("/issues/comments/{id}"), get(On(issues::get_comment)).patch(On(issues::edit_comment)))

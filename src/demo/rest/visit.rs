@@ -63,6 +63,15 @@ impl Visit<'_> {
         self.repo(needed).map(|repo| repo.id)
     }
 
+    /// The id of [`Visit::repo`], which must not be archived.
+    pub fn living(&self, needed: Access) -> Result<RepoId, Refusal> {
+        let repo = self.repo(needed)?;
+        match repo.archived {
+            true => Err(Refusal::Locked(format!("{} is archived", self.state.full_name(repo)?))),
+            false => Ok(repo.id),
+        }
+    }
+
     /// Whether whoever asks has this much access.
     pub fn allowed(&self, repo: &Repo, needed: Access) -> Result<(), Refusal> {
         let access = self.state.access(repo, self.viewer);
@@ -120,7 +129,7 @@ pub fn check_scope(token: &Token, method: &Method, path: &str) -> Result<(), Ref
 fn category(path: &str) -> Option<&'static str> {
     let mut parts = path.trim_start_matches("/api/v1/").split('/');
     match parts.next()? {
-        "repos" if parts.nth(2) == Some("issues") => Some("issue"),
+        "repos" if matches!(parts.nth(2), Some("issues" | "labels")) => Some("issue"),
         "repos" | "repositories" => Some("repository"),
         "user" | "users" => Some("user"),
         "orgs" => Some("organization"),
