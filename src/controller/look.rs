@@ -225,6 +225,7 @@ impl Controller {
         let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
         let left = Left { missed, ..self.decide_all(&look, targets, &rows).await? };
         let rows: Vec<&WantedRow> = rows.values().collect();
+        self.hint_pulls(repo, &gates).await?;
         self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
         if claimed.due.level == Level::Read {
             self.find_comments(repo, &view).await?;

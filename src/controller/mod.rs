@@ -41,6 +41,7 @@ mod look;
 pub mod pages;
 pub mod plan;
 mod publish;
+pub mod pulls;
 mod rounds;
 mod sight;
 pub mod under_way;
@@ -152,6 +153,7 @@ pub struct Controller {
     look_wake: Notify,
     publish_wake: Notify,
     command_wake: Notify,
+    pull_wake: Notify,
     round_wake: Notify,
 }
 
@@ -204,6 +206,7 @@ impl Controller {
             look_wake: Notify::new(),
             publish_wake: Notify::new(),
             command_wake: Notify::new(),
+            pull_wake: Notify::new(),
             round_wake: Notify::new(),
         };
         controller.sync().await?;
@@ -235,6 +238,7 @@ impl Controller {
         }
         tasks.spawn(self.clone().look_always(shutdown.clone()));
         tasks.spawn(self.clone().publish_always(shutdown.clone()));
+        tasks.spawn(self.clone().keep_pulls_always(shutdown.clone()));
         tasks.spawn(self.clone().run_commands_always(shutdown));
         tasks.close();
         tasks.wait().await;
@@ -252,6 +256,7 @@ impl Controller {
             self.look_wake.notify_one();
             self.publish_wake.notify_one();
             self.command_wake.notify_one();
+            self.pull_wake.notify_one();
         }
     }
 

@@ -166,12 +166,14 @@ pub trait Pulls: Send + Sync {
     async fn files_of_pull(&self, repo: &RepoName, number: u64) -> Result<Vec<String>, ForgeError>;
     /// Adds labels; answers the names of all that stand there. Gitea passes over names that it does not know.
     async fn add_labels(&self, repo: &RepoName, number: u64, labels: &[String]) -> Result<Vec<String>, ForgeError>;
-    /// Asks for reviews: logins, and teams as `organization/team`.
+    /// Asks for reviews: logins, and teams of the repository's organization as `team:NAME`.
     async fn request_reviewers(&self, repo: &RepoName, number: u64, who: &[String]) -> Result<(), ForgeError>;
     /// Assigns people by their logins.
     async fn assign(&self, repo: &RepoName, number: u64, who: &[String]) -> Result<(), ForgeError>;
     /// Lets the forge merge it when its required checks are green and its head is still this commit.
     async fn auto_merge(&self, repo: &RepoName, number: u64, head: &ObjectId) -> Result<(), ForgeError>;
+    /// Login of who closed it last, where the forge tells.
+    async fn closer(&self, repo: &RepoName, number: u64) -> Result<Option<String>, ForgeError>;
     /// Says something on an issue or pull request.
     async fn say(&self, repo: &RepoName, number: u64, text: &str) -> Result<(), ForgeError>;
     /// Starts a workflow.

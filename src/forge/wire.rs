@@ -141,6 +141,13 @@ impl<'a> From<&'a Status> for NewStatus<'a> {
     }
 }
 
+impl WireUser {
+    /// Their name on the forge.
+    pub fn into_login(self) -> String {
+        self.login
+    }
+}
+
 impl From<WireUser> for User {
     fn from(user: WireUser) -> Self {
         Self { id: u64::try_from(user.id).unwrap_or(0), login: user.login }

@@ -11,4 +11,5 @@ mod inputs;
 mod pulls;
 mod pushes;
 mod relay;
+mod repairs;
 mod world;

@@ -57,6 +57,10 @@ impl Pulls for Counted {
         self.call(self.forge.auto_merge(repo, number, head)).await
     }
 
+    async fn closer(&self, repo: &RepoName, number: u64) -> Result<Option<String>, ForgeError> {
+        self.call(self.forge.closer(repo, number)).await
+    }
+
     async fn say(&self, repo: &RepoName, number: u64, text: &str) -> Result<(), ForgeError> {
         self.call(self.forge.say(repo, number, text)).await
     }

@@ -67,6 +67,10 @@ impl Pulls for Dry {
         refused("auto merge", repo)
     }
 
+    async fn closer(&self, repo: &RepoName, number: u64) -> Result<Option<String>, ForgeError> {
+        self.0.closer(repo, number).await
+    }
+
     async fn say(&self, repo: &RepoName, _number: u64, _text: &str) -> Result<(), ForgeError> {
         refused("say", repo)
     }

@@ -129,6 +129,10 @@ impl Pulls for Gitea {
         }
     }
 
+    async fn closer(&self, repo: &RepoName, number: u64) -> Result<Option<String>, ForgeError> {
+        rest::closer(&self.api, repo, number).await
+    }
+
     async fn say(&self, repo: &RepoName, number: u64, text: &str) -> Result<(), ForgeError> {
         rest::say(&self.api, repo, number, text).await
     }

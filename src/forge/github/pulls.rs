@@ -172,6 +172,10 @@ impl Pulls for GitHub {
         rest::write(&self.api, Method::PUT, &segments, &json!({ "sha": head.as_str() })).await.map(drop)
     }
 
+    async fn closer(&self, repo: &RepoName, number: u64) -> Result<Option<String>, ForgeError> {
+        rest::closer(&self.api, repo, number).await
+    }
+
     async fn say(&self, repo: &RepoName, number: u64, text: &str) -> Result<(), ForgeError> {
         rest::say(&self.api, repo, number, text).await
     }

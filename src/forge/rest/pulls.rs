@@ -8,7 +8,7 @@ use super::unexpected;
 use crate::forge::answer::Answer;
 use crate::forge::api::Api;
 use crate::forge::pulls::{Dispatch, Find, NewPull, PullCommit, PullEdit, Unwritten, Written};
-use crate::forge::wire::{WireCommit, WireFile, WireLabel, WireNumber, WirePull};
+use crate::forge::wire::{WireCommit, WireFile, WireLabel, WireNumber, WirePull, WireUser};
 use crate::forge::{ForgeError, RepoName};
 
 /// Closed pull requests are looked for on so many pages of a list, newest first: the one that matters is of the source's
@@ -212,8 +212,8 @@ pub(in crate::forge) async fn request_reviewers(
     number: u64,
     who: &[String],
 ) -> Result<(), ForgeError> {
-    let (teams, people): (Vec<&str>, Vec<&str>) = who.iter().map(String::as_str).partition(|name| name.contains('/'));
-    let teams: Vec<&str> = teams.into_iter().filter_map(|team| Some(team.split_once('/')?.1)).collect();
+    let teams: Vec<&str> = who.iter().filter_map(|name| name.strip_prefix("team:")).collect();
+    let people: Vec<&str> = who.iter().map(String::as_str).filter(|name| !name.starts_with("team:")).collect();
     let number = number.to_string();
     let segments = api.repo(repo, &["pulls", &number, "requested_reviewers"])?;
     let mut body = json!({ "reviewers": people });
@@ -235,6 +235,31 @@ pub(in crate::forge) async fn say(api: &Api, repo: &RepoName, number: u64, text:
         Some(_) => Ok(()),
         None => Err(unexpected(&answer, "it repeats no comment")),
     }
+}
+
+/// From the issue itself on GitHub, from its timeline on Gitea and Forgejo, oldest first there.
+pub(in crate::forge) async fn closer(api: &Api, repo: &RepoName, number: u64) -> Result<Option<String>, ForgeError> {
+    let number = number.to_string();
+    #[derive(Deserialize)]
+    struct Issue {
+        closed_by: Option<WireUser>,
+    }
+    if let Some(by) = api.read::<Issue>(&api.repo(repo, &["issues", &number])?).await?.closed_by {
+        return Ok(Some(by.into_login()));
+    }
+    #[derive(Deserialize)]
+    struct Happened {
+        #[serde(rename = "type", default)]
+        kind: String,
+        user: Option<WireUser>,
+    }
+    let segments = api.repo(repo, &["issues", &number, "timeline"])?;
+    let happened: Vec<Happened> = match api.pages(&segments, &[]).all().await {
+        Err(ForgeError::NotFound { .. }) => Vec::new(),
+        happened => happened?,
+    };
+    let last = happened.into_iter().rev().find(|one| one.kind == "close");
+    Ok(last.and_then(|one| one.user).map(WireUser::into_login))
 }
 
 pub(in crate::forge) async fn dispatch(api: &Api, repo: &RepoName, dispatch: &Dispatch) -> Result<(), ForgeError> {

@@ -1,0 +1,195 @@
+//! The pull request that ends drift: opened, replaced, left to people, and closed again.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::host::{BOT, eventually};
+use crate::world::{CORE, Setting, TEMPLATE, World, manifest};
+
+const REPAIR: &str = "[[gate.repair]]\nkind = \"pin\"\n";
+const NEW_CONFIG: &str = "name: Org Concierge\nruntime: claude-code\nmodel: opus\n";
+const NEWER_CONFIG: &str = "name: Org Concierge\nruntime: claude-code\nmodel: sonnet\n";
+
+async fn with_repair() -> World {
+    World::with(Setting { gate: REPAIR, ..Setting::default() }).await
+}
+
+/// The bot's pull requests on core, open or closed, newest first.
+async fn of_bot(world: &World, state: &str) -> Vec<Value> {
+    let all = world.admin.get(&format!("/repos/{CORE}/pulls?state={state}&limit=50")).await;
+    let all = all.as_array().expect("a list").iter();
+    all.filter(|pull| pull["user"]["login"] == BOT && pull["state"] == state).cloned().collect()
+}
+
+/// The one that is open, once its branch begins with these words of the source commit.
+async fn repair_for(world: &World, source: &str) -> Value {
+    let short = &source[..8];
+    eventually("one repair is open", async || {
+        let open = of_bot(world, "open").await;
+        match open.as_slice() {
+            [one] if one["head"]["ref"].as_str().is_some_and(|branch| branch.contains(short)) => Ok(one.clone()),
+            other => Err(format!("{} open: {:?}", other.len(), other.iter().map(|one| &one["head"]["ref"]).collect::<Vec<_>>())),
+        }
+    })
+    .await
+}
+
+fn number(pull: &Value) -> u64 {
+    pull["number"].as_u64().expect("a number")
+}
+
+fn branch(pull: &Value) -> String {
+    pull["head"]["ref"].as_str().expect("a branch").to_owned()
+}
+
+async fn file(world: &World, path: &str, reference: &str) -> String {
+    use base64::Engine;
+    let there = world.admin.get(&format!("/repos/{CORE}/contents/{path}?ref={reference}")).await;
+    let content = there["content"].as_str().expect("content");
+    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(content).expect("base64")).expect("text")
+}
+
+async fn comments(world: &World, pull: u64) -> Vec<String> {
+    let all = world.admin.get(&format!("/repos/{CORE}/issues/{pull}/comments")).await;
+    let all = all.as_array().expect("a list").iter();
+    all.filter_map(|comment| comment["body"].as_str().map(str::to_owned)).collect()
+}
+
+/// Everything that was hinted before is done: a status and a repair of a later push are there.
+async fn is_quiet(world: &World) {
+    world.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_opens_a_repair_that_a_person_merges_and_both_are_green() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+
+    let repair = repair_for(&world, &template).await;
+    assert_eq!(file(&world, "manifest.json", &branch(&repair)).await, manifest(&template), "only the pin has moved");
+    let head = repair["head"]["sha"].as_str().expect("a commit");
+    world.expect(CORE, head, "success", "").await;
+
+    world.admin.merge(CORE, number(&repair)).await;
+    let merged = world.admin.head(CORE, "main").await;
+    world.expect(CORE, &merged, "success", "").await;
+    world.expect(TEMPLATE, &template, "success", "").await;
+    is_quiet(&world).await;
+    assert!(of_bot(&world, "open").await.is_empty(), "nothing is left to repair");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_source_moves_twice_and_one_repair_is_open_the_older_ones_closed_with_a_link() {
+    let world = with_repair().await;
+    let first = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let older = repair_for(&world, &first).await;
+    let second = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    let newer = repair_for(&world, &second).await;
+    assert!(number(&newer) > number(&older));
+    let third = world.push_template(&[("prompts/concierge.md", Some("# You are newer\n"))]).await;
+    let newest = repair_for(&world, &third).await;
+    for (old, new) in [(&older, &newer), (&newer, &newest)] {
+        let link = format!("Replaced by #{}", number(new));
+        let old = number(old);
+        eventually("it says what replaced it", async || {
+            let closed = world.admin.get(&format!("/repos/{CORE}/pulls/{old}")).await;
+            let said = comments(&world, old).await;
+            let is_told = closed["body"].as_str().is_some_and(|body| body.contains(&link));
+            if closed["state"] == "closed" && is_told && said.iter().any(|one| one.contains(&link)) {
+                Ok(())
+            } else {
+                Err(format!("{}: {said:?}", closed["state"]))
+            }
+        })
+        .await;
+    }
+    eventually("their branches are gone", async || {
+        let branches = world.admin.get(&format!("/repos/{CORE}/branches?limit=50")).await;
+        let ours = branches.as_array().expect("a list").iter().filter_map(|one| one["name"].as_str());
+        let ours: Vec<&str> = ours.filter(|name| name.starts_with("drift-gate/")).collect();
+        if ours == [branch(&newest)] { Ok(()) } else { Err(format!("{ours:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_that_a_person_closed_is_not_opened_again_until_the_source_moves() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    let close = json!({ "state": "closed" });
+    world.admin.call("PATCH", &format!("/repos/{CORE}/pulls/{}", number(&repair)), close).await;
+    is_quiet(&world).await;
+    // Another look, with the branch gone as well.
+    world.admin.call("DELETE", &format!("/repos/{CORE}/branches/{}", branch(&repair)), Value::Null).await;
+    world.admin.commit(CORE, "main", &[("notes.txt", Some("n\n"))]).await;
+    is_quiet(&world).await;
+    assert!(of_bot(&world, "open").await.is_empty());
+    assert_eq!(of_bot(&world, "closed").await.len(), 1);
+
+    let newer = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    repair_for(&world, &newer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_that_ends_otherwise_closes_the_repair_with_a_word() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    let core = world.bump(&template).await;
+    world.expect(CORE, &core, "success", "").await;
+    eventually("it is closed", async || {
+        let pull = world.admin.get(&format!("/repos/{CORE}/pulls/{}", number(&repair))).await;
+        let said = comments(&world, number(&repair)).await;
+        let told = said.iter().any(|one| one.contains("The drift has ended otherwise"));
+        if pull["state"] == "closed" && told { Ok(()) } else { Err(format!("{} {said:?}", pull["state"])) }
+    })
+    .await;
+    // That was us: the same commit may be proposed again when the pin is taken back.
+    let back = world.bump(&world.template_head).await;
+    world.expect(CORE, &back, "failure", "").await;
+    repair_for(&world, &template).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_written_over_what_a_person_committed_to_the_repair() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    let theirs = world.admin.commit(CORE, &branch(&repair), &[("notes.txt", Some("and this\n"))]).await;
+    world.expect(CORE, &theirs, "success", "").await;
+
+    let newer = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    world.expect(TEMPLATE, &newer, "failure", "").await;
+    eventually("it says that it leaves it alone", async || {
+        let said = comments(&world, number(&repair)).await;
+        let told = said.iter().any(|one| one.contains("Somebody else has committed here"));
+        if told { Ok(()) } else { Err(format!("{said:?}")) }
+    })
+    .await;
+    is_quiet(&world).await;
+    let open = of_bot(&world, "open").await;
+    assert_eq!(open.iter().map(number).collect::<Vec<_>>(), [number(&repair)], "none is opened beside it");
+    assert_eq!(world.admin.head(CORE, &branch(&repair)).await, theirs);
+    assert_eq!(comments(&world, number(&repair)).await.len(), 1, "said once");
+
+    world.admin.merge(CORE, number(&repair)).await;
+    repair_for(&world, &newer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_never_makes_a_second_repair() {
+    for lost in ["/contents", "/pulls"] {
+        let world = with_repair().await;
+        world.proxy.lose_next_answer(Method::POST, &format!("/repos/{CORE}{lost}"));
+        let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+        let repair = repair_for(&world, &template).await;
+        is_quiet(&world).await;
+        assert_eq!(of_bot(&world, "open").await.len(), 1, "{lost}");
+        assert!(of_bot(&world, "closed").await.is_empty(), "{lost}");
+        world.admin.merge(CORE, number(&repair)).await;
+        let merged = world.admin.head(CORE, "main").await;
+        world.expect(CORE, &merged, "success", "").await;
+    }
+}
