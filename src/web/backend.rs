@@ -7,12 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::dashboard::{Alarm as AlarmRow, Gap as GapRow, GateRow, HeadRow, Overview, Unsent};
-use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, unified};
+use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repair, Repo, Role, Told, unified};
 use super::{Accepted, Backend, Readiness, Unavailable, api};
 use crate::config::Quote;
 use crate::controller::plan::{Gated, RepoKey};
 use crate::controller::under_way::{self, UnderWay};
-use crate::controller::{Controller, Gap, Taken, pages};
+use crate::controller::{Controller, Gap, Taken, pages, pulls};
 use crate::forge::State;
 use crate::forge::webhook::Delivery;
 use crate::gate::finding::{Finding, Kind};
@@ -48,9 +48,10 @@ impl Backend for Controller {
         let key = RepoKey { forge: page.row.forge.clone(), name: page.row.repository.clone() };
         let Some(repo) = repo(self, &key) else { return Ok(None) };
         let Some(sha) = ObjectId::parse(&page.row.sha) else { return Ok(None) };
+        let repairs = self.repairs().await?;
         let mut judgements = Vec::new();
         for told in &page.told {
-            judgements.extend(judgement(self, &key, told).await);
+            judgements.extend(judgement(self, &key, told, &repairs).await);
         }
         let earlier = page.history.iter().skip(1).map(|row| Earlier {
             at: time(row.decided_at),
@@ -103,7 +104,8 @@ impl Backend for Controller {
     }
 
     async fn targets(&self, after: Option<api::TargetCursor>, most: usize) -> Result<Vec<api::Target>, Unavailable> {
-        api::targets(&self.reader(), after, most, Utc::now().timestamp_millis()).await
+        let repairs = self.repairs().await?;
+        api::targets(&self.reader(), &repairs, after, most, Utc::now().timestamp_millis()).await
     }
 
     async fn gates(&self, after: Option<String>, most: usize) -> Result<Vec<api::Gate>, Unavailable> {
@@ -113,7 +115,8 @@ impl Backend for Controller {
     }
 
     async fn report(&self, id: &str) -> Result<Option<api::Reports>, Unavailable> {
-        api::report(&self.reader(), id, Utc::now().timestamp_millis()).await
+        let repairs = self.repairs().await?;
+        api::report(&self.reader(), &repairs, id, Utc::now().timestamp_millis()).await
     }
 
     async fn under_way(&self) -> Result<UnderWay, Unavailable> {
@@ -168,7 +171,22 @@ fn repo(controller: &Controller, key: &RepoKey) -> Option<Repo> {
     Some(Repo::on(controller.forge(&key.forge)?, controller.name_now(key), private))
 }
 
-async fn judgement(controller: &Controller, key: &RepoKey, told: &pages::Told) -> Option<Judgement> {
+fn repair(controller: &Controller, standing: &pulls::Standing) -> Repair {
+    let pull = standing.repo.as_ref().zip(standing.number);
+    Repair {
+        state: standing.row.note.state.clone(),
+        words: standing.row.note.words.clone(),
+        pull: pull.and_then(|(key, number)| Some((repo(controller, key)?, number))),
+        trouble: standing.row.trouble.clone(),
+    }
+}
+
+async fn judgement(
+    controller: &Controller,
+    key: &RepoKey,
+    told: &pages::Told,
+    repairs: &[pulls::Standing],
+) -> Option<Judgement> {
     let gated = &told.gated;
     let (role, place) = match &told.role {
         GateRole::ConsumerBranch { branch } => (Role::Branch(branch.clone()), Side::Consumer),
@@ -191,6 +209,7 @@ async fn judgement(controller: &Controller, key: &RepoKey, told: &pages::Told) -
         source: repo(controller, &gated.source)?,
         quote: gated.gate.quote == Quote::Always,
         outcome,
+        repair: pulls::at(repairs, gated.id.as_str(), &told.role).map(|standing| repair(controller, standing)),
     })
 }
 

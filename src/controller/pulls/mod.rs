@@ -31,6 +31,7 @@ use super::look::millis;
 use super::plan::{Gated, RepoKey, View};
 use super::{Controller, backoff};
 use crate::forge::RepoName;
+use crate::gate::policy::Role;
 use crate::store::{Claim, ClaimedPull, Fenced, PullNote, PullRow, PullSlot, StoreError};
 
 /// Rows worked on at a time, for each forge: each is a few calls one after the other.
@@ -73,8 +74,8 @@ pub mod state {
 /// The pull request of a gate at a branch, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// The branch of the consumer.
-    pub branch: String,
+    /// The gate's id.
+    pub gate: String,
     /// What is known of it.
     pub row: PullRow,
     /// The repository that it is in; `None` where there is none.
@@ -124,13 +125,13 @@ impl Controller {
         Ok(slots.len())
     }
 
-    /// The pull requests of a gate that end its drift, by branch of its consumer.
+    /// How the pull requests stand that end the drift of the gates that judge now.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn pulls_of(&self, gated: &Gated) -> Result<Vec<Standing>, StoreError> {
+    pub async fn repairs(&self) -> Result<Vec<Standing>, StoreError> {
         let rows = self.store.pulls().await?;
-        Ok(standings(&rows, gated))
+        Ok(self.gates_now().iter().flat_map(|gated| standings(&rows, gated)).collect())
     }
 
     /// Works on every row that is due, until told to stop; what runs then is waited for.
@@ -297,15 +298,21 @@ fn written(note: &PullNote) -> Option<RepoKey> {
 }
 
 /// What is known of a gate's pull requests.
-pub(crate) fn standings(rows: &[PullRow], gated: &Gated) -> Vec<Standing> {
+fn standings(rows: &[PullRow], gated: &Gated) -> Vec<Standing> {
     let slot = slots::id(gated);
     let of_gate = rows.iter().filter(|row| row.slot.slot == slot && row.note.state != state::NONE);
     of_gate
         .map(|row| Standing {
-            branch: row.slot.branch.clone(),
+            gate: gated.id.clone(),
             repo: written(&row.note),
             number: row.note.pull.and_then(|number| u64::try_from(number).ok()),
             row: row.clone(),
         })
         .collect()
+}
+
+/// The one that concerns a commit in a role: of a branch head only.
+pub fn at<'a>(standings: &'a [Standing], gate: &str, role: &Role) -> Option<&'a Standing> {
+    let (Role::ConsumerBranch { branch } | Role::SourceBranch { consumer_branch: branch }) = role else { return None };
+    standings.iter().find(|standing| standing.gate == gate && standing.row.slot.branch == *branch)
 }

@@ -7,6 +7,7 @@
 mod data;
 mod diff;
 mod render;
+mod repair;
 #[cfg(test)]
 pub(super) mod tests;
 mod visible;
@@ -23,6 +24,7 @@ pub use data::{
 };
 pub use diff::unified;
 pub use render::render;
+pub use repair::Repair;
 pub(super) use render::state_pill as render_state;
 pub use visible::{Reader, Shown, visible};
 
