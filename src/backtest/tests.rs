@@ -50,6 +50,7 @@ fn gate(binding: Binding) -> Gate {
             git_context: false,
             generated: Vec::new(),
         })],
+        repairs: Vec::new(),
         digest: "d".into(),
     }
 }

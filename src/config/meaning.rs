@@ -17,6 +17,7 @@ use super::rules::{self, Ruled};
 use super::secret::Secret;
 
 mod checks;
+mod repair;
 
 /// Goes over a file whose shape is right.
 pub(super) struct Reading<'a> {
@@ -186,6 +187,7 @@ impl Reading<'_> {
             }
             self.check(check)
         });
+        let repairs = self.repairs(raw, binding.as_ref());
         let gate = Gate {
             name: name?,
             context: context?,
@@ -216,6 +218,7 @@ impl Reading<'_> {
                 raw::Quote::Always => Quote::Always,
             },
             checks: checks.filter(|checks| !checks.is_empty())?,
+            repairs: repairs?,
             digest: String::new(),
         };
         Some(Gate { digest: digest(&gate), ..gate })

@@ -10,11 +10,13 @@ use super::diagnostic::Document;
 use super::secret::Secret;
 
 mod checks;
+mod repair;
 
 pub use checks::{
     Absent, Bake, Check, Compare, Extract, Format, Mirror, Mirrored, Pattern, Pin, PinAt, Relation, Retired, Values,
     ValuesSide,
 };
+pub use repair::{PullRequest, Repair, Template, To, Words};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -145,6 +147,9 @@ pub struct Gate {
     pub quote: Quote,
     /// Never empty.
     pub checks: Vec<Check>,
+    /// What ends the drift, in the order of the file. It has no say in a verdict, so it is not part of [`Gate::digest`].
+    #[serde(skip)]
+    pub repairs: Vec<Repair>,
     /// SHA-256 of what the gate says, hexadecimal, independent of comments and order of keys.
     #[serde(skip)]
     pub digest: String,

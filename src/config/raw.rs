@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 mod checks;
+mod repair;
 
 pub(super) use checks::{Absent, Bake, Check, Compare, Format, Mirror, Relation, Values, ValuesSide};
+pub(super) use repair::{PullRequest, Repair, To};
 
 /// A value with the bytes it stands at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -267,6 +269,9 @@ pub(super) struct Gate {
     /// What is compared.
     #[schemars(length(min = 1))]
     pub check: At<Vec<At<Check>>>,
+    /// What ends the drift, proposed as a pull request once it is proven to. Without any, drift is only told.
+    #[serde(default)]
+    pub repair: At<Vec<At<Repair>>>,
 }
 
 fn context() -> Text {

@@ -9,6 +9,10 @@ use url::Url;
 use super::model::Pattern;
 use super::pin::{PinPath, PinPathError};
 
+mod repair;
+
+pub(super) use repair::{input, label, login, repair_branch, reviewer, stamp, template, title, workflow};
+
 /// The longest duration, ten years: beyond it sums with the clock could overflow.
 const LONGEST: Duration = Duration::from_secs(3650 * DAY);
 const DAY: u64 = 24 * 60 * 60;

@@ -206,6 +206,7 @@ fn file_gate(repo: &RepoKey, context: &str, branch: &str) -> Gated {
         strict_assumptions: false,
         quote: config::Quote::Readers,
         checks: Vec::new(),
+        repairs: Vec::new(),
         digest: String::new(),
     };
     Gated { id: file_id(repo), gate, consumer: repo.clone(), source: repo.clone(), brought: true, before: Before::This }

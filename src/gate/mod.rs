@@ -133,6 +133,7 @@ pub mod glob;
 mod judge;
 mod merge;
 pub mod policy;
+pub mod repair;
 pub mod verdict;
 mod weakened;
 pub mod words;

@@ -27,6 +27,7 @@ mod mirror;
 mod pin_places;
 mod pins;
 mod pulls;
+mod repair;
 mod source;
 mod statuses;
 mod values;
@@ -155,6 +156,7 @@ fn gate() -> Gate {
         strict_assumptions: false,
         quote: Quote::Readers,
         checks: vec![Check::Bake(bake())],
+        repairs: Vec::new(),
         digest: "d".into(),
     }
 }

@@ -13,6 +13,7 @@ pub mod findings;
 mod judged;
 pub mod junit;
 pub mod markdown;
+pub mod repair;
 pub mod safe;
 pub mod sarif;
 #[cfg(test)]

@@ -45,6 +45,7 @@ fn gate(name: &str, advisory: bool) -> Gate {
             git_context: false,
             generated: Vec::new(),
         })],
+        repairs: Vec::new(),
         digest: "d".into(),
     }
 }

@@ -56,7 +56,7 @@ fn what_is_not_built_yet_is_refused_not_ignored() {
         (
             "[[gate.check]]",
             "[gate.repair]\nbranch = \"mend\"\n[[gate.check]]",
-            "18:7: `repair` is not built yet => remove it: this version cannot do what it asks for",
+            r#"18:1: [[gate.repair]] has no `kind` => add `kind = "pin"` or `"mirror"` or `"stamp"` or `"dispatch"`"#,
         ),
         (
             "kind = \"bake\"",

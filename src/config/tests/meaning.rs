@@ -73,6 +73,7 @@ fn a_short_file_means_the_defaults() {
             git_context: false,
             generated: Vec::new(),
         })],
+        repairs: Vec::new(),
         digest: gate.digest.clone(),
     };
     assert_eq!(*gate, expected);
