@@ -1,7 +1,6 @@
 //! The service behind the pages: turns what the controller knows into what pages are made of.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -233,22 +232,13 @@ async fn diffs(controller: &Controller, gated: &Gated, report: &Report) -> BTree
 }
 
 async fn diff(controller: &Controller, gated: &Gated, report: &Report, finding: &Finding) -> Option<Diff> {
-    let source = |revision| controller.file(gated, Side::Source, revision, &finding.path);
-    match finding.kind {
-        Kind::Stale => {
-            let old = source(report.source.bound.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
-            let new = source(report.source.head.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
-            unified(("at the pin", &old), ("at the source's head", &new))
-        }
-        Kind::ContentDiffers | Kind::VendoredCopy | Kind::CopyDiffers => {
-            let commit = report.consumer.commit.as_ref()?;
-            let baked = controller.file(gated, Side::Consumer, commit, finding.baked.as_ref()?).await?;
-            let wanted = source(report.source.bound.as_ref().or(report.source.head.as_ref())?).await?;
-            let is = if finding.kind == Kind::CopyDiffers { "in the copy" } else { "in the image" };
-            unified((is, &baked), ("in the source", &wanted))
-        }
-        _ => None,
-    }
+    let (old, new) = controller.pair(gated, report, finding).await?;
+    let (is, wanted) = match finding.kind {
+        Kind::Stale => ("at the pin", "at the source's head"),
+        Kind::CopyDiffers => ("in the copy", "in the source"),
+        _ => ("in the image", "in the source"),
+    };
+    unified((is, &old), (wanted, &new))
 }
 
 /// Statuses by forge, repository, commit and context.

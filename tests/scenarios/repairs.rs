@@ -28,7 +28,11 @@ async fn repair_for(world: &World, source: &str) -> Value {
         let open = of_bot(world, "open").await;
         match open.as_slice() {
             [one] if one["head"]["ref"].as_str().is_some_and(|branch| branch.contains(short)) => Ok(one.clone()),
-            other => Err(format!("{} open: {:?}", other.len(), other.iter().map(|one| &one["head"]["ref"]).collect::<Vec<_>>())),
+            other => Err(format!(
+                "{} open: {:?}",
+                other.len(),
+                other.iter().map(|one| &one["head"]["ref"]).collect::<Vec<_>>()
+            )),
         }
     })
     .await
@@ -192,4 +196,194 @@ async fn a_lost_answer_never_makes_a_second_repair() {
         let merged = world.admin.head(CORE, "main").await;
         world.expect(CORE, &merged, "success", "").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_know_nothing_of_each_other_open_one_repair() {
+    let mut world = with_repair().await;
+    world.start_second().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    // Both go on looking: the second one's timer rounds are short.
+    let newer = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    let second = repair_for(&world, &newer).await;
+    is_quiet(&world).await;
+    let numbers: Vec<u64> = of_bot(&world, "closed").await.iter().map(number).collect();
+    assert_eq!(numbers, [number(&repair)]);
+    assert_eq!(of_bot(&world, "open").await.iter().map(number).collect::<Vec<_>>(), [number(&second)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_text_says_what_differs_and_the_page_leads_to_it() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    let body = repair["body"].as_str().expect("a body");
+    for words in ["config.yaml", "+model: opus", "in sync", &template[..8], "A change"] {
+        assert!(body.contains(words), "`{words}` is missing:\n{body}");
+    }
+    let told = world.expect_repair(&world.core_head, "open", "").await;
+    assert_eq!((&told["number"], &told["repository"]), (&repair["number"], &json!(CORE)));
+    let (.., url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
+    let path = url.trim_start_matches("http://gate.example.org");
+    let page = reqwest::get(format!("{}{path}", world.gate_url())).await.expect("a page").text().await.expect("text");
+    assert!(page.contains(&format!("/{CORE}/pulls/{}", number(&repair))), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_has_its_labels_people_and_is_a_draft() {
+    let gate = "[[gate.repair]]\nkind = \"pin\"\nlabels = [\"drift\", \"unknown\"]\nreviewers = [\"maintainer\"]\n\
+                assignees = [\"maintainer\"]\ndraft = true\ntitle = \"Adopt {source_short}\"\n";
+    let world = World::with(Setting { gate, ..Setting::default() }).await;
+    world.admin.call("POST", &format!("/repos/{CORE}/labels"), json!({ "name": "drift", "color": "#ee0701" })).await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    world.expect_repair(&world.core_head, "open", "has no label `unknown`").await;
+    let pull = world.admin.get(&format!("/repos/{CORE}/pulls/{}", number(&repair))).await;
+    assert_eq!(pull["draft"], true);
+    assert!(pull["title"].as_str().is_some_and(|title| title.ends_with(&format!("Adopt {}", &template[..8]))));
+    assert_eq!(pull["labels"][0]["name"], "drift");
+    assert_eq!(pull["requested_reviewers"][0]["login"], "maintainer");
+    assert_eq!(pull["assignees"][0]["login"], "maintainer");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_that_may_merges_itself_when_the_required_check_is_green() {
+    let gate = "[[gate.repair]]\nkind = \"pin\"\nauto_merge = true\n";
+    let world = World::with(Setting { gate, ..Setting::default() }).await;
+    let rule = json!({ "rule_name": "main", "enable_push": true, "enable_status_check": true,
+        "status_check_contexts": ["drift-gate"] });
+    world.admin.call("POST", &format!("/repos/{CORE}/branch_protections"), rule).await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "success", "").await;
+    let core = world.admin.head(CORE, "main").await;
+    assert_eq!(file(&world, "manifest.json", &core).await, manifest(&template));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn young_drift_is_not_repaired_before_its_time() {
+    let gate = "[[gate.repair]]\nkind = \"pin\"\nafter = \"4s\"\n";
+    let world = World::with(Setting { gate, ..Setting::default() }).await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect_repair(&world.core_head, "waiting", "").await;
+    assert!(of_bot(&world, "open").await.is_empty());
+    repair_for(&world, &template).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_must_write_opens_nothing_and_says_so() {
+    let world = with_repair().await;
+    // No COPY beside which one for this would stand: it is another folder.
+    let template = world.push_template(&[("hooks/boot.sh", Some("#!/bin/sh\n"))]).await;
+    world.expect(TEMPLATE, &template, "failure", "hooks/boot.sh").await;
+    world.expect_repair(&world.core_head, "person", "hooks/boot.sh").await;
+    is_quiet(&world).await;
+    assert!(of_bot(&world, "open").await.is_empty());
+    let (.., url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
+    let path = url.trim_start_matches("http://gate.example.org");
+    let page = reqwest::get(format!("{}{path}", world.gate_url())).await.expect("a page").text().await.expect("text");
+    assert!(page.contains("a person must write this"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_protected_branch_opens_nothing_until_it_is_free() {
+    let world = with_repair().await;
+    let rule = json!({ "rule_name": "drift-gate/**", "enable_push": false });
+    let rules = format!("/repos/{CORE}/branch_protections");
+    world.admin.call("POST", &rules, rule).await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect_repair(&world.core_head, "blocked", "branch protection").await;
+    assert!(of_bot(&world, "open").await.is_empty());
+    world.admin.call("DELETE", &format!("{rules}/drift-gate%2F%2A%2A"), Value::Null).await;
+    let core = world.admin.commit(CORE, "main", &[("notes.txt", Some("another look\n"))]).await;
+    world.expect(CORE, &core, "failure", "").await;
+    repair_for(&world, &template).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archived_repository_is_left_alone() {
+    let world = with_repair().await;
+    let writes = world.proxy.count(&Method::POST, "/contents");
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    world.admin.call("PATCH", &format!("/repos/{CORE}"), json!({ "archived": true })).await;
+    let newer = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    world.expect(TEMPLATE, &newer, "failure", "").await;
+    world.expect_repair(&world.core_head, "blocked", "archived").await;
+    assert_eq!(of_bot(&world, "open").await.iter().map(number).collect::<Vec<_>>(), [number(&repair)]);
+    assert!(world.proxy.count(&Method::POST, "/contents") <= writes + 2, "it is not tried again and again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_without_the_scope_is_told_which_one_it_lacks() {
+    let mut world = World::before_the_first_look(Setting { gate: REPAIR, ..Setting::default() }).await;
+    if !world.narrow_token(&["read:repository", "write:issue", "read:user"]) {
+        return;
+    }
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.start().await;
+    world.expect_repair(&world.core_head, "blocked", "write:repository").await;
+    assert!(of_bot(&world, "open").await.is_empty(), "{template}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_of_that_name_by_somebody_else_is_not_touched() {
+    let world = with_repair().await;
+    world.post(crate::relay::Post::Hold);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let branch = format!("drift-gate/platform-agent-identity/{}", &template[..8]);
+    let theirs = world.admin.commit_new(CORE, "main", &branch, &[("notes.txt", Some("mine\n"))]).await;
+    world.post(crate::relay::Post::Deliver);
+    for delivery in world.relay.take() {
+        world.relay.deliver(&delivery).await;
+    }
+    world.expect_repair(&world.core_head, "blocked", "is there already").await;
+    assert_eq!(world.admin.head(CORE, &branch).await, theirs);
+    assert!(of_bot(&world, "open").await.is_empty());
+    world.admin.call("DELETE", &format!("/repos/{CORE}/branches/{branch}"), Value::Null).await;
+    repair_for(&world, &template).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_base_changes_the_same_file_and_the_repair_follows_it() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    let other = |text: &str| text.replace("\"version\": 1", "\"version\": 2");
+    world.admin.commit(CORE, "main", &[("manifest.json", Some(&other(&manifest(&world.template_head))))]).await;
+    eventually("the branch has both changes", async || {
+        let there = file(&world, "manifest.json", &branch(&repair)).await;
+        if there == other(&manifest(&template)) { Ok(()) } else { Err(there) }
+    })
+    .await;
+    world.admin.merge(CORE, number(&repair)).await;
+    world.expect(TEMPLATE, &template, "success", "").await;
+    assert_eq!(of_bot(&world, "closed").await.len(), 1, "it was the same pull request all the time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_opens_nothing_and_says_what_it_would() {
+    let mut world = World::before_the_first_look(Setting { gate: REPAIR, ..Setting::default() }).await;
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.start_dry().await;
+    let told = world.expect_repair(&world.core_head, "dry", "would open").await;
+    let words = told["words"].as_str().expect("words").to_owned();
+    assert!(words.contains("manifest.json") && words.contains("drift-gate/platform-agent-identity/"), "{words}");
+    let branches = world.admin.get(&format!("/repos/{CORE}/branches")).await;
+    assert_eq!(branches.as_array().map(Vec::len), Some(1), "{branches}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merged_repair_that_is_taken_back_is_proposed_again() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    world.admin.merge(CORE, number(&repair)).await;
+    world.expect(TEMPLATE, &template, "success", "").await;
+    // Its branch is still there, all of it in main.
+    world.bump(&world.template_head).await;
+    world.expect(TEMPLATE, &template, "failure", "").await;
+    let again = repair_for(&world, &template).await;
+    assert!(number(&again) > number(&repair));
+    assert_eq!(file(&world, "manifest.json", &branch(&again)).await, manifest(&template));
 }

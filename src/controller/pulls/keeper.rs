@@ -116,7 +116,9 @@ impl Keeper<'_> {
             self.me.doubt_facts(&self.repo);
         }
         match &error {
-            ForgeError::RateLimited { after, .. } => Stop::Later { why: error.to_string(), after: Some(millis(*after)) },
+            ForgeError::RateLimited { after, .. } => {
+                Stop::Later { why: error.to_string(), after: Some(millis(*after)) }
+            }
             ForgeError::NotWritten { because, message, .. } => match because {
                 Unwritten::PullExists | Unwritten::BranchExists | Unwritten::Stale | Unwritten::NotYet => {
                     Stop::later(error.to_string())
@@ -125,7 +127,9 @@ impl Keeper<'_> {
                     "a branch protection of {} forbids it ({message}): let our user push to `drift-gate/**`",
                     self.name
                 )),
-                Unwritten::Archived => Stop::Blocked(format!("{} is archived: nothing can be written there", self.name)),
+                Unwritten::Archived => {
+                    Stop::Blocked(format!("{} is archived: nothing can be written there", self.name))
+                }
                 Unwritten::MissingScope => Stop::Blocked(format!("our token lacks a right there: {message}")),
                 Unwritten::NoCommits => Stop::Blocked(format!("the forge sees nothing to merge: {message}")),
                 Unwritten::NotSupported => Stop::Blocked(message.clone()),
@@ -142,8 +146,7 @@ impl Keeper<'_> {
             Want::Nothing(_) => (Wish::Nothing, None),
             Want::Person(_) | Want::Start(_) => (Wish::NotNow, None),
             Want::Pull(wanted) => {
-                let wish =
-                    Wish::Pull { source: wanted.source.as_str(), branch: &wanted.branch, now: now_is_the_time };
+                let wish = Wish::Pull { source: &wanted.adopts, branch: &wanted.branch, now: now_is_the_time };
                 (wish, Some(wanted.as_ref()))
             }
         };
@@ -244,7 +247,7 @@ impl Keeper<'_> {
         self.begin(|note| {
             note.state = state::OPENING.to_owned();
             note.words = String::new();
-            note.source = Some(wanted.source.to_string());
+            note.source = Some(wanted.adopts.clone());
             note.written = Some(self.repo.to_string());
             note.head = Some(wanted.branch.clone());
             note.pull = None;
@@ -262,7 +265,7 @@ impl Keeper<'_> {
             base: &wanted.base,
             title: &wanted.title,
             body: &wanted.body,
-            draft: wanted.draft,
+            draft: wanted.how.draft,
         };
         let number = match self.api.open_pull(&self.name, &pull).await {
             Ok(number) => number,
@@ -280,7 +283,7 @@ impl Keeper<'_> {
             }
             Err(error) => return Err(self.stop(error)),
         };
-        tracing::info!(gate = self.slot, repo = %self.repo, number, source = %wanted.source, "opened a pull request that ends the drift");
+        tracing::info!(gate = self.slot, repo = %self.repo, number, source = wanted.adopts, "opened a pull request that ends the drift");
         Ok((number, head))
     }
 
@@ -288,7 +291,7 @@ impl Keeper<'_> {
         let commit = NewCommit {
             onto: Onto::New { branch: &wanted.branch, from: &wanted.base },
             parent: &wanted.base_head,
-            message: &wanted.message,
+            message: &wanted.title,
             files: &wanted.files,
         };
         self.api.commit(&self.name, &commit).await.map_err(|error| self.stop(error))
@@ -318,7 +321,7 @@ impl Keeper<'_> {
     /// Brings an open one up to date, by a commit on top: nothing is ever forced.
     async fn refresh(&self, one: &Ours, wanted: &Wanted) -> Result<ObjectId, Stop> {
         self.begin(|note| {
-            note.source = Some(wanted.source.to_string());
+            note.source = Some(wanted.adopts.clone());
             note.written = Some(self.repo.to_string());
             note.head = Some(wanted.branch.clone());
             note.pull = i64::try_from(one.number).ok();
@@ -352,34 +355,25 @@ impl Keeper<'_> {
             let (_, file) = on_base.iter().find(|(at, _)| at == path)?;
             file.as_ref().map(|file| (file.bytes.clone(), file.executable))
         };
-        let files: Vec<FileChange> = there.iter().filter_map(|(path, now)| change(path, now.as_ref(), target(path))).collect();
+        let files: Vec<FileChange> =
+            there.iter().filter_map(|(path, now)| change(path, now.as_ref(), target(path))).collect();
         if files.is_empty() {
             return Ok(head.clone());
         }
-        let commit = NewCommit {
-            onto: Onto::Existing(&wanted.branch),
-            parent: head,
-            message: &wanted.message,
-            files: &files,
-        };
+        let commit =
+            NewCommit { onto: Onto::Existing(&wanted.branch), parent: head, message: &wanted.title, files: &files };
         self.api.commit(&self.name, &commit).await.map_err(|error| self.stop(error))
     }
 
     /// One is open and holds what is wanted: others are closed with a link, and once it gets its labels and people.
-    async fn finish(
-        &self,
-        number: u64,
-        head: &ObjectId,
-        wanted: &Wanted,
-        close: Vec<&Ours>,
-    ) -> Result<Done, Stop> {
+    async fn finish(&self, number: u64, head: &ObjectId, wanted: &Wanted, close: Vec<&Ours>) -> Result<Done, Stop> {
         let new = self.note();
         let is_known = new.pull == i64::try_from(number).ok();
         // One that we never noted, and did not just open, was dressed by whoever did.
         let dress = if is_known { !new.dressed } else { new.state == state::OPENING };
         self.begin(|note| {
             note.pull = i64::try_from(number).ok();
-            note.source = Some(wanted.source.to_string());
+            note.source = Some(wanted.adopts.clone());
             note.written = Some(self.repo.to_string());
             note.head = Some(wanted.branch.clone());
             note.dressed = !dress;
@@ -389,20 +383,24 @@ impl Keeper<'_> {
         })
         .await?;
         for one in close {
-            self.close(one, &format!("Replaced by #{number}, which adopts the newer commit {}.", short(&wanted.source)))
-                .await?;
+            self.close(
+                one,
+                &format!("Replaced by #{number}, which adopts the newer commit {}.", short(&wanted.adopts)),
+            )
+            .await?;
             self.begin(|note| {
                 note.pull = i64::try_from(number).ok();
                 note.state = state::OPENING.to_owned();
             })
             .await?;
         }
-        let mut words = String::new();
+        let mut words = wanted.besides.clone();
         if dress {
-            words = self.dress(number, wanted).await?;
+            let lacks = self.dress(number, wanted).await?;
+            words = [words, lacks].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(". ");
             self.change(|note| note.dressed = true);
         }
-        let merging = wanted.auto_merge && !wanted.draft;
+        let merging = wanted.how.auto_merge && !wanted.how.draft;
         let look_at = if merging { self.merge_when_green(number, head).await? } else { None };
         if words.is_empty() && is_known && new.state == state::OPEN {
             words = new.words;
@@ -413,22 +411,22 @@ impl Keeper<'_> {
     /// Labels, reviewers and assignees. What the forge does not take is told, and the pull request stays.
     async fn dress(&self, number: u64, wanted: &Wanted) -> Result<String, Stop> {
         let mut trouble = Vec::new();
-        if !wanted.labels.is_empty() {
-            match self.api.add_labels(&self.name, number, &wanted.labels).await {
+        if !wanted.how.labels.is_empty() {
+            match self.api.add_labels(&self.name, number, &wanted.how.labels).await {
                 Ok(there) => {
-                    let lacking = wanted.labels.iter().filter(|label| !there.contains(label));
+                    let lacking = wanted.how.labels.iter().filter(|label| !there.contains(label));
                     trouble.extend(lacking.map(|label| format!("{} has no label `{label}`", self.name)));
                 }
                 Err(error) => trouble.push(self.lacks("labels", error)?),
             }
         }
-        if !wanted.reviewers.is_empty()
-            && let Err(error) = self.api.request_reviewers(&self.name, number, &wanted.reviewers).await
+        if !wanted.how.reviewers.is_empty()
+            && let Err(error) = self.api.request_reviewers(&self.name, number, &wanted.how.reviewers).await
         {
             trouble.push(self.lacks("reviewers", error)?);
         }
-        if !wanted.assignees.is_empty()
-            && let Err(error) = self.api.assign(&self.name, number, &wanted.assignees).await
+        if !wanted.how.assignees.is_empty()
+            && let Err(error) = self.api.assign(&self.name, number, &wanted.how.assignees).await
         {
             trouble.push(self.lacks("assignees", error)?);
         }
@@ -449,8 +447,7 @@ impl Keeper<'_> {
         /// How often it is looked whether the status is green (ms).
         const AGAIN: i64 = 2_000;
         let rows = self.me.store.current(Some((&self.repo.forge, &self.repo.name))).await?;
-        let green =
-            rows.iter().any(|row| row.sha == head.as_str() && row.state == "success" && row.is_told());
+        let green = rows.iter().any(|row| row.sha == head.as_str() && row.state == "success" && row.is_told());
         if !green {
             return Ok(Some(self.me.now() + AGAIN));
         }
@@ -483,16 +480,15 @@ impl Keeper<'_> {
 
     /// It holds somebody else's commits and is not what is wanted now: said once, on it.
     async fn leave_to_them(&self, number: u64, wanted: Option<&Wanted>) -> Result<Done, Stop> {
-        let source = wanted.map(|wanted| wanted.source.to_string());
+        let source = wanted.map(|wanted| wanted.adopts.clone());
         let before = self.note();
-        let said = before.state == state::THEIRS
-            && before.pull == i64::try_from(number).ok()
-            && before.source == source;
+        let said =
+            before.state == state::THEIRS && before.pull == i64::try_from(number).ok() && before.source == source;
         let words = match wanted {
             Some(wanted) => format!(
                 "The source has moved on to {}, or the files that this changes have. Somebody else has committed here, so \
                  drift-gate does not touch it: merge it or close it, and what is then missing is proposed anew.",
-                short(&wanted.source)
+                short(&wanted.adopts)
             ),
             None => "The drift that this was for has ended. Somebody else has committed here, so drift-gate does not close it."
                 .to_owned(),
@@ -521,6 +517,7 @@ fn change(path: &str, now: Option<&AtCommit>, target: Option<(Vec<u8>, bool)>) -
     }
 }
 
-fn short(commit: &ObjectId) -> &str {
-    commit.as_str().get(..8).unwrap_or(commit.as_str())
+/// The first digits of a commit, or of each of several.
+fn short(adopts: &str) -> String {
+    adopts.split('+').map(|one| one.get(..8).unwrap_or(one)).collect::<Vec<_>>().join(" and ")
 }

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 use self::keeper::{Done, Keeper, Stop};
 use self::slots::Slot;
 use self::want::Want;
+/// Both repositories of a gate, as the engine sees them.
+use super::judge::Pair as World;
 use super::look::millis;
 use super::plan::{Gated, RepoKey, View};
 use super::{Controller, backoff};
@@ -105,14 +107,13 @@ impl Controller {
     pub async fn rebuild(&self, repo: &RepoKey, pull: u64) -> Result<usize, StoreError> {
         let rows = self.store.pulls().await?;
         let written = repo.to_string();
-        let is_it = |row: &&PullRow| {
-            row.note.written.as_deref() == Some(&written) && row.note.pull == i64::try_from(pull).ok()
-        };
+        let is_it =
+            |row: &&PullRow| row.note.written.as_deref() == Some(&written) && row.note.pull == i64::try_from(pull).ok();
         let mut slots: Vec<PullSlot> = rows.iter().filter(is_it).map(|row| row.slot.clone()).collect();
         if slots.is_empty() {
-            let base = self.view(repo).and_then(|view| {
-                view.pulls.iter().find(|one| one.number == pull).map(|one| one.base_ref.clone())
-            });
+            let base = self
+                .view(repo)
+                .and_then(|view| view.pulls.iter().find(|one| one.number == pull).map(|one| one.base_ref.clone()));
             let gates = self.gates_now();
             let all = slots::of_repository(&gates, repo, |repo| self.view(repo));
             let concerns = |slot: &PullSlot, gated: &Gated| {
@@ -182,7 +183,9 @@ impl Controller {
                     let keeping = AssertUnwindSafe(me.keep_pull(&claimed)).catch_unwind();
                     match keeping.await {
                         Ok(Ok(())) => {}
-                        Ok(Err(error)) => tracing::error!(%error, "the store failed; the pull request is looked at again"),
+                        Ok(Err(error)) => {
+                            tracing::error!(%error, "the store failed; the pull request is looked at again")
+                        }
                         Err(_) => tracing::error!("keeping a pull request broke; this is a defect of drift-gate"),
                     }
                     forge
@@ -212,14 +215,24 @@ impl Controller {
             }
             Err(Stop::Blocked(why)) => {
                 if claimed.row.note.state != state::BLOCKED || claimed.row.note.words != why {
-                    tracing::warn!(gate = claimed.row.slot.slot, branch = claimed.row.slot.branch, why, "no pull request that ends the drift");
+                    tracing::warn!(
+                        gate = claimed.row.slot.slot,
+                        branch = claimed.row.slot.branch,
+                        why,
+                        "no pull request that ends the drift"
+                    );
                 }
                 let note = PullNote { state: state::BLOCKED.to_owned(), words: why, ..so_far };
                 self.settled(claimed, &note, Some(self.now() + BLOCKED_FOR)).await
             }
             Err(Stop::Later { why, after }) => {
                 if claimed.row.trouble.as_deref() != Some(&why) {
-                    tracing::warn!(gate = claimed.row.slot.slot, branch = claimed.row.slot.branch, why, "the pull request is looked at again");
+                    tracing::warn!(
+                        gate = claimed.row.slot.slot,
+                        branch = claimed.row.slot.branch,
+                        why,
+                        "the pull request is looked at again"
+                    );
                 }
                 let now = self.now();
                 let wait = after.unwrap_or_else(|| backoff(claimed.row.attempts));

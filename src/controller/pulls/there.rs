@@ -19,7 +19,7 @@ impl Keeper<'_> {
         let found = self.api.find_pulls(&self.name, &find).await.map_err(|error| self.stop(error))?;
         let mut ours = Vec::new();
         for written in found {
-            let Some(source) = text::adopted(&written.body, &self.marker).map(str::to_owned) else { continue };
+            let Some(source) = text::adopted(&written.body, &self.marker) else { continue };
             let is_it = wanted.is_some_and(|wanted| wanted.branch == written.branch);
             let (mut foreign, mut fresh) = (false, false);
             if open {
@@ -58,11 +58,8 @@ impl Keeper<'_> {
     /// Whether a commit has every file as it is wanted.
     pub(super) async fn holds(&self, commit: &ObjectId, wanted: &Wanted) -> Result<bool, Stop> {
         let (side, commit) = (wanted.side, Revision::Commit(commit.clone()));
-        let files: Vec<(String, Option<ObjectId>)> = wanted
-            .files
-            .iter()
-            .map(|file| (file.path.clone(), file.content.as_deref().map(blob_id)))
-            .collect();
+        let files: Vec<(String, Option<ObjectId>)> =
+            wanted.files.iter().map(|file| (file.path.clone(), file.content.as_deref().map(blob_id))).collect();
         let ask = move |world: &dyn World| {
             let Some(tree) = world.tree(side, &commit)? else { return Ok(None) };
             for (path, blob) in &files {

@@ -1,17 +1,23 @@
-//! Which pull request a gate wants now: from the heads that were last seen, by the engine that also proves it.
+//! Which pull request a gate, or a group of gates, wants now: from the heads that were last seen, by the engine that also proves
+//! it.
+//!
+//! The gates of a group are asked one after the other, each about the tree as those before it would make it: so their edits fit
+//! into one commit, also where they meet in one file.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::slots::Slot;
 use super::text;
-use crate::config::{Quote, Repair as Rule, Words};
+use crate::config::{PullRequest, Quote, Repair as Rule, Words};
 use crate::controller::plan::{Gated, RepoKey, Seen};
 use crate::controller::{Controller, Trouble};
 use crate::forge::pulls::{Dispatch, FileChange};
-use crate::gate::repair::{self, Proposed, Repair};
+use crate::gate::repair::{self, After, Edit, Proposed, Repair};
 use crate::gate::verdict::Verdict;
 use crate::gate::{Case, Revision, Side};
+use crate::report;
 use crate::tree::ObjectId;
 
 /// What is wanted.
@@ -36,19 +42,15 @@ pub(super) struct Wanted {
     pub base_head: ObjectId,
     /// Its own branch.
     pub branch: String,
-    /// The source commit that it adopts.
-    pub source: ObjectId,
+    /// The source commit that it adopts; of several gates those of all, as its text names them.
+    pub adopts: String,
     pub title: String,
     pub body: String,
-    /// Of its commit.
-    pub message: String,
     pub files: Vec<FileChange>,
-    pub labels: Vec<String>,
-    pub reviewers: Vec<String>,
-    pub assignees: Vec<String>,
-    pub draft: bool,
-    pub auto_merge: bool,
-    pub after: Duration,
+    /// Labels, people, and whether it is a draft.
+    pub how: PullRequest,
+    /// What a person must write besides, in words.
+    pub besides: String,
 }
 
 /// A workflow to start for a source commit.
@@ -63,7 +65,7 @@ impl Want {
     /// How old the drift must be.
     pub fn after(&self) -> Duration {
         match self {
-            Self::Pull(wanted) => wanted.after,
+            Self::Pull(wanted) => wanted.how.after,
             Self::Start(start) => start.after,
             Self::Nothing(_) | Self::Person(_) => Duration::ZERO,
         }
@@ -71,39 +73,77 @@ impl Want {
 }
 
 /// Both heads of a gate at a branch.
-pub(super) struct Heads {
-    pub consumer: ObjectId,
-    pub source: ObjectId,
+struct Heads {
+    consumer: ObjectId,
+    source: ObjectId,
+}
+
+/// What one gate of a slot proposes.
+pub(super) struct Part {
+    pub gated: Arc<Gated>,
+    pub repair: Repair,
+    /// Readers of the repository that is written may not read the other one.
+    pub discreet: bool,
 }
 
 impl Controller {
     /// What is wanted at a branch of the consumer; trouble where that cannot be told now.
     pub(super) async fn want(&self, slot: &Slot, branch: &str) -> Result<Want, Trouble> {
-        let gated = slot.first();
-        let heads = match self.heads(gated, branch)? {
-            Ok(heads) => heads,
-            Err(want) => return Ok(want),
-        };
-        let case = Case::Branch {
-            consumer: Revision::Commit(heads.consumer.clone()),
-            source: Revision::Commit(heads.source.clone()),
-        };
-        // Only what writes something else than the drift away must be asked where there is none.
-        let only_drift = gated.gate.repairs.iter().all(|rule| matches!(rule, Rule::Pin { .. } | Rule::Mirror { .. }));
-        if only_drift && self.judge(gated, &case, false).await?.report.verdict == Verdict::InSync {
-            return Ok(Want::Nothing(in_sync(&heads)));
+        let mut parts: Vec<Part> = Vec::new();
+        let mut edits: Vec<Edit> = Vec::new();
+        let (mut over, mut persons) = (String::new(), Vec::new());
+        for gated in slot.members() {
+            let heads = match self.heads(gated, branch)? {
+                Ok(heads) => heads,
+                Err(Want::Person(why)) => {
+                    persons.push(why);
+                    continue;
+                }
+                Err(other) => return Ok(other),
+            };
+            over = in_sync(&heads);
+            let repair = match self.proposed(gated, &heads, &edits).await? {
+                Proposed::Nothing => continue,
+                Proposed::Person(why) => {
+                    persons.push(why);
+                    continue;
+                }
+                Proposed::Repair(repair) => *repair,
+            };
+            if repair.dispatch.is_some() {
+                if parts.is_empty() && slot.members().len() == 1 {
+                    return Ok(start(gated, branch, &heads, &repair));
+                }
+                continue;
+            }
+            let (place, other) = match repair.side {
+                Side::Consumer => (&gated.consumer, &gated.source),
+                Side::Source => (&gated.source, &gated.consumer),
+            };
+            let discreet = self.may_not_tell(gated, place, other);
+            if repair.quotes && discreet {
+                persons.push(format!(
+                    "The repair would bring contents of {}, which not everybody may read, to {}: nothing is proposed there. \
+                     `quote = \"always\"` on the gate allows it",
+                    other.name, place.name
+                ));
+                continue;
+            }
+            if parts.first().is_some_and(|first| first.repair.side != repair.side) {
+                // One pull request writes one repository: the other side's turn comes when this one is merged.
+                continue;
+            }
+            edits = repair::joined(edits, repair.edits.clone());
+            parts.push(Part { gated: gated.clone(), repair, discreet });
         }
-        let (gate, asked) = (gated.gate.clone(), case);
-        let (proposed, _) = self.ask(gated, move |world| repair::propose(&gate, &asked, world)).await?;
-        Ok(match proposed {
-            Proposed::Nothing => Want::Nothing(in_sync(&heads)),
-            Proposed::Person(words) => Want::Person(words),
-            Proposed::Repair(repair) => self.wanted(slot, branch, &heads, *repair),
-        })
+        if !parts.is_empty() {
+            return self.pull(slot, branch, parts, edits, persons.join(". ")).await;
+        }
+        if persons.is_empty() { Ok(Want::Nothing(over)) } else { Ok(Want::Person(persons.join(". "))) }
     }
 
     /// The heads that a gate is about, or what is wanted where one of them is missing.
-    pub(super) fn heads(&self, gated: &Gated, branch: &str) -> Result<Result<Heads, Want>, Trouble> {
+    fn heads(&self, gated: &Gated, branch: &str) -> Result<Result<Heads, Want>, Trouble> {
         let seen = self.seen([&gated.consumer, &gated.source]);
         let view = |repo: &RepoKey| match seen.get(repo) {
             Some(Seen::View(view)) => Ok(view.clone()),
@@ -121,71 +161,98 @@ impl Controller {
         Ok(Ok(Heads { consumer: consumer.clone(), source: source.clone() }))
     }
 
-    fn wanted(&self, slot: &Slot, branch: &str, heads: &Heads, repair: Repair) -> Want {
-        let gated = slot.first();
-        let source = repair.source.clone().unwrap_or_else(|| heads.source.clone());
-        let words = Words { gate: slot.name(), source: source.as_str(), consumer_branch: branch };
-        if let Some(dispatch) = &repair.dispatch {
-            let inputs: BTreeMap<String, String> =
-                dispatch.inputs.iter().map(|(name, value)| (name.clone(), value.fill(&words))).collect();
-            let start = Dispatch {
-                workflow: dispatch.workflow.clone(),
-                reference: dispatch.on.clone().unwrap_or_else(|| branch.to_owned()),
-                inputs,
-            };
-            let repo = gated.consumer.clone();
-            return Want::Start(Box::new(Start { repo, source, dispatch: start, after: dispatch.after }));
+    /// What the engine proposes for a gate, on top of the edits of those before it.
+    async fn proposed(&self, gated: &Gated, heads: &Heads, before: &[Edit]) -> Result<Proposed, Trouble> {
+        let consumer = Revision::Commit(heads.consumer.clone());
+        let case = Case::Branch { consumer: consumer.clone(), source: Revision::Commit(heads.source.clone()) };
+        // Only what writes something else than the drift away must be asked where there is none.
+        let only_drift = gated.gate.repairs.iter().all(|rule| matches!(rule, Rule::Pin { .. } | Rule::Mirror { .. }));
+        if only_drift && before.is_empty() && self.judge(gated, &case, false).await?.report.verdict == Verdict::InSync {
+            return Ok(Proposed::Nothing);
         }
-        let (repo, other, base, base_head) = match repair.side {
-            Side::Consumer => (&gated.consumer, &gated.source, branch, &heads.consumer),
-            Side::Source => (&gated.source, &gated.consumer, gated.gate.source.branch.as_str(), &heads.source),
+        let (gate, before) = (gated.gate.clone(), before.to_vec());
+        let ask = move |world: &super::World| {
+            if before.is_empty() {
+                return repair::propose(&gate, &case, world);
+            }
+            repair::propose(&gate, &case, &After::new(world, Side::Consumer, &consumer, &before)?)
         };
-        let discreet = self.may_not_tell(gated, repo, other);
-        if repair.quotes && discreet {
-            return Want::Person(format!(
-                "The repair would bring contents of {}, which not everybody may read, to {}: nothing is proposed there. \
-                 `quote = \"always\"` on the gate allows it",
-                other.name, repo.name
-            ));
-        }
-        let pull = &repair.pull;
-        let title = pull.title.fill(&words);
-        let body = text::body(&slot.marker(branch), &source, &repair, discreet);
-        let files = repair.edits.iter().map(|edit| FileChange {
-            path: edit.path.clone(),
-            content: edit.content.clone(),
+        Ok(self.ask(gated, ask).await?.0)
+    }
+
+    /// The pull request of the gates that propose something.
+    async fn pull(
+        &self,
+        slot: &Slot,
+        branch: &str,
+        parts: Vec<Part>,
+        edits: Vec<Edit>,
+        besides: String,
+    ) -> Result<Want, Trouble> {
+        let first = &parts[0];
+        let (gated, side) = (&first.gated, first.repair.side);
+        let (repo, base) = match side {
+            Side::Consumer => (gated.consumer.clone(), branch.to_owned()),
+            Side::Source => (gated.source.clone(), gated.gate.source.branch.clone()),
+        };
+        let base_head = match (side, &first.repair.before.consumer.commit, &first.repair.before.source.head) {
+            (Side::Consumer, Some(Revision::Commit(head)), _) | (Side::Source, _, Some(Revision::Commit(head))) => {
+                head.clone()
+            }
+            _ => return Err(Trouble { why: "the engine names no head".to_owned(), passing: false }),
+        };
+        let sources: Vec<String> =
+            parts.iter().map(|part| part.repair.source.as_ref().map_or("-".to_owned(), ToString::to_string)).collect();
+        let adopts = text::joined(&sources);
+        // Of several sources the branch is named after all of them.
+        let named =
+            if sources.iter().all(|one| *one == sources[0]) { sources[0].clone() } else { text::digest(&adopts) };
+        let words = Words { gate: slot.name(), source: &named, consumer_branch: branch };
+        let how = first.repair.pull.clone();
+        let title = report::repair::title(&how, &words);
+        let body = self.body(&slot.marker(branch), &parts).await;
+        let files = edits.into_iter().map(|edit| FileChange {
+            path: edit.path,
+            content: edit.content,
             executable: edit.executable,
-            was: edit.was.clone(),
+            was: edit.was,
         });
-        Want::Pull(Box::new(Wanted {
-            side: repair.side,
-            repo: repo.clone(),
-            base: base.to_owned(),
-            base_head: base_head.clone(),
-            branch: slot.branch_name(pull, &words, branch),
-            message: title.clone(),
+        Ok(Want::Pull(Box::new(Wanted {
+            side,
+            repo,
+            base,
+            base_head,
+            branch: slot.branch_name(&how, &words, branch),
+            adopts,
             title,
             body,
             files: files.collect(),
-            labels: pull.labels.clone(),
-            reviewers: pull.reviewers.clone(),
-            assignees: pull.assignees.clone(),
-            draft: pull.draft,
-            auto_merge: pull.auto_merge,
-            after: pull.after,
-            source,
-        }))
+            how,
+            besides,
+        })))
     }
 
     /// Whether readers of a repository may not read the other one of a gate. One that was never seen is closed to them.
     fn may_not_tell(&self, gated: &Gated, place: &RepoKey, other: &RepoKey) -> bool {
-        other != place
-            && gated.gate.quote == Quote::Readers
-            && self.known(other).is_none_or(|other| other.private)
+        other != place && gated.gate.quote == Quote::Readers && self.known(other).is_none_or(|other| other.private)
     }
 }
 
+fn start(gated: &Gated, branch: &str, heads: &Heads, repair: &Repair) -> Want {
+    let Some(dispatch) = &repair.dispatch else { return Want::Nothing(in_sync(heads)) };
+    let source = repair.source.clone().unwrap_or_else(|| heads.source.clone());
+    let words = Words { gate: &gated.gate.name, source: source.as_str(), consumer_branch: branch };
+    let inputs: BTreeMap<String, String> =
+        dispatch.inputs.iter().map(|(name, value)| (name.clone(), value.fill(&words))).collect();
+    let started = Dispatch {
+        workflow: dispatch.workflow.clone(),
+        reference: dispatch.on.clone().unwrap_or_else(|| branch.to_owned()),
+        inputs,
+    };
+    let repo = gated.consumer.clone();
+    Want::Start(Box::new(Start { repo, source: source.clone(), dispatch: started, after: dispatch.after }))
+}
+
 fn in_sync(heads: &Heads) -> String {
-    let short = |id: &ObjectId| id.as_str().get(..8).unwrap_or_default().to_owned();
-    format!("{} ships what the source says at {}", short(&heads.consumer), short(&heads.source))
+    format!("{} ships what the source says at {}", heads.consumer.short(), heads.source.short())
 }

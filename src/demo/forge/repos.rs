@@ -162,6 +162,14 @@ impl State {
         Ok(())
     }
 
+    /// Demands it no more.
+    pub fn unprotect(&mut self, id: RepoId, rule: &str) -> Result<(), Refusal> {
+        let protections = &mut self.repo_mut(id)?.protections;
+        let index = protections.iter().position(|one| one.rule == rule).ok_or_else(Refusal::not_found)?;
+        protections.remove(index);
+        Ok(())
+    }
+
     /// Demands something of branches.
     pub fn protect(&mut self, id: RepoId, protection: Protection) -> Result<(), Refusal> {
         let protections = &mut self.repo_mut(id)?.protections;

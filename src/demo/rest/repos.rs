@@ -169,6 +169,13 @@ pub fn protect(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::created(wire::protection(&protection)))
 }
 
+pub fn unprotect(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let id = visit.repo_id(Access::Admin)?;
+    let rule = visit.param("name").to_owned();
+    visit.state.unprotect(id, &rule)?;
+    Ok(Answer::nothing())
+}
+
 pub fn protections(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let repo = visit.repo(Access::Admin)?;
     Ok(Answer::ok(repo.protections.iter().map(wire::protection).collect::<Vec<_>>().into()))

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::rows::{
-    ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Repair, Reported, Reports, Said, SourceSide, Target, Told,
+    ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Repair, Reported, Reports, Said, SourceSide, Target,
+    Told,
 };
 use super::{TargetCursor, Unavailable};
 use crate::config::{Binding, Format, PinAt};

@@ -24,8 +24,8 @@ pub use data::{
 };
 pub use diff::unified;
 pub use render::render;
-pub use repair::Repair;
 pub(super) use render::state_pill as render_state;
+pub use repair::Repair;
 pub use visible::{Reader, Shown, visible};
 
 /// Ids are this many hexadecimal digits at most; anything else is not looked up.
