@@ -6,3 +6,4 @@ mod github;
 mod hostile;
 mod server;
 mod webhook;
+mod writing;

@@ -64,6 +64,8 @@ pub struct World {
     binding: String,
     more: String,
     brings: bool,
+    /// The dialect that drift-gate speaks.
+    kind: &'static str,
     service: Option<Service>,
     /// Another one that serves the same gates from a database of its own.
     second: Option<Service>,
@@ -78,6 +80,8 @@ pub struct Setting {
     pub private_template: bool,
     /// The gate stands in core's own `.drift-gate.toml`, not in the service's file.
     pub brings: bool,
+    /// drift-gate speaks GitHub's dialect; only the stand-in understands it.
+    pub github: bool,
 }
 
 impl Default for Setting {
@@ -90,7 +94,7 @@ impl Default for Setting {
             deadline: Duration::from_secs(300),
             cache_limit: 10_000_000_000,
         };
-        Self { options, gate: "", private_template: false, brings: false }
+        Self { options, gate: "", private_template: false, brings: false, github: false }
     }
 }
 
@@ -157,6 +161,7 @@ impl World {
             ),
             more: setting.gate.to_owned(),
             brings: setting.brings,
+            kind: if setting.github { "github" } else { "gitea" },
             service: None,
             second: None,
             folder,
@@ -224,7 +229,7 @@ admin_token = {{ file = "{admin_token}" }}
 [store]
 url = "sqlite://{database}"
 [forge.main]
-kind = "gitea"
+kind = "{kind}"
 url = "{forge}"
 token = {{ file = "{token}" }}
 webhook_secrets = [{{ file = "{secret}" }}]
@@ -232,6 +237,7 @@ webhook_secrets = [{{ file = "{secret}" }}]
 "#,
             database = self.folder.path().join("drift-gate.db").display(),
             forge = self.proxy.url,
+            kind = self.kind,
         )
     }
 

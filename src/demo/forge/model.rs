@@ -200,6 +200,8 @@ pub struct Issue {
     pub updated: DateTime<Utc>,
     /// Closed or merged.
     pub closed: Option<DateTime<Utc>>,
+    /// Who closed it without a merge.
+    pub closed_by: Option<AccountId>,
     /// In the order in which they were written.
     pub comments: Vec<Comment>,
     /// Labels by their numbers.
@@ -223,6 +225,8 @@ pub struct Pull {
     pub head_repo: Option<RepoId>,
     /// `None` where it is open, and where it was closed without a merge.
     pub merged: Option<Merge>,
+    /// Not ready for review, besides what its title says.
+    pub draft: bool,
     /// Who is asked to look at it.
     pub reviewers: Vec<AccountId>,
     /// It is to be merged when its checks are green: by whom, and how.
@@ -250,7 +254,8 @@ impl Issue {
 
     /// Work in progress, by its title.
     pub fn is_draft(&self) -> bool {
-        self.pull.is_some() && ["WIP:", "[WIP]"].iter().any(|mark| self.title.to_uppercase().starts_with(mark))
+        let says_so = ["WIP:", "[WIP]"].iter().any(|mark| self.title.to_uppercase().starts_with(mark));
+        self.pull.as_ref().is_some_and(|pull| pull.draft || says_so)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct NewPull {
     pub title: String,
     /// Markdown; may be empty.
     pub body: String,
+    /// Marked as not ready for review: GitHub's way; Gitea's is the title.
+    pub draft: bool,
 }
 
 /// What changes about a pull request; `None` stays.
@@ -67,6 +69,7 @@ impl State {
             head: head.to_owned(),
             head_repo: Some(head_repo),
             merged: None,
+            draft: new.draft,
             reviewers: Vec::new(),
             when_green: None,
         };
@@ -125,6 +128,7 @@ impl State {
             created: now(),
             updated: now(),
             closed: None,
+            closed_by: None,
             comments: Vec::new(),
             labels: Vec::new(),
             assignees: Vec::new(),
@@ -174,13 +178,15 @@ impl State {
 
     /// Closes an issue or pull request.
     pub(super) fn close(&mut self, repo: RepoId, number: u64, doer: AccountId) -> Result<(), Refusal> {
-        self.issue_mut(repo, number)?.closed = Some(now());
+        let issue = self.issue_mut(repo, number)?;
+        (issue.closed, issue.closed_by) = (Some(now()), Some(doer));
         self.tell_pull(repo, number, "closed", None, doer)
     }
 
     fn reopen(&mut self, repo: RepoId, number: u64, doer: AccountId) -> Result<(), Refusal> {
         self.copy_head(repo, number)?;
-        self.issue_mut(repo, number)?.closed = None;
+        let issue = self.issue_mut(repo, number)?;
+        (issue.closed, issue.closed_by) = (None, None);
         self.tell_pull(repo, number, "reopened", None, doer)
     }
 

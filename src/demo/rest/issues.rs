@@ -46,6 +46,16 @@ pub fn all_comments(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     visit.page(all, |(issue, comment)| wire::comment(visit.state, repo, issue, comment))
 }
 
+/// Of all that happens to one: who closed it.
+pub fn timeline(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let repo = visit.repo(Access::Read)?;
+    let issue = visit.state.issue(repo.id, visit.number("number")?)?;
+    let closed: Vec<_> = issue.closed_by.into_iter().collect();
+    visit.page(closed, |who| {
+        Ok(serde_json::json!({ "type": "close", "user": wire::user(visit.state, who, visit.viewer)? }))
+    })
+}
+
 #[derive(Deserialize)]
 struct Text {
     #[serde(default)]

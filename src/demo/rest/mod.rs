@@ -1,4 +1,4 @@
-//! The API below `/api/v1`, as a Gitea 1.26 speaks it: what drift-gate asks, and what a person with `curl` needs to tell a
+//! The API below `/api/v1`, as a Gitea 1.26 speaks it, and below `/api/v3` as GitHub does ([`github`]): what drift-gate asks, and what a person with `curl` needs to tell a
 //! story. What is not here answers 404.
 //!
 //! Every handler is a plain function of a [`Visit`]: it runs apart from the async threads, with the forge's lock held, so
@@ -23,6 +23,7 @@ use super::forge::{Forge, Refusal};
 mod accounts;
 mod answer;
 mod contents;
+mod github;
 mod issues;
 mod marks;
 mod pulls;
@@ -78,7 +79,9 @@ pub fn router() -> Router<Forge> {
         .route(&repo("/issues/comments"), get(On(issues::all_comments)))
         .route(&repo("/issues/comments/{id}"), get(On(issues::get_comment)).patch(On(issues::edit_comment)))
         .route(&repo("/issues/comments/{id}/reactions"), get(On(issues::reactions)).post(On(issues::react)))
+        .route(&repo("/issues/{number}/timeline"), get(On(issues::timeline)))
         .route(&api("/{*rest}"), any(async || (StatusCode::NOT_FOUND, "404 page not found\n")))
+        .merge(github::router())
 }
 
 /// Brings a request before a handler.
@@ -143,6 +146,7 @@ fn answer(forge: &Forge, request: &Request, handler: impl Fn(&mut Visit<'_>) -> 
     match done {
         Ok(answer) => answer.into_response(),
         Err(Refusal::Moved(to)) => answer::moved(request.method == Method::GET, &relocated(request, &to)),
+        Err(refusal) if visit::is_github(request.uri.path()) => github::told::refused(&refusal),
         Err(refusal) => answer::refused(&state.base, &refusal),
     }
 }

@@ -53,7 +53,7 @@ struct Open {
 
 pub fn open(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (repo, doer, form) = (visit.living(Access::Read)?, visit.doer()?, visit.form::<Open>()?);
-    let new = NewPull { head: form.head, base: form.base, title: form.title, body: form.body };
+    let new = NewPull { head: form.head, base: form.base, title: form.title, body: form.body, draft: false };
     let number = visit.state.open_pull(repo, new, doer)?;
     told(visit, repo, number).map(Answer::created)
 }
