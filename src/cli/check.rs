@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::local::{self, Local, Pair};
+use super::own_file::{self, Base, Judges};
 use super::remote::{self, Fetcher, RemoteError};
 use super::{DONE, DRIFT, FAILED, Failure, configuration, print};
 use crate::config::{Config, Gate, Place};
 use crate::gate::finding::Kind;
 use crate::gate::policy::{self, Decision, Outcome, Role, Say};
-use crate::gate::{Case, Report, repo_name};
+use crate::gate::{Case, Report, Revision, repo_name};
 use crate::report::{self, Judged};
 
 /// What `check` takes.
@@ -66,6 +67,8 @@ enum Format {
 /// What is asked of one gate.
 struct Question<'a> {
     gate: &'a Gate,
+    /// What judged the base.
+    base: &'a Base,
     /// Where the source was named.
     place: &'a Path,
     source: Local,
@@ -75,21 +78,29 @@ struct Question<'a> {
 
 /// Judges the gates and prints their reports; the exit code.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let config = Config::load_laptop(&configuration(arguments.config.as_deref())?)?;
-    let gates = chosen(&config, arguments.gate.as_deref())?;
-    let sources = Sources::new(&arguments.source, &gates)?;
-    let consumer_rev = arguments.consumer_rev.as_deref().or(arguments.onto.as_ref().map(|_| "HEAD"));
     let places = Places::default();
-    let consumer = places.open("--consumer", &arguments.consumer, consumer_rev, "HEAD")?;
+    let (judges, consumer) = judges(arguments, &places)?;
+    let gates = chosen(&judges.gates, |(gate, _)| gate, arguments.gate.as_deref())?;
+    let sources = Sources::new(&arguments.source, &gates.iter().map(|(gate, _)| gate).collect::<Vec<_>>())?;
     let questions: Result<Vec<Question<'_>>, Failure> =
-        gates.into_iter().map(|gate| question(arguments, gate, &consumer, &sources, &places)).collect();
+        gates.iter().map(|(gate, base)| question(arguments, (gate, base), &consumer, &sources, &places)).collect();
     let mut answers = Vec::new();
-    for (index, question) in questions?.iter().enumerate() {
-        if index > 0 && arguments.format == Format::Text {
-            print("\n")?;
+    let between = |answers: &[_]| match arguments.format {
+        Format::Text if !answers.is_empty() => print("\n"),
+        _ => Ok(()),
+    };
+    for question in &questions? {
+        between(&answers)?;
+        if let (Format::Text, Some(which)) = (arguments.format, question.base.which()) {
+            print(&format!("note: gate {} {which}\n", question.gate.name))?;
         }
         let (report, decision) = answer(question, &consumer, arguments.format)?;
         answers.push((question.gate, report, decision));
+    }
+    for (gate, report) in &judges.told {
+        between(&answers)?;
+        let decision = told(arguments, gate, report, &consumer)?;
+        answers.push((gate, report.clone(), decision));
     }
     let all: Vec<Judged<'_>> =
         answers.iter().map(|(gate, report, decision)| Judged { gate, report, decision }).collect();
@@ -106,18 +117,47 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     Ok(if codes.contains(&DRIFT) { DRIFT } else { codes.into_iter().max().unwrap_or(FAILED) })
 }
 
-/// The gates to judge: all of one consumer's.
-fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Gate>, Failure> {
+/// What judges, and the consumer that is judged.
+fn judges(arguments: &Arguments, places: &Places) -> Result<(Judges, Local), Failure> {
+    let config = arguments.config.as_deref();
+    let open = |rev: Option<&str>| places.open("--consumer", &arguments.consumer, rev, "HEAD");
+    let Some(onto) = &arguments.onto else {
+        let judges = Judges::plain(Config::load_laptop(&configuration(config)?)?);
+        return Ok((judges, open(arguments.consumer_rev.as_deref())?));
+    };
+    let consumer = open(Some(arguments.consumer_rev.as_deref().unwrap_or("HEAD")))?;
+    let of_pull = if own_file::is_own(config, &arguments.consumer) {
+        Judges::of_pull(&consumer, onto, &resolve(&consumer, "--onto", onto)?)?
+    } else {
+        None
+    };
+    let judges = match of_pull {
+        Some(judges) => judges,
+        None => Judges::plain(Config::load_laptop(&configuration(config)?)?),
+    };
+    Ok((judges, consumer))
+}
+
+fn resolve(local: &Local, option: &str, rev: &str) -> Result<Revision, Failure> {
+    local.resolve(rev).map_err(|error| Failure::usage(format_args!("{option} {rev}: {error}")))
+}
+
+/// The gates to judge: all of one consumer's. None at all where a pull request leaves none.
+pub(super) fn chosen<'a, T>(
+    all: &'a [T],
+    gate_of: impl Fn(&'a T) -> &'a Gate,
+    name: Option<&str>,
+) -> Result<Vec<&'a T>, Failure> {
     let full_name = |gate: &Gate| format!("{}:{}", repo_name(&gate.consumer.place), gate.name);
-    let is_meant = |gate: &&Gate| name.is_none_or(|name| gate.name == name || full_name(gate) == name);
-    let gates: Vec<&Gate> = config.gates.iter().filter(is_meant).collect();
-    let Some(first) = gates.first() else {
-        let known: Vec<&str> = config.gates.iter().map(|gate| gate.name.as_str()).collect();
-        let name = name.unwrap_or_default();
+    let known: Vec<&str> = all.iter().map(|one| gate_of(one).name.as_str()).collect();
+    let is_meant = |gate: &Gate| name.is_none_or(|name| gate.name == name || full_name(gate) == name);
+    let gates: Vec<&'a T> = all.iter().filter(|one| is_meant(gate_of(one))).collect();
+    let Some(first) = gates.first().map(|one| gate_of(one)) else {
+        let Some(name) = name else { return Ok(gates) };
         return Err(Failure::usage(format_args!("no gate is called `{name}`; there are: {}", known.join(", "))));
     };
-    if gates.iter().any(|gate| gate.consumer.place != first.consumer.place) {
-        let known: Vec<String> = gates.iter().map(|gate| full_name(gate)).collect();
+    if gates.iter().any(|one| gate_of(one).consumer.place != first.consumer.place) {
+        let known: Vec<String> = gates.iter().map(|one| full_name(gate_of(one))).collect();
         return Err(Failure::usage(format_args!(
             "these gates have different consumers, and `check` judges one: say which with --gate: {}",
             known.join(", ")
@@ -127,13 +167,13 @@ fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Gate>, F
 }
 
 /// Where the sources are: by the name of their repository, or the one place for all.
-struct Sources<'a> {
+pub(super) struct Sources<'a> {
     named: Vec<(&'a str, &'a Path)>,
     plain: Vec<&'a Path>,
 }
 
 impl<'a> Sources<'a> {
-    fn new(options: &'a [String], gates: &[&Gate]) -> Result<Self, Failure> {
+    pub(super) fn new(options: &'a [String], gates: &[&Gate]) -> Result<Self, Failure> {
         let (mut named, mut plain) = (Vec::new(), Vec::new());
         for option in options {
             match option.split_once('=') {
@@ -154,7 +194,7 @@ impl<'a> Sources<'a> {
         Ok(Self { named, plain })
     }
 
-    fn of(&self, gate: &Gate) -> Result<&'a Path, Failure> {
+    pub(super) fn of(&self, gate: &Gate) -> Result<&'a Path, Failure> {
         if let Some((_, dir)) = self.named.iter().find(|(name, _)| is_source(gate, name)) {
             return Ok(dir);
         }
@@ -178,13 +218,13 @@ fn is_source(gate: &Gate, name: &str) -> bool {
 
 /// Opens sides; what fetches is made when the first address is named.
 #[derive(Default)]
-struct Places {
+pub(super) struct Places {
     fetcher: OnceCell<Arc<Fetcher>>,
 }
 
 impl Places {
     /// A folder as it is, or its repository at `rev`; of an address the repository at `rev`, or else at `usual`.
-    fn open(&self, option: &str, place: &Path, rev: Option<&str>, usual: &str) -> Result<Local, Failure> {
+    pub(super) fn open(&self, option: &str, place: &Path, rev: Option<&str>, usual: &str) -> Result<Local, Failure> {
         let Some(address) = place.to_str().filter(|place| remote::is_address(place)) else {
             return Local::open(place, rev).map_err(|error| Failure::usage(format_args!("{option} {error}")));
         };
@@ -207,7 +247,7 @@ impl Places {
 
 fn question<'a>(
     arguments: &Arguments,
-    gate: &'a Gate,
+    (gate, base): (&'a Gate, &'a Base),
     consumer: &Local,
     sources: &Sources<'a>,
     places: &Places,
@@ -215,34 +255,28 @@ fn question<'a>(
     let place = sources.of(gate)?;
     let source_rev = arguments.source_rev.as_deref().or(arguments.source_onto.as_ref().map(|_| "HEAD"));
     let source = places.open("--source", place, source_rev, &gate.source.branch)?;
-    let resolve = |local: &Local, option: &str, rev: &str| {
-        local.resolve(rev).map_err(|error| Failure::usage(format_args!("{option} {rev}: {error}")))
-    };
     let branch = || gate.consumer.branches.first().cloned().unwrap_or_default();
     let (case, role) = if let Some(rev) = &arguments.onto {
-        let base = resolve(consumer, "--onto", rev)?;
-        let case = Case::ConsumerPull { head: consumer.revision.clone(), base, source: source.revision.clone() };
+        let onto = resolve(consumer, "--onto", rev)?;
+        let case = Case::ConsumerPull { head: consumer.revision.clone(), base: onto, source: source.revision.clone() };
         (case, Role::ConsumerPull { number: 0, base: rev.clone() })
     } else if let Some(rev) = &arguments.source_onto {
-        let base = resolve(&source, "--source-onto", rev)?;
-        let case = Case::SourcePull { head: source.revision.clone(), base, consumer: consumer.revision.clone() };
+        let onto = resolve(&source, "--source-onto", rev)?;
+        let case = Case::SourcePull { head: source.revision.clone(), base: onto, consumer: consumer.revision.clone() };
         (case, Role::SourcePull { number: 0, base: rev.clone(), consumer_branch: branch() })
     } else {
         let case = Case::Branch { consumer: consumer.revision.clone(), source: source.revision.clone() };
         (case, Role::ConsumerBranch { branch: branch() })
     };
-    Ok(Question { gate, place, source, case, role })
+    Ok(Question { gate, base, place, source, case, role })
 }
 
 /// Judges, and prints where a report stands for itself.
 fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<(Report, Decision), Failure> {
-    let Question { gate, place, source, case, role } = question;
-    let decide = |report: &Report| {
-        // Who runs it reads both sides.
-        let say = Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, discreet: false };
-        policy::decide(&[say], 0)
-    };
-    let judged = Pair::new(gate, consumer, source).and_then(|world| Ok((world.judge(gate, case)?, world)));
+    let Question { gate, base, place, source, case, role } = question;
+    let decide = |report: &Report| decide(gate, role, report);
+    let judged =
+        Pair::new(gate, consumer, source).and_then(|world| Ok((world.judge(gate, base.before(), case)?, world)));
     let (mut report, world) = match judged {
         Ok(judged) => judged,
         Err(why) => {
@@ -264,6 +298,28 @@ fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<(
         Format::Sarif | Format::Junit | Format::Markdown | Format::Annotations => {}
     }
     Ok((report, decision))
+}
+
+fn decide(gate: &Gate, role: &Role, report: &Report) -> Decision {
+    // Who runs it reads both sides.
+    let say = Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, discreet: false };
+    policy::decide(&[say], &[], 0)
+}
+
+/// Prints what is said of the file of gates itself, where a report stands for itself.
+fn told(arguments: &Arguments, gate: &Gate, report: &Report, consumer: &Local) -> Result<Decision, Failure> {
+    let base = arguments.onto.clone().unwrap_or_default();
+    let decision = decide(gate, &Role::ConsumerPull { number: 0, base }, report);
+    let (Some(head), Some(base)) = (report.consumer.commit.clone(), report.consumer.base.clone()) else {
+        return Ok(decision);
+    };
+    let case = Case::ConsumerPull { source: head.clone(), head, base };
+    match arguments.format {
+        Format::Text => print(&report::text::report(report, &decision, &Pair::alone(consumer).seen(&case, report)))?,
+        Format::Json => print(&format!("{}\n", report::json(report)))?,
+        Format::Sarif | Format::Junit | Format::Markdown | Format::Annotations => {}
+    }
+    Ok(decision)
 }
 
 fn code(decision: &Decision) -> u8 {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DONE, Failure, OF_REPOSITORY, configuration, print};
+use super::{DONE, Failure, configuration, print};
 use crate::config::{self, Config};
+use crate::gate::own_file::FILE;
 
 /// What `config` does.
 #[derive(clap::Subcommand)]
@@ -33,7 +34,7 @@ pub(super) fn run(command: &Command) -> Result<u8, Failure> {
 
 /// Secrets are not read: a laptop that checks the file does not have them.
 fn check(file: &Path) -> Result<(), Failure> {
-    let of_repository = file.file_name().is_some_and(|name| name == OF_REPOSITORY);
+    let of_repository = file.file_name().is_some_and(|name| name == FILE);
     let config = if of_repository { Config::load_laptop(file)? } else { Config::load(file)? };
     let gates: Vec<&str> = config.gates.iter().map(|gate| gate.name.as_str()).collect();
     let word = if gates.len() == 1 { "gate" } else { "gates" };

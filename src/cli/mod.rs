@@ -10,7 +10,9 @@ pub mod config;
 pub mod demo;
 pub mod explain;
 mod local;
+mod own_file;
 mod remote;
+pub mod repair;
 pub mod serve;
 pub mod status;
 pub mod store;
@@ -24,6 +26,7 @@ use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigError;
+use crate::gate::own_file::FILE;
 
 /// In sync, or done.
 pub const DONE: u8 = 0;
@@ -49,6 +52,8 @@ const EXIT_CODES: &str =
 enum Command {
     /// The verdict on local repositories and folders, here and now
     Check(check::Arguments),
+    /// What would end the drift, as a patch or written into the work tree
+    Repair(repair::Arguments),
     /// The file tree that a docker build would produce, without building
     Tree(tree::Arguments),
     /// The verdict at every moment of two histories: when drift began, and when it ended
@@ -73,6 +78,7 @@ enum Command {
 pub fn run(cli: Cli) -> u8 {
     let done = match cli.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
         Command::Tree(arguments) => tree::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -138,7 +144,7 @@ fn configuration(named: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }
-    let places = [Path::new(OF_REPOSITORY), Path::new("drift-gate.toml")];
+    let places = [Path::new(FILE), Path::new("drift-gate.toml")];
     let found = places.into_iter().find(|path| path.exists()).map(Path::to_owned);
     found.ok_or_else(|| {
         Failure::usage(
@@ -147,6 +153,3 @@ fn configuration(named: Option<&Path>) -> Result<PathBuf, Failure> {
         )
     })
 }
-
-/// The name of a configuration that lies in a consumer's repository.
-const OF_REPOSITORY: &str = ".drift-gate.toml";

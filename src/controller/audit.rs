@@ -7,8 +7,8 @@
 
 use super::plan::{RepoKey, View};
 use super::{Controller, lock};
-use crate::forge::PostedStatus;
-use crate::store::{Alarm, StoreError, WantedRow};
+use crate::forge::{ForgeError, PostedStatus};
+use crate::store::{Alarm, Lease, StoreError, WaiverRow, WantedRow};
 
 /// Heads of pull requests that are read back in one round of a repository.
 const IN_TURN: usize = 2;
@@ -104,6 +104,30 @@ impl Controller {
         Ok(())
     }
 
+    /// Waivers of pull requests that are closed end; the list of open ones is not believed alone.
+    pub(super) async fn end_of_closed(
+        &self,
+        repo: &RepoKey,
+        view: &View,
+        waivers: &[WaiverRow],
+        lease: &Lease,
+    ) -> Result<(), StoreError> {
+        let is_open = |row: &&WaiverRow| view.pulls.iter().any(|pull| number(pull.number) == row.pull);
+        let mut ended = Vec::new();
+        for row in waivers.iter().filter(|row| !is_open(row)) {
+            let Ok(api) = self.api(&repo.forge) else { continue };
+            match api.pull(&view.repository.name, u64::try_from(row.pull).unwrap_or_default()).await {
+                Ok(pull) if !pull.open => ended.push((row.number, "the pull request is closed".to_owned())),
+                Err(ForgeError::NotFound { .. }) => ended.push((row.number, "the pull request is gone".to_owned())),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%repo, pull = row.pull, %error, "whether it is closed cannot be told"),
+            }
+        }
+        // Where it is lost, whoever looks now finds them as well.
+        let _ = self.store.end_waivers_held(lease, &ended, self.now()).await?;
+        Ok(())
+    }
+
     async fn alarm(&self, repo: &RepoKey, words: String) -> Result<(), StoreError> {
         tracing::error!(%repo, "{words}");
         let (forge, repository) = (repo.forge.clone(), repo.name.clone());
@@ -116,6 +140,7 @@ impl Controller {
         let key = format!("comments {repo}");
         let began = self.now();
         let since = self.store.meta(&key).await?.and_then(|at| at.parse::<i64>().ok());
+        let mut is_old = true;
         if let Some(since) = since {
             let Ok(api) = self.api(&repo.forge) else { return Ok(()) };
             let from = chrono::DateTime::from_timestamp_millis(since - OVERLAP).unwrap_or_default();
@@ -126,6 +151,7 @@ impl Controller {
                     return Ok(());
                 }
             };
+            is_old = !comments.is_empty() || began - since >= REMARKED;
             let is_pull = |number: u64| view.pulls.iter().any(|pull| pull.number == number);
             let commands: Vec<(i64, i64)> = comments
                 .iter()
@@ -141,10 +167,13 @@ impl Controller {
                 self.command_wake.notify_one();
             }
         }
-        self.store.set_meta(&key, &began.to_string()).await
+        if is_old { self.store.set_meta(&key, &began.to_string()).await } else { Ok(()) }
     }
 }
 
+/// How old (ms) the moment may be from which comments are listed, while there are none: noting it anew costs a write for each
+/// repository and round, and an older one costs nothing.
+const REMARKED: i64 = 30 * 60_000;
 /// The forge's clock may be behind ours by so much (ms); what is listed twice acts once.
 const OVERLAP: i64 = 2 * 60_000;
 

@@ -8,19 +8,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::plan::{self, Before, Found, Gated, Known, Question, RepoKey, View};
-use crate::config::{self, Bringer, Config, ConfigError, Place};
+use crate::config::{self, Bringer, Config, Place};
 use crate::forge::Pull;
-use crate::gate::finding::{Cause, Finding, Kind};
+use crate::gate::own_file::{self, FILE, Invalid};
 use crate::gate::policy::Role;
 use crate::gate::{Report, Revision, weakened};
-
-/// Where the file is, from the root.
-pub const FILE: &str = ".drift-gate.toml";
 
 /// The context of what is said where no gate has one.
 const CONTEXT: &str = "drift-gate";
@@ -50,26 +46,6 @@ impl Brought {
     }
 }
 
-/// Why a file of gates cannot be used: the first fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// A sentence without the file's name.
-    pub message: String,
-    /// What to do.
-    pub fix: String,
-    /// 1-based.
-    pub line: Option<u32>,
-}
-
-impl std::fmt::Display for Invalid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{FILE} line {line}: {}", self.message),
-            None => write!(f, "{FILE}: {}", self.message),
-        }
-    }
-}
-
 /// What a pull request makes of its repository's own file of gates.
 #[derive(Clone, Debug)]
 pub enum Proposal {
@@ -94,25 +70,10 @@ pub enum Proposal {
 /// The first fault of the file.
 pub fn gates(bytes: Option<&[u8]>, bringer: &Bringer<'_>) -> Result<Vec<Arc<Gated>>, Invalid> {
     let Some(bytes) = bytes else { return Ok(Vec::new()) };
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return Err(Invalid { message: "not UTF-8".into(), fix: "save the file as UTF-8".into(), line: None });
-    };
-    let gates = Config::parse_brought(text, FILE, bringer).map_err(|error| first(&error))?;
+    let Ok(text) = std::str::from_utf8(bytes) else { return Err(Invalid::not_text()) };
+    let gates = Config::parse_brought(text, FILE, bringer).map_err(|error| Invalid::from(&error))?;
     let brought = |gate: &config::Gate| Some(Arc::new(Gated { brought: true, ..Gated::new(gate)? }));
     Ok(gates.iter().filter_map(brought).collect())
-}
-
-fn first(error: &ConfigError) -> Invalid {
-    let fault = match error {
-        ConfigError::Invalid(faults) => faults.first(),
-        ConfigError::Unreadable { .. } => None,
-    };
-    match fault {
-        Some(fault) => {
-            Invalid { message: fault.message.clone(), fix: fault.help.clone(), line: u32::try_from(fault.line).ok() }
-        }
-        None => Invalid { message: error.to_string(), fix: "mend the file".into(), line: None },
-    }
 }
 
 /// What the file of gates itself has to say of its repository's heads, and what gates ask that only a pull request has.
@@ -168,10 +129,7 @@ fn of_proposed_file(
             let new: Vec<config::Gate> = new.iter().map(|gated| gated.gate.clone()).collect();
             weakened(&old, &new, FILE)
         }
-        Proposal::Invalid(invalid) => {
-            let cause = Cause { file: FILE.to_owned(), line: invalid.line };
-            vec![Finding::new(Kind::ConfigInvalid, FILE, invalid.to_string(), invalid.fix.clone()).at(Some(cause))]
-        }
+        Proposal::Invalid(invalid) => vec![invalid.finding()],
         Proposal::Unknown(why) => return Some(Question::Impossible(format!("{FILE}: {why}"))),
         Proposal::Unreadable { why, since } => {
             return Some(Question::Unreadable { why: format!("{FILE} cannot be read: {why}"), since: *since });
@@ -185,30 +143,10 @@ fn of_proposed_file(
     Some(Question::Told(Arc::new(report)))
 }
 
-/// The gate in whose name the file itself is spoken of. It softens nothing and compares nothing.
+/// The gate in whose name the file itself is spoken of.
 fn file_gate(repo: &RepoKey, context: &str, branch: &str) -> Gated {
     let place = Place::Forge { forge: repo.forge.clone(), repo: repo.name.clone() };
-    let gate = config::Gate {
-        name: "configuration".to_owned(),
-        context: context.to_owned(),
-        source: config::Source { place: place.clone(), branch: branch.to_owned() },
-        consumer: config::Consumer { place, branches: Vec::new() },
-        binding: config::Binding::Follow,
-        identity: Vec::new(),
-        ignore: Vec::new(),
-        optional: Vec::new(),
-        unlisted: config::Level::Drift,
-        inherited: config::Inherited::Fail,
-        stale: config::Stale::Fail,
-        grace: Duration::ZERO,
-        unreadable_after: Duration::from_secs(60 * 60),
-        advisory: false,
-        strict_assumptions: false,
-        quote: config::Quote::Readers,
-        checks: Vec::new(),
-        repairs: Vec::new(),
-        digest: String::new(),
-    };
+    let gate = own_file::file_gate(place, context, branch);
     Gated { id: file_id(repo), gate, consumer: repo.clone(), source: repo.clone(), brought: true, before: Before::This }
 }
 

@@ -1,13 +1,13 @@
 //! One target: asks every gate that has a say, makes one status of the answers, and keeps what an outage must not rewrite.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::Verdict;
+use super::judge::{Stored, Verdict};
 use super::look::{Look, millis};
-use super::plan::{Gated, Question, Target, View};
+use super::plan::{Ask, Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
 use crate::config::Quote;
 use crate::forge::{State, Status};
@@ -15,7 +15,8 @@ use crate::gate::Revision;
 use crate::gate::finding::Kind;
 use crate::gate::policy::{self, Outcome, Role, Say};
 use crate::gate::verdict::Verdict as Word;
-use crate::store::{Fenced, Judged, StoreError, WantedRow};
+use crate::gate::waiver::Waiver;
+use crate::store::{Fenced, Judged, StoreError, WaiverRow, WantedRow};
 use crate::tree::ObjectId;
 
 /// What stands behind a status: kept with it, read by the report page.
@@ -30,6 +31,12 @@ pub(super) struct Judgement {
     pub why: Option<String>,
 }
 
+/// The keys of the reports behind a status, as they are kept with it.
+pub(super) fn report_keys(judgements: &str) -> Vec<String> {
+    let judgements: Vec<Judgement> = serde_json::from_str(judgements).unwrap_or_default();
+    judgements.into_iter().filter_map(|judgement| judgement.report).collect()
+}
+
 /// What became of a target.
 pub(super) struct Decided {
     pub id: String,
@@ -39,10 +46,12 @@ pub(super) struct Decided {
     pub look_at: Option<i64>,
     /// It must be looked at again because something could not be read.
     pub unfinished: bool,
+    /// Waivers that end, by their numbers, and why.
+    pub ended: Vec<(i64, String)>,
 }
 
 /// The answer to one question.
-enum Answer {
+pub(super) enum Answer {
     Verdict(Verdict),
     Impossible(String),
     /// Something could not be read, since then (Unix milliseconds).
@@ -50,7 +59,44 @@ enum Answer {
         why: String,
         since: i64,
         passing: bool,
+        /// It is not tried again by itself.
+        parked: bool,
     },
+}
+
+/// A case that could not be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    /// Unix milliseconds.
+    pub since: i64,
+    /// Tries in a row that failed for a reason which does not pass.
+    tries: u32,
+    why: String,
+}
+
+impl Broken {
+    /// Tries that fail for a reason which does not pass; then the case is parked: what made the evaluator fail is not tried
+    /// again before its commits change or somebody asks for it.
+    const TRIES: u32 = 5;
+
+    pub(super) fn new(since: i64) -> Self {
+        Self { since, tries: 0, why: String::new() }
+    }
+
+    /// One more try failed.
+    fn failed(&mut self, why: &str, passing: bool) {
+        self.tries = if passing { 0 } else { self.tries + 1 };
+        why.clone_into(&mut self.why);
+    }
+
+    /// Why it is not tried any more.
+    fn parked(&self) -> Option<String> {
+        let given_up = || {
+            let Self { why, tries, .. } = self;
+            format!("{why}; given up after {tries} tries, comment `/drift-gate check` to try again")
+        };
+        (self.tries >= Self::TRIES).then(given_up)
+    }
 }
 
 impl Controller {
@@ -62,7 +108,7 @@ impl Controller {
         rows: &BTreeMap<String, WantedRow>,
     ) -> Result<Decided, StoreError> {
         let forge_id = look.view.repository.id;
-        let id = keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context);
+        let id = self.target_id(look, target);
         let row = rows.get(&id);
         let is_new = row.is_none() && look.before.is_some_and(|before| !has_head(before, &target.sha));
         let make = |status: Status, judgements: String, reports| Judged {
@@ -83,7 +129,8 @@ impl Controller {
         let url = format!("{}/r/{id}", self.public_url);
         let status = |state, words: &str| Status::new(target.context.clone(), state, words, url.clone());
 
-        let answering = self.answer_all(target, look.afresh);
+        let stored = if row.is_some() { Stored::These(&look.reports) } else { Stored::Any };
+        let answering = self.answer_all(target, stored);
         let answers = match tokio::time::timeout(self.options.moment, answering).await {
             Ok(answers) => answers?,
             Err(_) => {
@@ -98,26 +145,30 @@ impl Controller {
                 }
                 let spent = pending_since.map_or(0, |since| self.now().saturating_sub(since));
                 let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
-                match tokio::time::timeout(left, self.answer_all(target, look.afresh)).await {
+                match tokio::time::timeout(left, self.answer_all(target, stored)).await {
                     Ok(answers) => answers?,
-                    Err(_) => target.asks.iter().map(|_| self.too_late()).collect(),
+                    Err(_) => target.asks.iter().map(|ask| self.too_late(ask)).collect(),
                 }
             }
         };
 
         let unreadable = answers.iter().find_map(|answer| match answer {
-            Answer::Unreadable { why, since, passing } => Some((why.as_str(), *since, *passing)),
+            Answer::Unreadable { why, since, passing, .. } => Some((why.as_str(), *since, *passing)),
             _ => None,
         });
+        let unfinished = answers.iter().any(|answer| matches!(answer, Answer::Unreadable { parked: false, .. }));
         if let Some((why, since, passing)) = unreadable
             && !self.is_given_up(target, row, since, passing)
         {
             let delivery = look.delivery.unwrap_or_default();
             tracing::debug!(delivery, target = id, repo = %target.repo, sha = %target.sha, why, "not decided yet");
-            return Ok(Decided { id, keep: None, look_at: None, unfinished: true });
+            return Ok(Decided { id, keep: None, look_at: None, unfinished: true, ended: Vec::new() });
         }
 
-        let decision = self.weigh(target, &answers).await?;
+        let says = self.says(target, &answers).await?;
+        let numbered = waivers_of(target, look.waivers);
+        let waivers: Vec<Waiver> = numbered.iter().map(|(_, waiver)| waiver.clone()).collect();
+        let (decision, ended) = (policy::decide(&says, &waivers, self.now()), ended(&says, &numbered, self.now()));
         let judgements: Vec<Judgement> =
             target.asks.iter().zip(&answers).map(|(ask, answer)| judgement(ask, answer)).collect();
         let judgements = serde_json::to_string(&judgements).unwrap_or_default();
@@ -147,48 +198,76 @@ impl Controller {
                 tell(look, target, kept, ask, answer);
             }
         }
-        Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some() })
+        Ok(Decided { id, keep, look_at: decision.look_again, unfinished, ended })
+    }
+
+    /// The id of what a target's status is kept as.
+    pub(super) fn target_id(&self, look: &Look<'_>, target: &Target) -> String {
+        let forge_id = look.view.repository.id;
+        keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context)
     }
 
     /// The answer where none came before the deadline.
-    fn too_late(&self) -> Answer {
-        let why = format!(
-            "not compared within {}; comment `/drift-gate check` to try again",
-            super::rounds::minutes(millis(self.options.deadline))
-        );
-        Answer::Unreadable { why, since: self.now(), passing: false }
+    fn too_late(&self, ask: &Ask) -> Answer {
+        let within = super::rounds::minutes(millis(self.options.deadline));
+        match &ask.question {
+            Question::Judge(case) => {
+                self.failed(keys::report(&ask.gated, case), &format!("not compared within {within}"), false)
+            }
+            _ => Answer::Unreadable {
+                why: format!("not compared within {within}; comment `/drift-gate check` to try again"),
+                since: self.now(),
+                passing: false,
+                parked: false,
+            },
+        }
     }
 
-    async fn answer_all(&self, target: &Target, afresh: &BTreeSet<u64>) -> Result<Vec<Answer>, StoreError> {
-        let asking = target.asks.iter().map(|ask| async {
-            let number = match &ask.role {
-                Role::ConsumerPull { number, .. } | Role::SourcePull { number, .. } => Some(*number),
-                _ => None,
-            };
-            let afresh = number.is_some_and(|number| afresh.contains(&number));
-            self.answer(&ask.gated, &ask.question, afresh).await
-        });
+    /// A case could not be judged, once more.
+    fn failed(&self, key: String, why: &str, passing: bool) -> Answer {
+        let mut all = super::lock(&self.broken);
+        let broken = all.entry(key).or_insert_with(|| Broken::new(self.now()));
+        broken.failed(why, passing);
+        let parked = broken.parked();
+        Answer::Unreadable {
+            since: broken.since,
+            passing,
+            parked: parked.is_some(),
+            why: match parked {
+                Some(why) => why,
+                None if passing => why.to_owned(),
+                None => format!("{why}; comment `/drift-gate check` to try again"),
+            },
+        }
+    }
+
+    /// What every gate with a say answers.
+    pub(super) async fn answer_all(&self, target: &Target, stored: Stored<'_>) -> Result<Vec<Answer>, StoreError> {
+        let asking = target.asks.iter().map(|ask| self.answer(&ask.gated, &ask.question, stored));
         futures_util::future::try_join_all(asking).await
     }
 
-    async fn answer(&self, gated: &Gated, question: &Question, afresh: bool) -> Result<Answer, StoreError> {
+    async fn answer(&self, gated: &Gated, question: &Question, stored: Stored<'_>) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Impossible(why) => Answer::Impossible(why.clone()),
             Question::Told(report) => Answer::Verdict(Verdict { key: keys::told(report), report: report.clone() }),
             Question::Unreadable { why, since } => {
-                Answer::Unreadable { why: why.clone(), since: *since, passing: true }
+                Answer::Unreadable { why: why.clone(), since: *since, passing: true, parked: false }
             }
             Question::Judge(case) => {
                 let key = keys::report(gated, case);
-                match self.judge(gated, case, afresh).await {
+                let known = super::lock(&self.broken).get(&key).cloned();
+                if let (Some(broken), false) = (known, matches!(stored, Stored::Ignored))
+                    && let Some(why) = broken.parked()
+                {
+                    return Ok(Answer::Unreadable { why, since: broken.since, passing: false, parked: true });
+                }
+                match self.judge(gated, case, stored).await {
                     Ok(verdict) => {
                         super::lock(&self.broken).remove(&key);
                         Answer::Verdict(verdict)
                     }
-                    Err(Trouble { why, passing }) => {
-                        let since = *super::lock(&self.broken).entry(key).or_insert_with(|| self.now());
-                        Answer::Unreadable { why, since, passing }
-                    }
+                    Err(Trouble { why, passing }) => self.failed(key, &why, passing),
                 }
             }
         })
@@ -207,7 +286,7 @@ impl Controller {
         }
         match row {
             Some(row) if row.state != "pending" => {
-                let patience = |ask: &super::plan::Ask| ask.gated.gate.unreadable_after;
+                let patience = |ask: &Ask| ask.gated.gate.unreadable_after;
                 let branches = target.asks.iter().filter(|ask| !ask.role.is_pull());
                 branches.map(patience).min().is_some_and(past)
             }
@@ -215,7 +294,8 @@ impl Controller {
         }
     }
 
-    async fn weigh(&self, target: &Target, answers: &[Answer]) -> Result<policy::Decision, StoreError> {
+    /// What each gate has to say, as the policy takes it.
+    pub(super) async fn says<'a>(&self, target: &'a Target, answers: &'a [Answer]) -> Result<Vec<Say<'a>>, StoreError> {
         let now = self.now();
         let mut says = Vec::new();
         for (ask, answer) in target.asks.iter().zip(answers) {
@@ -229,7 +309,7 @@ impl Controller {
             let discreet = self.is_discreet(target, gated);
             says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, discreet });
         }
-        Ok(policy::decide(&says, now))
+        Ok(says)
     }
 
     /// Whether a gate's other repository may be closed to those who read a status on this one. One that was never seen is.
@@ -284,7 +364,40 @@ impl Controller {
     }
 }
 
-fn judgement(ask: &super::plan::Ask, answer: &Answer) -> Judgement {
+/// The waivers that the pull requests of a target have for its gates, each with its number.
+pub(super) fn waivers_of(target: &Target, rows: &[WaiverRow]) -> Vec<(i64, Waiver)> {
+    let of = |row: &WaiverRow| {
+        let is_role = |role: &Role| role.pull().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
+        target.asks.iter().find(|ask| is_role(&ask.role))?;
+        let gate = &target.asks.iter().find(|ask| ask.gated.id == row.gate)?.gated.gate;
+        let waiver = Waiver {
+            consumer: gate.consumer.place.clone(),
+            gate: gate.name.clone(),
+            by: row.login.clone(),
+            reason: row.reason.clone(),
+            until: row.until,
+            // What cannot be read covers nothing.
+            items: serde_json::from_str(&row.items).unwrap_or_default(),
+        };
+        Some((row.number, waiver))
+    };
+    rows.iter().filter_map(of).collect()
+}
+
+/// Which waivers end now, and why: their time is over, or they do not cover what is found. An outage ends none.
+fn ended(says: &[Say<'_>], waivers: &[(i64, Waiver)], now: i64) -> Vec<(i64, String)> {
+    let why = |waiver: &Waiver| {
+        if waiver.is_over(now) {
+            return Some("its time is over");
+        }
+        let mut own = says.iter().filter(|say| waiver.is_of(say.gate));
+        let is_known = own.all(|say| policy::is_known(say, now));
+        (is_known && !policy::covers(waiver, says, now)).then_some("other findings came")
+    };
+    waivers.iter().filter_map(|(number, waiver)| Some((*number, why(waiver)?.to_owned()))).collect()
+}
+
+fn judgement(ask: &Ask, answer: &Answer) -> Judgement {
     let (report, why) = match answer {
         Answer::Verdict(verdict) => (Some(verdict.key.clone()), None),
         Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
@@ -293,7 +406,7 @@ fn judgement(ask: &super::plan::Ask, answer: &Answer) -> Judgement {
 }
 
 /// One line of the log for each gate that has a say in a new decision: what it is about, what the gate said, what is wanted.
-fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &super::plan::Ask, answer: &Answer) {
+fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &Ask, answer: &Answer) {
     let report = match answer {
         Answer::Verdict(verdict) => Some(verdict.report.as_ref()),
         Answer::Impossible(_) | Answer::Unreadable { .. } => None,
@@ -326,4 +439,27 @@ fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &super::plan::Ask,
 
 fn has_head(view: &View, sha: &ObjectId) -> bool {
     view.heads.values().any(|head| head == sha) || view.pulls.iter().any(|pull| pull.head_sha == *sha)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_the_evaluator_fail_is_parked_after_five_tries_and_an_outage_never() {
+        let mut broken = Broken::new(7);
+        for _ in 0..4 {
+            broken.failed("the evaluation broke", false);
+            assert_eq!(broken.parked(), None);
+        }
+        broken.failed("the forge does not answer", true);
+        for _ in 0..4 {
+            broken.failed("the evaluation broke", false);
+            assert_eq!(broken.parked(), None, "they must follow each other");
+        }
+        broken.failed("the evaluation broke", false);
+        let why = "the evaluation broke; given up after 5 tries, comment `/drift-gate check` to try again";
+        assert_eq!(broken.parked().as_deref(), Some(why));
+        assert_eq!(broken.since, 7);
+    }
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use super::brought::{self, Brought, Proposal};
+use super::decide::Broken;
 use super::judge::Pair;
 use super::plan::{Gated, Proposals, RepoKey, View};
 use super::sight::Sight;
 use super::{Controller, Trouble, lock};
 use crate::config::{self, Bringer, Config};
+use crate::gate::own_file::FILE;
 use crate::gate::{self, Proposed, Revision, Side, World};
 use crate::git;
 use crate::tree::Node;
@@ -108,8 +110,8 @@ impl Controller {
                 let (pair, head) = (pair.clone(), head.clone());
                 move || {
                     let Some(tree) = pair.tree(Side::Consumer, &head)? else { return Ok(None) };
-                    match tree.node(brought::FILE)? {
-                        Some(Node::File { .. }) => tree.read(brought::FILE).map(|bytes| Some(Some(bytes))),
+                    match tree.node(FILE)? {
+                        Some(Node::File { .. }) => tree.read(FILE).map(|bytes| Some(Some(bytes))),
                         _ => Ok(Some(None)),
                     }
                 }
@@ -120,10 +122,9 @@ impl Controller {
             return Err(Trouble { why, passing: true });
         };
         Ok(match bytes.as_deref() {
-            Some(bytes) if bytes.len() > LARGEST => Brought {
-                trouble: Some(format!("{}: larger than {} MiB", brought::FILE, LARGEST >> 20)),
-                ..before.clone()
-            },
+            Some(bytes) if bytes.len() > LARGEST => {
+                Brought { trouble: Some(format!("{}: larger than {} MiB", FILE, LARGEST >> 20)), ..before.clone() }
+            }
             bytes => before.read(bytes, &bringer),
         })
     }
@@ -148,8 +149,8 @@ impl Controller {
                     Err(invalid) => Proposal::Invalid(invalid),
                 },
                 Err(Trouble { why, .. }) => {
-                    let key = format!("{repo}#{} {}", pull.number, brought::FILE);
-                    let since = *lock(&self.broken).entry(key).or_insert_with(|| self.now());
+                    let key = format!("{repo}#{} {}", pull.number, FILE);
+                    let since = lock(&self.broken).entry(key).or_insert_with(|| Broken::new(self.now())).since;
                     Proposal::Unreadable { why, since }
                 }
             };
@@ -173,7 +174,7 @@ impl Controller {
         let proposed = self
             .reading(repo, view, || {
                 let (pair, head, base) = (pair.clone(), head.clone(), base.clone());
-                move || gate::proposed(&*pair, Side::Consumer, &head, &base, brought::FILE)
+                move || gate::proposed(&*pair, Side::Consumer, &head, &base, FILE)
             })
             .await?;
         // What cannot be told may be told once more is here.

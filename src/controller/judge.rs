@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
+use super::decide::report_keys;
 use super::guest::{Heard, NotNow};
 use super::plan::{self, Gated, RepoKey};
 use super::{Controller, Trouble, keys, lock};
@@ -17,12 +18,24 @@ use crate::forge::RepoName;
 use crate::gate::{self, Case, Relation, Report, Revision, Side, World};
 use crate::git::{self, GitError, Standing};
 use crate::metrics::VerdictKind;
+use crate::store::{StoreError, WantedRow};
 use crate::tree::{Need, ObjectId, Objects, Tree, TreeError};
 
 /// Remembered verdicts: an answer that is being worked out is waited for, not worked out twice.
 #[derive(Default)]
 pub(super) struct Verdicts {
     known: Mutex<HashMap<String, Arc<OnceCell<Verdict>>>>,
+}
+
+/// Which reports of the store may answer.
+#[derive(Clone, Copy)]
+pub(super) enum Stored<'a> {
+    /// None: somebody asked for a verdict made afresh.
+    Ignored,
+    /// These, by their keys: what else this head ever had is not kept.
+    These(&'a HashMap<String, String>),
+    /// Any: of a head that is new here, or that was one before.
+    Any,
 }
 
 /// Verdicts kept in memory; beyond it all are forgotten and come back from the store.
@@ -45,6 +58,10 @@ impl Verdicts {
         known.entry(key.to_owned()).or_default().clone()
     }
 
+    fn has(&self, key: &str) -> bool {
+        lock(&self.known).get(key).is_some_and(|cell| cell.initialized())
+    }
+
     fn forget(&self, key: &str) {
         lock(&self.known).remove(key);
     }
@@ -58,17 +75,17 @@ pub(super) struct Verdict {
 }
 
 impl Controller {
-    /// Answers a case; `afresh` ignores what is remembered.
-    pub(super) async fn judge(&self, gated: &Gated, case: &Case, afresh: bool) -> Result<Verdict, Trouble> {
+    /// Answers a case, from what is remembered where that may be.
+    pub(super) async fn judge(&self, gated: &Gated, case: &Case, stored: Stored<'_>) -> Result<Verdict, Trouble> {
         let key = keys::report(gated, case);
-        if afresh {
+        if matches!(stored, Stored::Ignored) {
             self.verdicts.forget(&key);
         }
         let cell = self.verdicts.cell(&key);
         let verdict = cell
             .get_or_try_init(|| async {
-                if !afresh && let Some(stored) = self.stored(&key).await {
-                    return Ok(Verdict { key: key.clone(), report: Arc::new(stored) });
+                if let Some(report) = self.stored(&key, stored).await {
+                    return Ok(Verdict { key: key.clone(), report: Arc::new(report) });
                 }
                 let evaluated = self.evaluate(gated, case).await;
                 self.metrics.verdict(match evaluated.as_ref().map(|(report, _)| report.verdict) {
@@ -90,9 +107,23 @@ impl Controller {
         Ok(verdict)
     }
 
-    async fn stored(&self, key: &str) -> Option<Report> {
-        let json = self.store.report(key).await.ok()??;
-        serde_json::from_str(&json).ok()
+    async fn stored(&self, key: &str, stored: Stored<'_>) -> Option<Report> {
+        match stored {
+            Stored::Ignored => None,
+            Stored::These(reports) => serde_json::from_str(reports.get(key)?).ok(),
+            Stored::Any => serde_json::from_str(&self.store.report(key).await.ok()??).ok(),
+        }
+    }
+
+    /// The reports behind what is wanted so far, by their keys, as far as they are not in memory: one question for a whole
+    /// repository.
+    pub(super) async fn stored_reports<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a WantedRow>,
+    ) -> Result<HashMap<String, String>, StoreError> {
+        let keys: Vec<String> = rows.flat_map(|row| report_keys(&row.judgements)).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !self.verdicts.has(key)).collect();
+        if keys.is_empty() { Ok(HashMap::new()) } else { self.store.reports(&keys).await }
     }
 
     /// The report, and whether every commit that it asked for was there.

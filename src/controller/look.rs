@@ -6,9 +6,10 @@
 //! - *The other side changes while this side is looked at*: what is seen of the other side is kept with a hint at this one, which the
 //!   look does not settle, because it counts the hints that it began with.
 //! - *A look stalls past its lease*: it notices when it renews, and stops; its writes are refused by then.
-//! - *One repository is slow or huge*: each look is a task of its own, and each forge has its own few.
+//! - *One repository is slow or huge*: each look is a task of its own, and each forge has its own few. Where a source moves,
+//!   the branch heads of all its consumers are judged before their many pull requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::decide::Decided;
 use super::plan::{self, Known, RepoKey, Seen, Target, View};
 use super::sight::Change;
-use super::{Controller, backoff, lock, pairs};
-use crate::store::{Claim, Claimed, Due, Fenced, Judged, Lease, Level, StoreError, WantedRow};
+use super::{Controller, backoff, pairs};
+use crate::store::{Claim, Claimed, Due, Fenced, Judged, Lease, Level, StoreError, WaiverRow, WantedRow};
 
 /// Looks at a time, for each forge.
 const LOOKS: usize = 8;
@@ -48,11 +49,24 @@ pub(super) struct Look<'a> {
     pub view: &'a View,
     /// What was seen before this look; `None` at the first.
     pub before: Option<&'a View>,
-    /// Pull requests to judge without remembered verdicts.
-    pub afresh: &'a BTreeSet<u64>,
+    /// The repository's waivers, read before anything that they are held against.
+    pub waivers: &'a [WaiverRow],
+    /// Reports behind what is wanted so far, by their keys, as JSON.
+    pub reports: HashMap<String, String>,
     pub lease: &'a Lease,
     /// The delivery that it answers, by the forge's id.
     pub delivery: Option<&'a str>,
+}
+
+/// Takes out what can wait where only the other side changed: many pull requests, whose statuses seldom change then. The
+/// branch heads of all repositories that wait are judged before them.
+fn put_off(due: &Due, targets: &mut Vec<Target>) -> Vec<Target> {
+    let can_wait = |target: &Target| target.asks.iter().all(|ask| ask.role.is_pull());
+    let many = targets.iter().filter(|target| can_wait(target)).count() > DECISIONS;
+    if due.level > Level::Decide || due.again || due.hinted_at.is_none() || !many {
+        return Vec::new();
+    }
+    targets.extract_if(.., |target| can_wait(target)).collect()
 }
 
 /// What is under way on a forge.
@@ -66,10 +80,12 @@ struct Running {
 /// What a look leaves to be done.
 #[derive(Default)]
 struct Left {
-    /// Something changes by itself then (Unix milliseconds): a grace ends.
+    /// Something changes by itself then (Unix milliseconds): a grace or a waiver ends.
     look_at: Option<i64>,
     /// A head could not be judged, or the repository not be read, for a reason that may pass.
     unfinished: bool,
+    /// Pull requests wait for the branch heads of others.
+    put_off: bool,
     /// What the timer found that no delivery had told.
     missed: Option<Change>,
 }
@@ -177,7 +193,10 @@ impl Controller {
         if let Some(change) = &left.missed {
             self.found_without_delivery(repo, change, !left.unfinished).await?;
         }
-        let fenced = if left.unfinished {
+        let fenced = if left.put_off {
+            self.look_wake.notify_one();
+            self.store.put_off_held(claimed, self.now()).await?
+        } else if left.unfinished {
             self.store.postpone_held(claimed, self.now() + backoff(claimed.due.attempts)).await?
         } else {
             self.store.settle_held(claimed, left.look_at).await?
@@ -189,22 +208,18 @@ impl Controller {
     }
 
     async fn look(&self, repo: &RepoKey, claimed: &Claimed) -> Result<Left, StoreError> {
+        // First: whoever made a waiver kept what it was made for before, so no older view of that ends one.
+        let waivers = self.store.waivers(Some((&repo.forge, &repo.name))).await?;
         self.sync().await?;
         let before = self.view(repo);
-        let afresh = self.take_afresh(repo);
         tracing::debug!(%repo, level = ?claimed.due.level, "looking");
         let missed = self.read_for(repo, claimed).await?;
         tracing::debug!(%repo, "seen");
         let gates = self.gates_now();
         let Some(sight) = self.sight(repo) else { return Ok(Left { unfinished: true, ..Left::default() }) };
         let (Some(view), None) = (sight.view.clone(), &sight.outage) else {
-            self.put_back(repo, afresh);
             return Ok(Left { unfinished: true, ..Left::default() });
         };
-        for pull in view.pulls.iter().filter(|pull| afresh.contains(&pull.number)) {
-            let id = i64::try_from(view.repository.id).unwrap_or(i64::MAX);
-            self.store.doubt(&repo.forge, id, pull.head_sha.as_str()).await?;
-        }
         let proposals = self.proposals(repo, &view).await;
         let mut needed = plan::partners(&gates, repo);
         needed.extend(plan::sources(&proposals));
@@ -213,20 +228,24 @@ impl Controller {
         self.ask_for(&needed, &seen).await?;
         let known =
             Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
-        let targets = plan::targets(&known, repo);
+        let mut targets = plan::targets(&known, repo);
+        let put_off = put_off(&claimed.due, &mut targets);
+        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
+        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
         let look = Look {
             view: &view,
             before: before.as_deref(),
-            afresh: &afresh,
+            waivers: &waivers,
+            reports: self.stored_reports(rows.values()).await?,
             lease: &claimed.lease,
             delivery: claimed.due.delivery.as_deref(),
         };
-        let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
-        let rows: BTreeMap<String, WantedRow> = current.into_iter().map(|row| (row.id.clone(), row)).collect();
-        let left = Left { missed, ..self.decide_all(&look, targets, &rows).await? };
+        let later: Vec<String> = put_off.iter().map(|target| self.target_id(&look, target)).collect();
+        let left = Left { missed, put_off: !later.is_empty(), ..self.decide_all(&look, targets, later, &rows).await? };
         let rows: Vec<&WantedRow> = rows.values().collect();
         self.hint_pulls(repo, &gates).await?;
         self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
+        self.end_of_closed(repo, &view, &waivers, &claimed.lease).await?;
         if claimed.due.level == Level::Read {
             self.find_comments(repo, &view).await?;
             self.audit(&view, &rows).await?;
@@ -267,6 +286,7 @@ impl Controller {
         &self,
         look: &Look<'_>,
         targets: Vec<Target>,
+        later: Vec<String>,
         rows: &BTreeMap<String, WantedRow>,
     ) -> Result<Left, StoreError> {
         // Decisions go on while others are kept: both use the store, whose connections are few, and a decision that nobody
@@ -283,7 +303,7 @@ impl Controller {
             }
             drop(decided);
         };
-        let ((), left) = tokio::join!(deciding, self.keep_all(look, kept, rows));
+        let ((), left) = tokio::join!(deciding, self.keep_all(look, kept, later, rows));
         left
     }
 
@@ -292,19 +312,21 @@ impl Controller {
         &self,
         look: &Look<'_>,
         mut decided: Decisions,
+        later: Vec<String>,
         rows: &BTreeMap<String, WantedRow>,
     ) -> Result<Left, StoreError> {
         let mut left = Left::default();
-        let mut ids = Vec::new();
+        let mut ids = later;
         let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
         while gather(&mut decided, &mut chunk).await {
-            let mut keep = Vec::new();
+            let (mut keep, mut ended) = (Vec::new(), Vec::new());
             for decided in chunk.drain(..) {
                 let decided = decided?;
                 ids.push(decided.id);
                 left.look_at = earlier(left.look_at, decided.look_at);
                 left.unfinished |= decided.unfinished;
                 keep.extend(decided.keep);
+                ended.extend(decided.ended);
             }
             if !keep.is_empty() {
                 if self.store.decide_held(&keep, &[look.lease]).await? == Fenced::Lost {
@@ -312,6 +334,9 @@ impl Controller {
                 }
                 tracing::debug!(decisions = keep.len(), "kept");
                 self.publish_wake.notify_one();
+            }
+            if self.store.end_waivers_held(look.lease, &ended, self.now()).await? == Fenced::Lost {
+                return Ok(left);
             }
         }
         ids.extend(self.left_pending(look, &ids, rows).await?);
@@ -337,17 +362,6 @@ impl Controller {
         }
         let unsent = told_of.into_iter().filter(|row| row.description == SUPERSEDED && !row.is_told());
         Ok(unsent.chain(pending).map(|row| row.id.clone()).collect())
-    }
-
-    fn take_afresh(&self, repo: &RepoKey) -> BTreeSet<u64> {
-        let mut afresh = lock(&self.afresh);
-        let (mine, others) = std::mem::take(&mut *afresh).into_iter().partition(|(one, _)| one == repo);
-        *afresh = others;
-        BTreeSet::into_iter(mine).map(|(_, number)| number).collect()
-    }
-
-    fn put_back(&self, repo: &RepoKey, numbers: BTreeSet<u64>) {
-        lock(&self.afresh).extend(numbers.into_iter().map(|number| (repo.clone(), number)));
     }
 }
 

@@ -109,7 +109,8 @@ impl Gated {
         self.gate.consumer.branches.iter().any(|pattern| glob::matches(pattern, branch))
     }
 
-    fn touches(&self, repo: &RepoKey) -> bool {
+    /// Whether a repository is one of its sides.
+    pub fn touches(&self, repo: &RepoKey) -> bool {
         self.consumer == *repo || self.source == *repo
     }
 }

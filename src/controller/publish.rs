@@ -29,7 +29,7 @@ use crate::tree::ObjectId;
 /// Statuses sent at a time, for each forge: enough to hide the round trip, few enough to be a good guest.
 const AT_ONCE: usize = 4;
 /// Statuses that are leased at a time, for each forge: some on their way, some next.
-const TAKEN: usize = 4 * AT_ONCE;
+const TAKEN: usize = 8 * AT_ONCE;
 /// While statuses are on their way, what falls due by itself waits at most so long.
 const WHILE_SENDING: Duration = Duration::from_millis(500);
 /// A status that the forge refuses for a reason which only a person can change is tried again this rarely (ms).
@@ -80,8 +80,8 @@ impl Controller {
             }
             let count = running.entry(forge.clone()).or_default();
             let free = TAKEN.saturating_sub(*count);
-            // A few at a time: to claim them one by one would cost more than to send them.
-            if free < AT_ONCE {
+            // Many at a time: a claim reads all that wait, and to claim them one by one would cost more than to send them.
+            if free < TAKEN / 2 {
                 continue;
             }
             let now = self.now();

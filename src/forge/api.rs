@@ -175,6 +175,11 @@ impl Api {
         }
     }
 
+    /// One PATCH, sent once. Every answer comes back, whatever its status.
+    pub async fn patch(&self, segments: &[&str], body: &impl Serialize) -> Result<Answer, ForgeError> {
+        self.write(Method::PATCH, segments, body).await
+    }
+
     /// One GET that must succeed, read as `T`.
     pub async fn read<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, ForgeError> {
         self.get(segments, &[]).await?.success()?.json()

@@ -12,12 +12,14 @@
 //! | `api`, `answer`, `wire`, `rest` | a REST API on top of it: requests, what answers mean, their JSON, the calls all forges share |
 //! | [`gitea`], [`github`] | the two dialects |
 //! | [`pulls`] | what is written besides statuses: commits, branches, pull requests |
+//! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
 //!
 //! May use: `config`, `tree`.
 
 mod answer;
 mod api;
+mod conversation;
 pub mod gitea;
 pub mod github;
 pub mod http;
@@ -36,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::config;
 use crate::tree::ObjectId;
 
+pub use self::conversation::{Conversation, Team};
 pub use self::http::ConnectError;
 pub use self::pulls::{Pulls, Unwritten};
 pub use self::remembered::Budget;
@@ -328,7 +331,7 @@ pub fn connect_with(
 
 /// What the controller asks of a forge. `what` in errors names method and URL without secrets.
 #[async_trait::async_trait]
-pub trait Forge: Pulls {
+pub trait Forge: Conversation + Pulls {
     /// Who we are there.
     async fn whoami(&self) -> Result<User, ForgeError>;
     /// How much the forge lets us ask, where it says so.

@@ -174,8 +174,6 @@ pub trait Pulls: Send + Sync {
     async fn auto_merge(&self, repo: &RepoName, number: u64, head: &ObjectId) -> Result<(), ForgeError>;
     /// Login of who closed it last, where the forge tells.
     async fn closer(&self, repo: &RepoName, number: u64) -> Result<Option<String>, ForgeError>;
-    /// Says something on an issue or pull request.
-    async fn say(&self, repo: &RepoName, number: u64, text: &str) -> Result<(), ForgeError>;
     /// Starts a workflow.
     async fn dispatch(&self, repo: &RepoName, dispatch: &Dispatch) -> Result<(), ForgeError>;
 }

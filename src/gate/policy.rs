@@ -1,7 +1,7 @@
 //! From reports to one status (pure): what the words of a commit status are, and when they change by themselves.
 //!
-//! The verdict is the report's; an option never changes it. Options soften the *status*, and then the words say so:
-//! `advisory`, `stale = "notice"`, `grace`, what a pull request inherits. The description fits what every forge shows (the
+//! The verdict is the report's; nothing here changes it. Options and waivers soften the *status*, and then the words say so:
+//! `advisory`, `stale = "notice"`, `grace`, what a pull request inherits, `waived by ...`. The description fits what every forge shows (the
 //! forge room cuts at 140 characters) and says nothing that would change while the verdict does not: no distance, no
 //! head of the other side.
 
@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 
 use super::finding::{Finding, Kind, Severity, Undecided};
 use super::verdict::{Report, Verdict};
+use super::waiver::{self, Item, Waiver};
 use super::{Side, words};
-use crate::config::{Gate, Inherited, Place, Stale};
+use crate::config::{Gate, Place, Stale};
 
 /// What a commit is to a gate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -48,6 +49,14 @@ impl Role {
     /// Whether it is a pull request: it answers for what it adds.
     pub fn is_pull(&self) -> bool {
         matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. })
+    }
+
+    /// The number of the pull request, where it is one.
+    pub fn pull(&self) -> Option<u64> {
+        match self {
+            Self::ConsumerPull { number, .. } | Self::SourcePull { number, .. } => Some(*number),
+            Self::ConsumerBranch { .. } | Self::SourceBranch { .. } => None,
+        }
     }
 
     /// The branch that a pull request is for.
@@ -101,14 +110,15 @@ pub struct Decision {
     pub state: State,
     /// Not cut yet: what matters most stands first.
     pub description: String,
-    /// Unix milliseconds at which it changes by itself: a grace ends.
+    /// Unix milliseconds at which it changes by itself: a grace or a waiver ends.
     pub look_again: Option<i64>,
 }
 
-/// Makes one status of all that gates say about a commit. `now` is Unix milliseconds. Nothing said is an error: what no gate
-/// judged is never green.
-pub fn decide(says: &[Say<'_>], now: i64) -> Decision {
-    let voices: Vec<(Voice, &Gate)> = says.iter().map(|say| (voice(say, now), say.gate)).collect();
+/// Makes one status of all that gates say about a commit, as far as nobody waived it. `now` is Unix milliseconds. Nothing said
+/// is an error: what no gate judged is never green.
+pub fn decide(says: &[Say<'_>], waivers: &[Waiver], now: i64) -> Decision {
+    let mut voices: Vec<(Voice, &Gate)> = says.iter().map(|say| (voice(say, now), say.gate)).collect();
+    waive(&mut voices, says, waivers, now);
     let look_again = voices.iter().filter_map(|(voice, _)| voice.until).min();
     let Some(state) = voices.iter().map(|(voice, _)| voice.state).max() else {
         return Decision { state: State::Error, description: "no gate judged this commit".into(), look_again: None };
@@ -135,6 +145,55 @@ pub fn decide(says: &[Say<'_>], now: i64) -> Decision {
 
 const IN_SYNC: &str = "in sync";
 
+/// Turns green what somebody waived: all that stands against a gate in every role of the commit, or nothing of it.
+fn waive(voices: &mut [(Voice, &Gate)], says: &[Say<'_>], waivers: &[Waiver], now: i64) {
+    for waiver in waivers.iter().filter(|waiver| !waiver.is_over(now)) {
+        if !covers(waiver, says, now) {
+            continue;
+        }
+        for (voice, gate) in voices.iter_mut() {
+            if waiver.is_of(gate) && voice.state != State::Success {
+                *voice = Voice {
+                    state: State::Success,
+                    words: waiver.words(),
+                    softened: true,
+                    until: waiver.until.or(voice.until),
+                };
+            }
+        }
+    }
+}
+
+/// Whether a waiver covers all that stands against its gate at `now`, in every role of the commit.
+pub fn covers(waiver: &Waiver, says: &[Say<'_>], now: i64) -> bool {
+    says.iter().filter(|say| waiver.is_of(say.gate)).all(|say| match against(say, now) {
+        Some(items) => items.is_subset(&waiver.items),
+        None => false,
+    })
+}
+
+/// Whether it is known what stands against this gate: where it is not (an outage, a part that cannot be read), a waiver neither
+/// covers nor ends.
+pub fn is_known(say: &Say<'_>, now: i64) -> bool {
+    against(say, now).is_some()
+}
+
+/// What stands against a gate in one role; `None` where nobody can tell, or no waiver covers it.
+pub fn against(say: &Say<'_>, now: i64) -> Option<BTreeSet<Item>> {
+    if voice(say, now).state == State::Success {
+        return Some(BTreeSet::new());
+    }
+    let Outcome::Judged(report) = &say.outcome else { return None };
+    let mut items = waiver::items(say.gate, report).ok()?;
+    let is_stale = |finding: &&Finding| finding.kind == Kind::Stale && finding.severity == Severity::Error;
+    let stale: Vec<&Finding> = report.findings.iter().filter(is_stale).collect();
+    if !stale.is_empty() && of_stale(say, &stale, now).state == State::Success {
+        let stale = words::name(Kind::Stale);
+        items.retain(|item| item.kind != stale);
+    }
+    Some(items)
+}
+
 /// One gate's state and words.
 #[derive(Clone)]
 struct Voice {
@@ -154,7 +213,7 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
         }
         Outcome::Not(why) => return plain(State::Error, (*why).to_owned()),
     };
-    let weigh = |inherited: bool| !inherited || say.gate.inherited == Inherited::Fail;
+    let weigh = |inherited: bool| waiver::counts(say.gate, inherited);
     let findings: Vec<&Finding> = report
         .findings
         .iter()
@@ -287,6 +346,7 @@ pub fn short(finding: &Finding) -> String {
         Kind::ValuesTooFew => format!("{path} gives too few values"),
         Kind::NotAbsent => format!("{path} is back: it must stay absent"),
         Kind::PinBackwards => format!("{path}: the pin moves back to an older commit"),
+        Kind::WatchedFileChanged => format!("{path} is changed, which decides what is built: somebody must look"),
         Kind::CopiesNothing
         | Kind::PinMissing
         | Kind::PinAmbiguous

@@ -147,6 +147,10 @@ fn summary(out: &mut String, report: &Report, decision: &policy::Decision) {
         let word = if passes { "passes" } else { "fails" };
         let _ = write!(out, ", {word}: {}", shown(&decision.description));
     }
+    if report.binding.kind == "none" {
+        let _ = writeln!(out, "\n  {DIM}the file of gates in {}{DIM:#}", consumer(report));
+        return;
+    }
     let (files, bytes) = (count(report.files_compared, "file"), count(report.bytes_compared, "byte"));
     let (source, consumer, binding) = (source(report), consumer(report), binding(report));
     let _ = writeln!(out, "\n  {DIM}compared {files} ({bytes}) of {source} with {consumer}{binding}{DIM:#}");

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::comments::OLDEST;
 use super::database::{Database, Holds, json};
 use super::lease::{self, Of};
 use super::{Claim, Fenced, Lease, Store, StoreError};
@@ -56,6 +57,8 @@ pub struct Due {
     pub level: Level,
     /// The forge's id of the newest delivery among those hints; `None` where the timer or the other side hinted alone.
     pub delivery: Option<String>,
+    /// It was to be looked at again by now, hint or not: see [`Store::settle_held`] and [`Store::put_off_held`].
+    pub again: bool,
 }
 
 /// A gated repository in the queue.
@@ -99,6 +102,9 @@ const SETTLE: &str = "UPDATE repositories SET settled = $3, attempts = 0, not_be
      level = CASE WHEN hinted > $3 THEN level ELSE 0 END, \
      delivery = CASE WHEN hinted > $3 THEN delivery ELSE NULL END WHERE forge = $1 AND name = $2";
 
+const PUT_OFF: &str = "UPDATE repositories SET settled = $3, hinted = hinted + 1, attempts = 0, not_before = 0, look_at = $4, \
+     hinted_at = $4 WHERE forge = $1 AND name = $2";
+
 const POSTPONE: &str = "UPDATE repositories SET attempts = attempts + 1, not_before = $3, look_at = NULL, \
      hinted = CASE WHEN hinted > settled THEN hinted ELSE settled + 1 END WHERE forge = $1 AND name = $2";
 
@@ -128,7 +134,8 @@ impl Store {
         Ok(())
     }
 
-    /// What waits for its next try on a forge is due now: looks, statuses, comments and pull requests. One that is parked stays so.
+    /// What waits for its next try on a forge is due now: looks, statuses, comments, answers and pull requests. One that is
+    /// parked stays so.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written.
@@ -137,6 +144,7 @@ impl Store {
             "UPDATE repositories SET not_before = 0 WHERE forge = $1 AND hinted > settled AND not_before > 0",
             "UPDATE comments SET not_before = 0 WHERE forge = $1 AND acted_at IS NULL AND not_before > 0",
             "UPDATE pulls SET not_before = 0 WHERE forge = $1 AND hinted > settled AND not_before > 0",
+            "UPDATE answers SET not_before = 0 WHERE forge = $1 AND asked > answered AND attempts > 0",
             "UPDATE wanted SET not_before = 0 WHERE forge = $1 AND head = 1 AND not_before > 0 AND parked_until IS NULL",
         ] {
             sqlx::query(statement).bind(forge).execute(&mut *self.db.write().await?).await?;
@@ -198,12 +206,14 @@ impl Store {
                WHERE {which} AND (l.leased_until IS NULL OR l.leased_until <= $3) \
                ORDER BY COALESCE(r.hinted_at, $3), r.forge, r.name LIMIT $6 {skip_locked}) \
              UPDATE looks SET {take} FROM free WHERE forge = f AND name = n \
-             RETURNING forge, name, lease, taken_over, {}, {}, {}, {}, {}",
+             RETURNING forge, name, lease, taken_over, {}, {}, {}, {}, {}, \
+               CASE WHEN {} <= $3 THEN 1 ELSE 0 END",
             of("hinted"),
             of("hinted_at"),
             of("attempts"),
             of("level"),
-            of("delivery")
+            of("delivery"),
+            of("look_at")
         );
         let rows = sqlx::query(AssertSqlSafe(statement))
             .bind(claim.holder)
@@ -241,6 +251,27 @@ impl Store {
         Ok(Fenced::Done)
     }
 
+    /// A part of a look was done, the rest is due now, behind whatever waited before. Gives the lease back.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn put_off_held(&self, claimed: &Claimed, now: i64) -> Result<Fenced, StoreError> {
+        let mut connection = self.db.write().await?;
+        let mut tx = connection.begin().await?;
+        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
+            return Ok(Fenced::Lost);
+        }
+        sqlx::query(PUT_OFF)
+            .bind(claimed.due.forge.as_str())
+            .bind(claimed.due.name.as_str())
+            .bind(claimed.due.hinted)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Fenced::Done)
+    }
+
     /// Looking failed: again at `not_before`. Gives the lease back.
     ///
     /// # Errors
@@ -267,22 +298,21 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
         // What is leased is due when its lease ends, unless it is given back before.
-        let row = sqlx::query(
+        let statement = format!(
             "SELECT MIN(CASE WHEN leased_until > at THEN leased_until ELSE at END) FROM (\
                SELECT r.not_before AS at, l.leased_until AS leased_until FROM repositories r JOIN looks l \
                  ON l.forge = r.forge AND l.name = r.name WHERE r.hinted > r.settled \
                UNION ALL SELECT r.look_at, l.leased_until FROM repositories r JOIN looks l \
                  ON l.forge = r.forge AND l.name = r.name WHERE r.look_at IS NOT NULL \
-               UNION ALL SELECT not_before, leased_until FROM comments WHERE acted_at IS NULL \
+               UNION ALL SELECT not_before, leased_until FROM comments o WHERE acted_at IS NULL AND {OLDEST} \
+               UNION ALL SELECT not_before, leased_until FROM answers WHERE asked > answered \
                UNION ALL SELECT not_before, leased_until FROM pulls WHERE hinted > settled \
                UNION ALL SELECT look_at, leased_until FROM pulls WHERE look_at IS NOT NULL \
                UNION ALL SELECT recheck_at, leased_until FROM wanted WHERE head = 1 AND recheck_at IS NOT NULL \
                UNION ALL SELECT not_before, leased_until FROM wanted WHERE head = 1 AND \
-                 (told_state IS NULL OR told_state <> state OR told_description <> description)) AS waiting",
-        )
-        .fetch_one(&self.db.pool)
-        .await?;
-        Ok(row.get(0))
+                 (told_state IS NULL OR told_state <> state OR told_description <> description)) AS waiting"
+        );
+        Ok(sqlx::query(AssertSqlSafe(statement)).fetch_one(&self.db.pool).await?.get(0))
     }
 
     /// How much waits now.
@@ -345,6 +375,7 @@ fn claimed(row: &AnyRow) -> Claimed {
             attempts: row.get(6),
             level: Level::of(row.get(7)),
             delivery: row.get(8),
+            again: row.get::<i64, _>(9) != 0,
         },
         lease: Lease { of: Of::Repository { forge, name }, token: row.get(2), taken_over: row.get::<i64, _>(3) != 0 },
     }

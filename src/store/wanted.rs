@@ -1,6 +1,6 @@
 //! What each status should say, what the forge was last told, what it said before, and the reports behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
@@ -187,13 +187,14 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
     pub async fn claim_unsent(&self, claim: &Claim<'_>, recheck_at: i64) -> Result<Vec<Outgoing>, StoreError> {
         let (take, skip_locked) = (lease::TAKE, self.db.skip_locked(""));
-        // Two questions, each with an index of its own: one with OR would read every head there is.
-        let free = "forge = $4 AND head = 1 AND (leased_until IS NULL OR leased_until <= $3)";
+        // Two questions, each with an index of its own: one with OR would read every head there is. Where it is asked again,
+        // of the few rows that were found, the forge is not named: its index would be taken instead of theirs.
+        let free = "head = 1 AND (leased_until IS NULL OR leased_until <= $3)";
         let due = format!("{free} AND (({UNSENT} AND not_before <= $3) OR recheck_at <= $3)");
-        let columns = "id, forge_id, not_before, decided_at";
+        let of_forge = format!("SELECT id, forge_id, not_before, decided_at FROM wanted WHERE forge = $4 AND {free}");
         let waiting = format!(
-            "SELECT {columns} FROM wanted WHERE {free} AND {UNSENT} AND not_before <= $3 \
-             UNION SELECT {columns} FROM wanted WHERE {free} AND recheck_at IS NOT NULL AND recheck_at <= $3"
+            "{of_forge} AND {UNSENT} AND not_before <= $3 \
+             UNION {of_forge} AND recheck_at IS NOT NULL AND recheck_at <= $3"
         );
         let statement = format!(
             "WITH free AS MATERIALIZED (\
@@ -334,6 +335,16 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn history(&self, id: &str, most: i64) -> Result<Vec<HistoryRow>, StoreError> {
         history(&self.db, id, most).await
+    }
+
+    /// Reports by their keys, as JSON; those that are not kept are absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
+    pub async fn reports(&self, keys: &[&str]) -> Result<HashMap<String, String>, StoreError> {
+        let statement = format!("SELECT key, report FROM reports WHERE key IN {}", self.db.names(1));
+        let rows = sqlx::query(AssertSqlSafe(statement)).bind(json(keys)).fetch_all(&self.db.pool).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// A report by its key, as JSON.

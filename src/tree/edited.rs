@@ -29,6 +29,9 @@ pub struct Edited {
     changes: BTreeMap<String, (Change, ObjectId)>,
 }
 
+/// Bytes of the change, and their name.
+type Content<'a> = (&'a Arc<[u8]>, &'a ObjectId);
+
 impl Edited {
     /// A tree with these paths changed. Of two changes where one lies below the other, the deeper one is seen.
     pub fn new(of: Arc<dyn Tree>, changes: impl IntoIterator<Item = (String, Change)>) -> Self {
@@ -66,7 +69,7 @@ impl Edited {
     }
 
     /// Where the bytes at `path` are: in the change, or in the tree underneath.
-    fn content(&self, path: &str) -> Result<Option<(&Arc<[u8]>, &ObjectId)>, TreeError> {
+    fn content(&self, path: &str) -> Result<Option<Content<'_>>, TreeError> {
         let unfit = |what: &str| Err(TreeError::Unfit { path: path.to_owned(), what: what.to_owned() });
         match self.at(path) {
             _ if self.adds_below(path) => unfit("a directory, not a file"),

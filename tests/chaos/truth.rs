@@ -177,7 +177,7 @@ impl Truth {
             })
             .collect();
         // As a forge shows it: one line of limited length.
-        let words = Status::new("drift-gate", state, &decide(&says, 0).description, "").description;
+        let words = Status::new("drift-gate", state, &decide(&says, &[], 0).description, "").description;
         let state = format!("{state:?}").to_lowercase();
         Shown { state, words }
     }

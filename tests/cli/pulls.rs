@@ -135,3 +135,99 @@ fn histories_without_a_common_commit_are_undecided() {
     let said = world.check(&["--consumer-rev", "orphan", "--onto", "main"]).is(3);
     assert!(said.contains("no common history with the base"), "{said}");
 }
+
+/// The gate without its prompts.
+fn weaker() -> String {
+    GATE.replace(r#", "prompts/**""#, "").replace("ignore = [", r#"ignore = ["prompts/**", "#)
+}
+
+#[test]
+fn a_pull_request_cannot_take_the_gate_away_that_it_would_fail() {
+    let world = World::in_sync();
+    world.core.branch("feature");
+    world.core.write("Dockerfile", DOCKERFILE.replace("COPY ${DIR}/prompts/ /opt/t/prompts/\n", ""));
+    world.configure(&weaker());
+    // As the files are on disk, they are in sync; as a pull request, the old gate judges too.
+    assert!(world.check(&[]).is(0).contains("in sync"));
+    let said = world.check(&["--onto", "main"]).is(1);
+    assert!(said.starts_with("drift[not-baked]: no instruction bakes prompts/concierge.md"), "{said}");
+    let loosened = "drift[gate-weakened]: gate identity: `identity` does not name prompts/** any more";
+    assert!(said.contains(loosened), "{said}");
+    assert!(said.contains("\nnote: gate identity as this change would make it:\n"), "{said}");
+    assert!(said.contains("\nconfiguration: drift, 2 findings\n  the file of gates in this repository at "), "{said}");
+}
+
+#[test]
+fn a_pull_request_that_loosens_its_gate_says_so_even_where_nothing_drifts() {
+    let world = World::in_sync();
+    world.core.branch("feature");
+    world.configure(&weaker());
+    let reports = world.check(&["--onto", "main", "--format", "json"]).reports(1);
+    let verdicts: Vec<_> = reports.iter().map(|report| (&report["gate"], &report["verdict"])).collect();
+    // By the old gate, by the new one, and of the file itself.
+    let expected = [("identity", "in_sync"), ("identity", "in_sync"), ("configuration", "drift")];
+    assert_eq!(verdicts.len(), expected.len());
+    for (actual, expected) in verdicts.into_iter().zip(expected) {
+        assert_eq!((actual.0.as_str(), actual.1.as_str()), (Some(expected.0), Some(expected.1)));
+    }
+    let kinds: Vec<_> = reports[2]["findings"].as_array().expect("findings").iter().map(|one| &one["kind"]).collect();
+    assert_eq!(kinds, ["gate-weakened", "gate-weakened"]);
+}
+
+#[test]
+fn a_pull_request_that_removes_the_file_of_gates_is_judged_by_what_it_removes() {
+    let world = World::in_sync();
+    world.core.branch("feature");
+    world.core.remove(".drift-gate.toml");
+    world.core.commit();
+    let said = world.check(&["--onto", "main"]).is(1);
+    assert!(said.starts_with("assumed: "), "the gate itself is in sync: {said}");
+    assert!(
+        said.contains("drift[gate-weakened]: gate identity: it is gone: nothing of it is compared any more"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_pull_request_that_breaks_the_file_of_gates_fails_with_the_line() {
+    let world = World::in_sync();
+    world.core.branch("feature");
+    world.configure(&GATE.replace("identity = [", "identiy = ["));
+    let said = world.check(&["--onto", "main"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains(".drift-gate.toml:5:"), "{}", said.err);
+    assert!(said.out.contains("drift[config-invalid]: .drift-gate.toml line 5: "), "{}", said.out);
+    assert!(said.out.contains("identity: in sync"), "the old gate judges on: {}", said.out);
+    // The one that mends it is judged by what it makes of it.
+    world.core.branch("mended");
+    world.configure(GATE);
+    let said = world.check(&["--onto", "feature"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.err.contains("feature:.drift-gate.toml:5:"), "{}", said.err);
+}
+
+#[test]
+fn a_gate_that_a_pull_request_brings_must_hold_at_once() {
+    let world = World::in_sync();
+    world.core.remove(".drift-gate.toml");
+    world.core.write("Dockerfile", "FROM scratch\n");
+    world.core.commit();
+    world.core.branch("feature");
+    world.configure(GATE);
+    // Nothing of it is inherited: no gate found anything on the base.
+    let said = world.check(&["--onto", "main"]).is(1);
+    let new = "note: gate identity is new with this change:\ndrift[not-baked]: no instruction bakes config.yaml";
+    assert!(said.starts_with(new), "{said}");
+    world.core.write("Dockerfile", DOCKERFILE);
+    world.core.commit();
+    assert!(world.check(&["--onto", "main"]).is(0).contains("in sync"));
+}
+
+#[test]
+fn a_configuration_of_the_operator_s_is_no_part_of_the_pull_request() {
+    let world = World::in_sync();
+    std::fs::write(world.path("gates.toml"), GATE).expect("written");
+    world.core.branch("feature");
+    world.configure(&weaker());
+    assert!(world.check(&["--config", "../gates.toml", "--onto", "main"]).is(0).contains("in sync"));
+}

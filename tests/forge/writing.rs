@@ -272,11 +272,11 @@ async fn each_of_githubs_refusals_is_told_apart() {
     let lacks =
         plain(403, "Resource not accessible by integration").with("x-accepted-github-permissions", "contents=write");
     let (_server, forge) = github(move |_| lacks.clone()).await;
-    let error = forge.say(&core(), 3, "words").await.unwrap_err();
+    let error = forge.assign(&core(), 3, &["maintainer".to_owned()]).await.unwrap_err();
     assert!(error.to_string().contains("contents=write"), "the words name what lacks: {error}");
     let wait = plain(403, "You have exceeded a secondary rate limit.").with("retry-after", 42);
     let (_server, forge) = github(move |_| wait.clone()).await;
-    let error = forge.say(&core(), 3, "words").await.unwrap_err();
+    let error = forge.assign(&core(), 3, &["maintainer".to_owned()]).await.unwrap_err();
     assert!(matches!(error, ForgeError::RateLimited { .. }), "a limit is no refusal: {error}");
 }
 

@@ -63,6 +63,7 @@ pub struct World {
     options: Options,
     binding: String,
     more: String,
+    behind: &'static str,
     brings: bool,
     /// The dialect that drift-gate speaks.
     kind: &'static str,
@@ -78,6 +79,8 @@ pub struct Setting {
     /// Further keys of the gate.
     pub gate: &'static str,
     pub private_template: bool,
+    /// Further lines of the service's file, behind the gate: `[gate.commands]`, say.
+    pub behind: &'static str,
     /// The gate stands in core's own `.drift-gate.toml`, not in the service's file.
     pub brings: bool,
     /// drift-gate speaks GitHub's dialect; only the stand-in understands it.
@@ -94,7 +97,7 @@ impl Default for Setting {
             deadline: Duration::from_secs(300),
             cache_limit: 10_000_000_000,
         };
-        Self { options, gate: "", private_template: false, brings: false, github: false }
+        Self { options, gate: "", private_template: false, behind: "", brings: false, github: false }
     }
 }
 
@@ -160,6 +163,7 @@ impl World {
                  require = {{ repo = \"{TEMPLATE}\" }} }}"
             ),
             more: setting.gate.to_owned(),
+            behind: setting.behind,
             brings: setting.brings,
             kind: if setting.github { "github" } else { "gitea" },
             service: None,
@@ -219,7 +223,7 @@ destination = "/opt/molecule-platform-agent-template"
         } else {
             let source = format!("{{ forge = \"main\", repo = \"{TEMPLATE}\", branch = \"main\" }}");
             let consumer = format!("consumer = {{ forge = \"main\", repo = \"{CORE}\", branches = [\"main\"] }}");
-            self.gate(&source, &consumer, &self.more)
+            format!("{}{}", self.gate(&source, &consumer, &self.more), self.behind)
         };
         format!(
             r#"
@@ -303,6 +307,17 @@ webhook_secrets = [{{ file = "{secret}" }}]
         self.folder.path().join("drift-gate.db").exists()
     }
 
+    /// Takes its database away; it must not run.
+    pub fn forget(&self) {
+        assert!(self.service.is_none(), "the service has it open");
+        for file in ["drift-gate.db", "drift-gate.db-wal", "drift-gate.db-shm"] {
+            let path = self.folder.path().join(file);
+            if path.exists() {
+                std::fs::remove_file(path).expect("removed");
+            }
+        }
+    }
+
     /// The address of drift-gate.
     pub fn gate_url(&self) -> String {
         format!("http://{}", self.service.as_ref().expect("a running service").address())
@@ -319,6 +334,13 @@ webhook_secrets = [{{ file = "{secret}" }}]
     pub async fn dashboard(&self) -> String {
         let asked = reqwest::Client::new().get(self.gate_url()).bearer_auth(ADMIN_TOKEN);
         asked.send().await.expect("an answer").text().await.expect("text")
+    }
+
+    /// What the API tells the operator at an address below `/api/v1`.
+    pub async fn told(&self, path: &str) -> serde_json::Value {
+        let asked = reqwest::Client::new().get(format!("{}/api/v1{path}", self.gate_url())).bearer_auth(ADMIN_TOKEN);
+        let text = asked.send().await.expect("an answer").text().await.expect("text");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
     }
 
     /// A metric, all its labels together.

@@ -12,4 +12,5 @@ mod pages;
 mod recorded;
 mod refusals;
 mod smart;
+mod teams;
 mod writing;

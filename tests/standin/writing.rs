@@ -79,7 +79,7 @@ async fn a_commit_becomes_a_branch_and_a_pull_request_that_is_found_again() {
         let second = commit(&speaks, onto, &made, again).await.expect("a commit on top");
         assert_eq!(speaks.commits_of_pull(&core(), number).await.expect("commits").len(), 2);
 
-        speaks.say(&core(), number, "words").await.expect("said");
+        speaks.post_comment(&core(), number, "words").await.expect("said");
         let edit = PullEdit { title: Some("Bumped"), body: Some("other"), open: Some(false) };
         speaks.edit_pull(&core(), number, &edit).await.expect("closed");
         speaks.delete_branch(&core(), "drift-gate/topic").await.expect("deleted");

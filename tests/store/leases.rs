@@ -13,6 +13,7 @@ on_both!(
     a_lease_that_is_given_back_can_be_claimed_at_once,
     a_lease_that_ended_but_nobody_took_is_still_good,
     a_replica_that_stalled_cannot_decide_or_settle,
+    what_is_put_off_is_due_at_once_behind_what_waits,
     a_repository_of_another_configuration_is_left_to_others,
     the_other_sides_of_a_gate_are_claimed_by_name,
     the_leases_of_a_process_that_is_known_to_be_dead_end_at_once,
@@ -83,6 +84,22 @@ async fn a_lease_that_ended_but_nobody_took_is_still_good(db: Db) {
     let decided = store.decide_held(&[decision("success", "in sync")], &[&looking.lease]).await.expect("decided");
     assert_eq!(decided, Fenced::Done);
     assert_eq!(store.settle_held(&looking, None).await.expect("settled"), Fenced::Done);
+}
+
+async fn what_is_put_off_is_due_at_once_behind_what_waits(db: Db) {
+    let store = db.replica().await;
+    store.hint(&[repo("core")], Level::Decide, 1_000).await.expect("hinted");
+    let core = store.claim(&claim("one", 1_000)).await.expect("claimed").remove(0);
+    assert!(!core.due.again);
+    store.hint(&[repo("template")], Level::Decide, 1_500).await.expect("hinted");
+    assert_eq!(store.put_off_held(&core, 2_000).await.expect("put off"), Fenced::Done);
+    assert_eq!(store.put_off_held(&core, 2_000).await.expect("answered"), Fenced::Lost, "it was given back");
+    assert_eq!(store.waiting().await.expect("counted").repositories, 2);
+    let next = store.claim(&claim("one", 2_000)).await.expect("claimed");
+    let order: Vec<(&str, bool)> = next.iter().map(|one| (one.due.name.as_str(), one.due.again)).collect();
+    assert_eq!(order, [("template", false), ("core", true)]);
+    assert_eq!(store.settle_held(&next[1], None).await.expect("settled"), Fenced::Done);
+    assert_eq!(store.waiting().await.expect("counted").repositories, 1, "nothing of core is left");
 }
 
 async fn a_replica_that_stalled_cannot_decide_or_settle(db: Db) {

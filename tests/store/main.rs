@@ -30,4 +30,5 @@ mod reading;
 mod retention;
 mod schema;
 mod statuses;
+mod waivers;
 mod world;

@@ -20,6 +20,7 @@ fn gates(text: &str) -> Result<Vec<Gate>, ConfigError> {
         forge: "main".into(),
         repo: "molecule/canvas".into(),
         sources: vec!["molecule/brand".into(), "molecule/design-tokens".into()],
+        commands: crate::config::Commands::default(),
     };
     let bringer = Bringer {
         repository: &repository,
@@ -45,6 +46,14 @@ fn a_gate_of_a_repository_is_between_that_repository_and_a_listed_source() {
     assert_eq!(found[0].consumer.branches, ["trunk"], "the default branch, where the file names none");
     assert_eq!(found[0].source.place, on_forge("molecule/design-tokens"));
     assert_eq!((found[0].context.as_str(), &found[0].binding), ("drift-gate", &Binding::Follow));
+}
+
+#[test]
+fn a_repository_repairs_itself_and_no_other() {
+    let repair = |to: &str| gates(&format!("{GATE}[gate.repair]\nkind = \"mirror\"\n{to}"));
+    assert_eq!(repair("").expect("a gate")[0].repairs.len(), 1);
+    let fault = repair("to = \"source\"\n").expect_err("a fault").to_string();
+    assert!(fault.contains("`to = \"source\"` is not for a repository to say"), "{fault}");
 }
 
 #[test]
@@ -74,6 +83,7 @@ fn a_repository_cannot_take_a_name_or_an_option_that_is_not_its_own() {
         (with("context = \"ci/build\""), "`context` is not one that a repository's own gate may have"),
         (with("context = \"drift-gates\""), "`context` is not one that a repository's own gate may have"),
         (with("quote = \"always\""), "`quote = \"always\"` is not for a repository to say"),
+        (with("commands = { users = [\"mallory\"] }"), "who may waive is not for a repository to say"),
         (GATE.replace("\"tokens\"", "\"platform\""), "a gate is called `platform` already"),
         (
             with("consumer = { forge = \"main\", repo = \"molecule/core\", branches = [\"main\"] }"),

@@ -61,10 +61,6 @@ impl Pulls for Counted {
         self.call(self.forge.closer(repo, number)).await
     }
 
-    async fn say(&self, repo: &RepoName, number: u64, text: &str) -> Result<(), ForgeError> {
-        self.call(self.forge.say(repo, number, text)).await
-    }
-
     async fn dispatch(&self, repo: &RepoName, dispatch: &Dispatch) -> Result<(), ForgeError> {
         self.call(self.forge.dispatch(repo, dispatch)).await
     }

@@ -71,10 +71,6 @@ impl Pulls for Dry {
         self.0.closer(repo, number).await
     }
 
-    async fn say(&self, repo: &RepoName, _number: u64, _text: &str) -> Result<(), ForgeError> {
-        refused("say", repo)
-    }
-
     async fn dispatch(&self, repo: &RepoName, _dispatch: &Dispatch) -> Result<(), ForgeError> {
         refused("dispatch", repo)
     }

@@ -80,6 +80,7 @@ fn shown(targets: &[Target]) -> Vec<String> {
     let question = |ask: &Ask| match &ask.question {
         Question::Judge(Case::Branch { .. }) => "branch".to_owned(),
         Question::Judge(Case::ConsumerPull { .. } | Case::SourcePull { .. }) => "pull".to_owned(),
+        Question::Judge(Case::PairedPull { .. }) => "pair".to_owned(),
         Question::Told(report) => format!("told: {}", report.findings[0].message),
         Question::Impossible(why) => format!("impossible: {why}"),
         Question::Unreadable { why, .. } => format!("unreadable: {why}"),

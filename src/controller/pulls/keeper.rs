@@ -468,7 +468,7 @@ impl Keeper<'_> {
         let edit = PullEdit { title: None, body: Some(&body), open: Some(false) };
         self.api.edit_pull(&self.name, one.number, &edit).await.map_err(|error| self.stop(error))?;
         // The words stand in its text; who follows it is told as well.
-        if let Err(error) = self.api.say(&self.name, one.number, why).await {
+        if let Err(error) = self.api.post_comment(&self.name, one.number, why).await {
             tracing::warn!(repo = %self.repo, number = one.number, %error, "closed without a comment");
         }
         if let Err(error) = self.api.delete_branch(&self.name, &one.branch).await {
@@ -500,7 +500,7 @@ impl Keeper<'_> {
                 note.source = source;
             })
             .await?;
-            self.api.say(&self.name, number, &words).await.map_err(|error| self.stop(error))?;
+            self.api.post_comment(&self.name, number, &words).await.map_err(|error| self.stop(error))?;
         }
         Ok(self.done(state::THEIRS, format!("#{number} holds commits of somebody else: it is left to them"), None))
     }

@@ -101,10 +101,7 @@ impl Controller {
 
     /// Makes the repairs anew that a pull request is about: its own where it is one of ours, else those of its repository's
     /// gates. What spoke against opening one (its age, a person who closed it) does not count this time. Answers how many.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn rebuild(&self, repo: &RepoKey, pull: u64) -> Result<usize, StoreError> {
+    pub(super) async fn rebuild_pulls(&self, repo: &RepoKey, pull: u64) -> Result<usize, StoreError> {
         let rows = self.store.pulls().await?;
         let written = repo.to_string();
         let is_it =

@@ -75,7 +75,7 @@ impl Texts for Pairs {
 
 impl Controller {
     /// The text of a pull request of these gates.
-    pub(super) async fn body(&self, marker: &str, parts: &[Part]) -> String {
+    pub(super) async fn pull_text(&self, marker: &str, parts: &[Part]) -> String {
         let mut told = Vec::with_capacity(parts.len());
         for part in parts {
             let texts = if part.discreet { Pairs::default() } else { self.pairs(part).await };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::slots::Slot;
 use super::text;
 use crate::config::{PullRequest, Quote, Repair as Rule, Words};
+use crate::controller::judge::Stored;
 use crate::controller::plan::{Gated, RepoKey, Seen};
 use crate::controller::{Controller, Trouble};
 use crate::forge::pulls::{Dispatch, FileChange};
@@ -167,7 +168,10 @@ impl Controller {
         let case = Case::Branch { consumer: consumer.clone(), source: Revision::Commit(heads.source.clone()) };
         // Only what writes something else than the drift away must be asked where there is none.
         let only_drift = gated.gate.repairs.iter().all(|rule| matches!(rule, Rule::Pin { .. } | Rule::Mirror { .. }));
-        if only_drift && before.is_empty() && self.judge(gated, &case, false).await?.report.verdict == Verdict::InSync {
+        if only_drift
+            && before.is_empty()
+            && self.judge(gated, &case, Stored::Any).await?.report.verdict == Verdict::InSync
+        {
             return Ok(Proposed::Nothing);
         }
         let (gate, before) = (gated.gate.clone(), before.to_vec());
@@ -210,7 +214,7 @@ impl Controller {
         let words = Words { gate: slot.name(), source: &named, consumer_branch: branch };
         let how = first.repair.pull.clone();
         let title = report::repair::title(&how, &words);
-        let body = self.body(&slot.marker(branch), &parts).await;
+        let body = self.pull_text(&slot.marker(branch), &parts).await;
         let files = edits.into_iter().map(|edit| FileChange {
             path: edit.path,
             content: edit.content,

@@ -144,7 +144,7 @@ fn category(path: &str) -> Option<&'static str> {
         "repos" if matches!(parts.nth(2), Some("issues" | "labels")) => Some("issue"),
         "repos" | "repositories" => Some("repository"),
         "user" | "users" => Some("user"),
-        "orgs" => Some("organization"),
+        "orgs" | "teams" => Some("organization"),
         _ => None,
     }
 }

@@ -133,10 +133,6 @@ impl Pulls for Gitea {
         rest::closer(&self.api, repo, number).await
     }
 
-    async fn say(&self, repo: &RepoName, number: u64, text: &str) -> Result<(), ForgeError> {
-        rest::say(&self.api, repo, number, text).await
-    }
-
     async fn dispatch(&self, repo: &RepoName, dispatch: &Dispatch) -> Result<(), ForgeError> {
         rest::dispatch(&self.api, repo, dispatch).await
     }

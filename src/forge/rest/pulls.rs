@@ -4,7 +4,6 @@ use ::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::unexpected;
 use crate::forge::answer::Answer;
 use crate::forge::api::Api;
 use crate::forge::pulls::{Dispatch, Find, NewPull, PullCommit, PullEdit, Unwritten, Written};
@@ -221,20 +220,6 @@ pub(in crate::forge) async fn request_reviewers(
         body["team_reviewers"] = json!(teams);
     }
     write(api, Method::POST, &segments, &body).await.map(drop)
-}
-
-pub(in crate::forge) async fn say(api: &Api, repo: &RepoName, number: u64, text: &str) -> Result<(), ForgeError> {
-    let number = number.to_string();
-    let segments = api.repo(repo, &["issues", &number, "comments"])?;
-    let answer = write(api, Method::POST, &segments, &json!({ "body": text })).await?;
-    #[derive(Deserialize)]
-    struct Said {
-        id: Option<u64>,
-    }
-    match answer.json::<Said>()?.id {
-        Some(_) => Ok(()),
-        None => Err(unexpected(&answer, "it repeats no comment")),
-    }
 }
 
 /// From the issue itself on GitHub, from its timeline on Gitea and Forgejo, oldest first there.

@@ -235,6 +235,11 @@ fn comment(payload: CommentPayload) -> Option<Hint> {
     if !is_command(payload.comment.body.as_deref().unwrap_or_default()) {
         return Some(Hint::Nothing("a comment without a command in its first line"));
     }
+    if let (Some(author), Some(sender)) = (&payload.comment.user, &payload.sender)
+        && author.id != sender.id
+    {
+        return Some(Hint::Nothing("a comment that somebody else than its author sent"));
+    }
     Some(Hint::Comment { id: payload.comment.id, pull: payload.issue.number })
 }
 
@@ -298,6 +303,14 @@ struct CommentPayload {
     is_pull: bool,
     issue: PayloadIssue,
     comment: PayloadComment,
+    sender: Option<PayloadAccount>,
+}
+
+/// Whose number nobody tells is nobody's.
+#[derive(Deserialize)]
+struct PayloadAccount {
+    #[serde(default)]
+    id: i64,
 }
 
 #[derive(Deserialize)]
@@ -311,6 +324,7 @@ struct PayloadIssue {
 struct PayloadComment {
     id: u64,
     body: Option<String>,
+    user: Option<PayloadAccount>,
 }
 
 #[derive(Deserialize)]

@@ -173,8 +173,11 @@ fn original_of(work: &Work<'_>, copy: &str) -> Option<String> {
     })
 }
 
-/// The bytes of a file, through links, and whether it is executable; `None` where there is no file.
-fn content(tree: &dyn Tree, path: &str) -> Result<Option<(Arc<[u8]>, bool)>, TreeError> {
+/// The bytes of a file, and whether it is executable.
+type Content = (Arc<[u8]>, bool);
+
+/// The content of a file, through links; `None` where there is no file.
+fn content(tree: &dyn Tree, path: &str) -> Result<Option<Content>, TreeError> {
     let Led::File(at) = follow(tree, path)? else { return Ok(None) };
     tree.expect(&[at.as_str()])?;
     let executable = matches!(tree.node(&at)?, Some(Node::File { mode }) if mode & 0o111 != 0);

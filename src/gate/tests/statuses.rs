@@ -21,7 +21,7 @@ fn pull() -> Role {
 
 /// What a gate says about a report in a role, at a time.
 fn status_at(gate: &Gate, role: &Role, report: &Report, since: Option<i64>, now: i64) -> Decision {
-    decide(&[Say { gate, role, outcome: Outcome::Judged(report), stale_since: since, discreet: false }], now)
+    decide(&[Say { gate, role, outcome: Outcome::Judged(report), stale_since: since, discreet: false }], &[], now)
 }
 
 fn status(gate: &Gate, role: &Role, report: &Report) -> (State, String) {
@@ -71,7 +71,7 @@ fn each_side_is_told_the_verdict_in_its_own_words() {
 fn where_the_other_side_is_private_only_ones_own_names_are_told() {
     let said = |role: &Role, report: &Report| {
         let say = Say { gate: &gate(), role, outcome: Outcome::Judged(report), stale_since: None, discreet: true };
-        decide(&[say], 0).description
+        decide(&[say], &[], 0).description
     };
     assert_eq!(said(&head(), &stale()), "The source has changed since the commit that the consumer binds");
     assert_eq!(
@@ -84,7 +84,7 @@ fn where_the_other_side_is_private_only_ones_own_names_are_told() {
     assert_eq!(said(&head(), &branch(core('a'), template())), "in sync");
     let outage = Outcome::Not("molecule/secret-plans cannot be read");
     let outage = Say { gate: &gate(), role: &head(), outcome: outage, stale_since: None, discreet: true };
-    assert_eq!(decide(&[outage], 0).description, "a repository of this gate cannot be read");
+    assert_eq!(decide(&[outage], &[], 0).description, "a repository of this gate cannot be read");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_failure_comes_before_an_error_and_an_error_before_success() {
         discreet: false,
     };
     let said = |says: &[Say<'_>]| {
-        let decision = decide(says, 0);
+        let decision = decide(says, &[], 0);
         (decision.state, decision.description)
     };
     let (state, words) = said(&[say(0, &good), say(1, &unknown), say(2, &bad)]);
@@ -125,7 +125,10 @@ fn a_failure_comes_before_an_error_and_an_error_before_success() {
 fn gates_of_one_name_and_several_consumers_are_several_gates() {
     let (good, bad) = (branch(core('a'), template()), drifting());
     let canvas = Place::Forge { forge: "main".into(), repo: "molecule/canvas".into() };
-    let other = Gate { consumer: Consumer { place: canvas, branches: vec!["main".into()] }, ..gate() };
+    let other = Gate {
+        consumer: Consumer { place: canvas, branches: vec!["main".into()], queue_branches: Vec::new() },
+        ..gate()
+    };
     let (one, role) = (gate(), of_source());
     let says = [(&one, &good), (&other, &bad)];
     let says = says.map(|(gate, report)| Say {
@@ -135,7 +138,7 @@ fn gates_of_one_name_and_several_consumers_are_several_gates() {
         stale_since: None,
         discreet: false,
     });
-    let words = decide(&says, 0).description;
+    let words = decide(&says, &[], 0).description;
     assert_eq!(words, "1 of 2 gates drift: identity: canvas main cannot bake config.yaml: no COPY takes it");
 }
 
@@ -177,7 +180,7 @@ fn what_softens_a_verdict_is_named_in_the_words() {
         stale_since: None,
         discreet: false,
     };
-    assert_eq!(decide(&[outage], 0).state, State::Error);
+    assert_eq!(decide(&[outage], &[], 0).state, State::Error);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::data::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Side, Told};
+use super::data::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Side, Told, Waived};
 use super::repair::ShownRepair;
 use crate::forge::State;
 use crate::gate::finding::{Cause, Finding, Severity, Undecided};
@@ -50,6 +50,7 @@ pub struct Shown {
     pub(super) roles: Vec<Linked>,
     /// An open pull request to comment on.
     pub(super) pull: Option<Linked>,
+    pub(super) waivers: Vec<Waived>,
     pub(super) judgements: Vec<ShownJudgement>,
     pub(super) earlier: Vec<Earlier>,
 }
@@ -140,6 +141,7 @@ pub fn visible(data: PageData, reader: Reader) -> Shown {
         untold,
         roles,
         pull,
+        waivers: data.waivers,
         judgements: data.judgements.into_iter().map(|judgement| shown(judgement, reader)).collect(),
         earlier: data.earlier,
     }
