@@ -38,7 +38,8 @@ pub struct Arguments {
     /// copies. DRIFT_GATE_TOKEN is sent to the addresses named here
     #[arg(long, value_name = "[REPO=]DIR|URL")]
     source: Vec<String>,
-    /// The source commit to adopt; by default the head of the gate's branch, or HEAD where the repository does not have it
+    /// The source commit to adopt; by default the head of the gate's branch (also as origin's), or HEAD where the repository
+    /// does not have it
     #[arg(long, value_name = "REV")]
     source_rev: Option<String>,
     /// Only this gate: NAME, or REPO:NAME where the file has gates of several consumers
@@ -61,6 +62,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let gates = chosen(&config.gates, |gate| gate, arguments.gate.as_deref())?;
     let sources = Sources::new(&arguments.source, &gates)?;
     let places = Places::default();
+    let is_address = arguments.consumer.to_str().is_some_and(remote::is_address);
+    if arguments.write && is_address {
+        return Err(Failure::usage("--write needs a folder with files, and --consumer names an address"));
+    }
     let consumer = places.open("--consumer", &arguments.consumer, arguments.consumer_rev.as_deref(), "HEAD")?;
     if arguments.write && consumer.root().is_none() {
         let place = arguments.consumer.display();
@@ -89,7 +94,9 @@ fn source(places: &Places, place: &Path, rev: Option<&str>, branch: &str) -> Res
         return places.open("--source", place, rev, branch);
     }
     let folder = places.open("--source", place, None, branch)?;
-    match [branch, "HEAD"].into_iter().find(|rev| folder.resolve(rev).is_ok()) {
+    // A clone that was checked out at a commit has the branch as its origin's only.
+    let revs = [branch.to_owned(), format!("origin/{branch}"), "HEAD".to_owned()];
+    match revs.iter().find(|rev| folder.resolve(rev).is_ok()) {
         Some(rev) => places.open("--source", place, Some(rev), branch),
         None => Ok(folder),
     }

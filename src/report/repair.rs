@@ -317,8 +317,9 @@ fn verdicts(out: &mut String, proposal: &Proposal<'_>, names: &Names) {
     }
     let notices = after.findings.iter().filter(|one| one.severity == Severity::Notice).count();
     if notices + after.assumptions.len() > 0 {
-        let _ =
-            writeln!(out, "\nSoftened or assumed in this: {notices} notices, {} assumptions.", after.assumptions.len());
+        let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+        let (notices, assumptions) = (count(notices, "notice"), count(after.assumptions.len(), "assumption"));
+        let _ = writeln!(out, "\nSoftened or assumed in this: {notices}, {assumptions}.");
         if !proposal.discreet {
             for finding in after.findings.iter().filter(|one| one.severity == Severity::Notice).take(MOST) {
                 let _ = writeln!(out, "- {}", prose(&finding.message));
@@ -344,3 +345,6 @@ fn refusal(out: &mut String, proposals: &[Proposal<'_>]) {
          writes to it no more. It closes by itself when the drift ends otherwise."
     );
 }
+
+#[cfg(test)]
+mod tests;

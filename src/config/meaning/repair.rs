@@ -46,7 +46,8 @@ impl Reading<'_> {
                 let path = self.ruled("path", &stamp.path, rules::below);
                 let template = self.ruled("template", &stamp.template, rules::stamp);
                 let pull = self.pull_request(&stamp.pull_request());
-                Repair::Stamp { path: path?, template: Template::new(&template?), pull: pull? }
+                let copy_lines = stamp.copy_lines;
+                Repair::Stamp { path: path?, template: Template::new(&template?), copy_lines, pull: pull? }
             }
             raw::Repair::Dispatch(dispatch) => {
                 let workflow = self.ruled("workflow", &dispatch.workflow, rules::workflow);

@@ -26,6 +26,8 @@ pub enum Repair {
         path: String,
         /// What the file says; has `{source_sha}` in it.
         template: Template,
+        /// A source file that no instruction takes gets its COPY line.
+        copy_lines: bool,
         /// How it is proposed.
         pull: PullRequest,
     },

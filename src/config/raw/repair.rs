@@ -142,6 +142,10 @@ opens_a_pull_request! {
         /// What the file says; it must have `{source_sha}` in it.
         #[serde(default = "stamped")]
         template: Text,
+        /// Adds the COPY line of a source file that no instruction takes yet, beside its siblings, where that is proven to
+        /// end the drift.
+        #[serde(default = "yes")]
+        copy_lines: bool,
     }
 }
 

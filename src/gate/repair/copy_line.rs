@@ -18,8 +18,8 @@ use crate::tree::{Node, Tree, TreeError, join, split};
 
 /// The most lines that are added: beyond, whoever reads the Dockerfile would rather copy a folder.
 const MOST_LINES: usize = 20;
-/// How many lines are tried for one file.
-const MOST_TRIES: usize = 12;
+/// How many lines are tried for one file in the manner of its siblings, and with the destination spelled out.
+const MOST_TRIES: [usize; 2] = [4, 2];
 
 /// Adds lines for the files that are not baked, as far as they are proven; the verdict with them.
 pub(super) fn add(
@@ -115,16 +115,14 @@ fn lines(bake: &Bake, siblings: &[Sibling], text: &[u8], new: &str) -> Vec<Vec<u
     });
     let absolute = join(&bake.destination, new);
     let mut found: Vec<Vec<u8>> = Vec::new();
-    for spelled_out in [false, true] {
+    for (most, destination) in MOST_TRIES.into_iter().zip([None, Some(absolute.as_str())]) {
+        let end = found.len() + most;
         for sibling in &nearest {
-            let destination = spelled_out.then_some(absolute.as_str());
             let line = line(sibling, new, destination);
-            found.extend(line.and_then(|line| insert(text, &sibling.copying, &line)));
+            let tried = line.and_then(|line| insert(text, &sibling.copying, &line));
+            found.extend(tried.filter(|tried| found.len() < end && !found.contains(tried)));
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|text| seen.insert(text.clone()));
-    found.truncate(MOST_TRIES);
     found
 }
 

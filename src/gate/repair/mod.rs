@@ -130,9 +130,12 @@ pub fn matters(gate: &Gate, world: &dyn World, one: &ObjectId, other: &ObjectId)
     Ok(!changed(gate, one.as_ref(), other.as_ref())?.is_empty())
 }
 
-/// The repairs that fit a gate which names none: its pin is moved, its copies are copied. For `drift-gate repair`.
+/// The repairs that fit a gate which names none: its pin is moved, files get their COPY lines, copies are copied. For
+/// `drift-gate repair`.
 pub fn usual(gate: &Gate) -> Vec<Rule> {
-    let pin = matches!(gate.binding, Binding::Pin { .. });
+    // Without a pin the COPY lines are left of it.
+    let bake = gate.checks.iter().any(|check| matches!(check, Check::Bake(_)));
+    let pin = bake || matches!(gate.binding, Binding::Pin { .. });
     let mirror = gate.checks.iter().any(|check| matches!(check, Check::Mirror(_)));
     let pull = PullRequest::default;
     let pin = pin.then(|| Rule::Pin { copy_lines: true, pull: pull() });
@@ -239,7 +242,9 @@ impl Work<'_> {
             }
             after = self.judge_consumer(&tree, &edits)?;
         }
-        let lines = rules.iter().any(|rule| matches!(rule, Rule::Pin { copy_lines: true, .. }));
+        let lines = rules
+            .iter()
+            .any(|rule| matches!(rule, Rule::Pin { copy_lines: true, .. } | Rule::Stamp { copy_lines: true, .. }));
         if lines && after.verdict != Verdict::InSync {
             after = copy_line::add(self, &tree, after, &mut edits)?;
         }

@@ -320,7 +320,8 @@ fn a_pin_and_a_stale_copy_are_one_repair() {
 }
 
 fn stamp(template: &str) -> Rule {
-    Rule::Stamp { path: "STAMP".into(), template: Template::new(template), pull: PullRequest::default() }
+    let pull = PullRequest::default();
+    Rule::Stamp { path: "STAMP".into(), template: Template::new(template), copy_lines: true, pull }
 }
 
 #[test]
@@ -343,6 +344,16 @@ fn a_stamp_names_the_source_commit_whose_files_ship() {
         template().file("README.md", "Read me again\n"),
     );
     assert_eq!(story.propose(&gate), Proposed::Nothing);
+}
+
+#[test]
+fn a_gate_that_follows_gets_copy_lines_too() {
+    let gate = Gate { binding: Binding::Follow, identity: vec!["*.yaml".into(), "prompts/**".into()], ..gate() };
+    let story = Story::new(core('a'), template(), template().file("skills.yaml", "skills: []\n"));
+    let written = |repair: Repair| repair.edits.into_iter().map(|edit| edit.path).collect::<Vec<_>>();
+    let repair = story.repair(&with_rules(gate.clone(), vec![stamp("{source_sha}\n")]));
+    assert_eq!(written(repair), [DOCKERFILE, "STAMP"]);
+    assert_eq!(written(story.repair(&repaired(gate))), [DOCKERFILE]);
 }
 
 fn dispatch() -> Rule {
