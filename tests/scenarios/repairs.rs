@@ -28,11 +28,11 @@ async fn repair_for(world: &World, source: &str) -> Value {
         let open = of_bot(world, "open").await;
         match open.as_slice() {
             [one] if one["head"]["ref"].as_str().is_some_and(|branch| branch.contains(short)) => Ok(one.clone()),
-            other => Err(format!(
-                "{} open: {:?}",
-                other.len(),
-                other.iter().map(|one| &one["head"]["ref"]).collect::<Vec<_>>()
-            )),
+            other => {
+                let branches: Vec<&Value> = other.iter().map(|one| &one["head"]["ref"]).collect();
+                let core = world.admin.head(CORE, "main").await;
+                Err(format!("{branches:?} are open; {}", world.repair_of(CORE, &core).await))
+            }
         }
     })
     .await
@@ -482,4 +482,68 @@ async fn a_gate_that_follows_starts_its_workflow_once_for_each_commit_that_matte
     world.push_template(&[("README.md", Some("Nothing that ships\n"))]).await;
     world.settled().await;
     assert_eq!(world.proxy.count(&Method::POST, "/dispatches"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comment_asks_for_a_repair_that_a_person_closed() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    let close = json!({ "state": "closed" });
+    world.admin.call("PATCH", &format!("/repos/{CORE}/pulls/{}", number(&repair)), close).await;
+    let told = world.expect_repair(&world.core_head, "refused", "closed by maintainer").await;
+    assert_eq!(told["closed_by"], "maintainer");
+    let path = format!("/repos/{CORE}/issues/{}/comments", number(&repair));
+    world.admin.call("POST", &path, json!({ "body": "/drift-gate rebuild" })).await;
+    let again = repair_for(&world, &template).await;
+    assert!(number(&again) > number(&repair));
+}
+
+/// A second gate on the same manifest, in one group with the first.
+const HERMES: &str = r#"
+[[gate]]
+name = "hermes"
+context = "drift-gate/hermes"
+source = { forge = "main", repo = "molecule/hermes", branch = "main" }
+consumer = { forge = "main", repo = "molecule/core", branches = ["main"] }
+binding = { pin = "manifest.json", at = "workspace_templates[name=hermes].ref" }
+identity = ["config.yaml"]
+ignore = ["README.md"]
+[[gate.repair]]
+kind = "pin"
+group = "templates"
+[[gate.check]]
+kind = "pin"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gates_of_a_group_are_repaired_by_one_pull_request() {
+    let gate = "[[gate.repair]]\nkind = \"pin\"\ngroup = \"templates\"\n";
+    let mut world = World::before_the_first_look(Setting { gate, behind: HERMES, ..Setting::default() }).await;
+    world.make_repository("hermes").await;
+    let hermes = world.admin.commit("molecule/hermes", "main", &[("config.yaml", Some("name: hermes\n"))]).await;
+    let pins = |hermes: &str, template: &str| manifest(template).replace(&"1".repeat(40), hermes);
+    let core = world.admin.commit(CORE, "main", &[("manifest.json", Some(&pins(&hermes, &world.template_head)))]).await;
+    let hermes = world.admin.commit("molecule/hermes", "main", &[("config.yaml", Some("name: newer\n"))]).await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.start().await;
+    world.expect(CORE, &core, "failure", "").await;
+    let repair = eventually("one repair is open", async || match of_bot(&world, "open").await.as_slice() {
+        [one] if one["body"].as_str().is_some_and(|body| body.contains(&hermes) && body.contains(&template)) => {
+            Ok(one.clone())
+        }
+        other => Err(format!("{} open", other.len())),
+    })
+    .await;
+    assert!(branch(&repair).starts_with("drift-gate/templates/"), "{}", branch(&repair));
+    assert_eq!(
+        file(&world, "manifest.json", &branch(&repair)).await,
+        pins(&hermes, &template),
+        "both pins, one commit"
+    );
+    world.admin.merge(CORE, number(&repair)).await;
+    let merged = world.admin.head(CORE, "main").await;
+    world.expect(CORE, &merged, "success", "").await;
+    world.expect(TEMPLATE, &template, "success", "").await;
+    assert!(of_bot(&world, "open").await.is_empty());
 }

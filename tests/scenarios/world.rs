@@ -285,6 +285,11 @@ webhook_secrets = [{{ file = "{secret}" }}]
         .await
     }
 
+    /// Makes one more repository of the organization; no hook tells of it.
+    pub async fn make_repository(&self, name: &str) {
+        self._host.make_repository(name, false).await;
+    }
+
     /// Another token for the bot: only for these scopes, from the next start on. On the stand-in alone.
     pub fn narrow_token(&mut self, scopes: &[&str]) -> bool {
         let token = self._host.narrow_token(scopes);

@@ -3,16 +3,18 @@
 //! Races:
 //! - *The answer to a call is lost*: the row notes what was about to be done, the next try reads what is there. A branch that
 //!   holds what is wanted is used as it is; a pull request that exists is taken for ours if it is.
-//! - *The base moves while we write*: before anything is committed the heads are read again, and a commit names what it replaces.
+//! - *A head moves while we write, or is seen by another service first*: before anything is opened, committed or closed both sides'
+//!   heads are read again, and a commit names what it replaces.
 //! - *Two replicas*: the row is leased, and before each write the lease is renewed. One that stalls past it finds the branch
 //!   and the pull request there: both can exist once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::next::{Next, Ours, Wish, next};
 use super::text;
 use super::there::AtCommit;
-use super::want::{Want, Wanted};
+use super::want::{Stood, Want, Wanted};
 use super::{LEASE, state};
 use crate::controller::look::millis;
 use crate::controller::plan::{Gated, RepoKey};
@@ -69,6 +71,8 @@ pub(super) struct Keeper<'a> {
     pub name: RepoName,
     /// Our login there.
     pub us: String,
+    /// The heads that what is wanted rests on.
+    pub stood: Vec<Stood>,
     pub note: &'a std::sync::Mutex<PullNote>,
 }
 
@@ -165,6 +169,9 @@ impl Keeper<'_> {
         if self.api.is_dry() {
             return Ok(self.tell_only(&what, wanted));
         }
+        if matches!(what, Next::Open { .. } | Next::Refresh { .. } | Next::Close(_) | Next::Theirs(_)) {
+            self.still_stands().await?;
+        }
         let of = |number: u64| pulls.iter().find(|one| one.number == number);
         match (what, want, wanted) {
             (Next::Rest, Want::Person(why), _) => Ok(self.done(state::PERSON, why.clone(), None)),
@@ -215,6 +222,22 @@ impl Keeper<'_> {
         }
     }
 
+    /// Proves that the heads are those that what is wanted rests on: whoever saw a newer one may have done something about it.
+    async fn still_stands(&self) -> Result<(), Stop> {
+        let mut heads: BTreeMap<&RepoKey, BTreeMap<String, ObjectId>> = BTreeMap::new();
+        for Stood { repo, branch, head } in &self.stood {
+            if !heads.contains_key(repo) {
+                let now = self.me.branch_heads(repo, &self.me.current_name(repo)).await;
+                heads.insert(repo, now.map_err(|error| self.stop(error))?);
+            }
+            if heads.get(repo).and_then(|heads| heads.get(branch)) != head.as_ref() {
+                self.me.hint(repo, Level::Read).await?;
+                return Err(Stop::later(format!("{branch} of {repo} has moved meanwhile")));
+            }
+        }
+        Ok(())
+    }
+
     /// Of a dry run: says what would be done.
     fn tell_only(&self, what: &Next, wanted: Option<&Wanted>) -> Done {
         let repo = &self.repo;
@@ -240,10 +263,6 @@ impl Keeper<'_> {
     /// Commits, and opens.
     async fn open(&self, wanted: &Wanted) -> Result<(u64, ObjectId), Stop> {
         let heads = self.me.branch_heads(&self.repo, &self.name).await.map_err(|error| self.stop(error))?;
-        if heads.get(&wanted.base) != Some(&wanted.base_head) {
-            self.me.hint(&self.repo, Level::Read).await?;
-            return Err(Stop::later(format!("{} of {} has moved meanwhile", wanted.base, self.name)));
-        }
         self.begin(|note| {
             note.state = state::OPENING.to_owned();
             note.words = String::new();

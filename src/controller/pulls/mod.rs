@@ -255,7 +255,7 @@ impl Controller {
     async fn work_on(&self, slot: &Slot, claimed: &ClaimedPull, note: &Mutex<PullNote>) -> Result<Done, Stop> {
         let branch = &claimed.row.slot.branch;
         let gated = slot.first();
-        let want = self.want(slot, branch).await?;
+        let (want, stood) = self.want(slot, branch).await?;
         let drifts = !matches!(want, Want::Nothing(_));
         let now = self.now();
         let since = drifts.then(|| claimed.row.note.since.unwrap_or(now));
@@ -287,6 +287,7 @@ impl Controller {
             repo,
             name,
             us,
+            stood,
             note,
         };
         if let Want::Start(start) = &want {

@@ -73,6 +73,14 @@ impl Want {
     }
 }
 
+/// A head that a wish rests on; `None`: there is no such branch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stood {
+    pub repo: RepoKey,
+    pub branch: String,
+    pub head: Option<ObjectId>,
+}
+
 /// Both heads of a gate at a branch.
 struct Heads {
     consumer: ObjectId,
@@ -88,8 +96,23 @@ pub(super) struct Part {
 }
 
 impl Controller {
-    /// What is wanted at a branch of the consumer; trouble where that cannot be told now.
-    pub(super) async fn want(&self, slot: &Slot, branch: &str) -> Result<Want, Trouble> {
+    /// What is wanted at a branch of the consumer, and the heads that this rests on; trouble where it cannot be told now.
+    pub(super) async fn want(&self, slot: &Slot, branch: &str) -> Result<(Want, Vec<Stood>), Trouble> {
+        let mut stood: Vec<Stood> = Vec::new();
+        for gated in slot.members() {
+            let sides = [(&gated.consumer, branch), (&gated.source, gated.gate.source.branch.as_str())];
+            stood.extend(sides.into_iter().map(|(repo, branch)| Stood {
+                head: self.view(repo).and_then(|view| view.heads.get(branch).cloned()),
+                repo: repo.clone(),
+                branch: branch.to_owned(),
+            }));
+        }
+        stood.sort();
+        stood.dedup();
+        Ok((self.wish(slot, branch).await?, stood))
+    }
+
+    async fn wish(&self, slot: &Slot, branch: &str) -> Result<Want, Trouble> {
         let mut parts: Vec<Part> = Vec::new();
         let mut edits: Vec<Edit> = Vec::new();
         let (mut over, mut persons) = (String::new(), Vec::new());
