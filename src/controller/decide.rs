@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Stored, Verdict};
 use super::look::{Look, millis};
+use super::pairing::Pairing;
 use super::plan::{Ask, Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
 use crate::config::Quote;
 use crate::forge::{State, Status};
 use crate::gate::Revision;
 use crate::gate::finding::Kind;
-use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::gate::policy::{self, Outcome, Paired, Role, Say};
 use crate::gate::verdict::Verdict as Word;
 use crate::gate::waiver::Waiver;
 use crate::store::{Fenced, Judged, StoreError, WaiverRow, WantedRow};
@@ -53,6 +54,12 @@ pub(super) struct Decided {
 /// The answer to one question.
 pub(super) enum Answer {
     Verdict(Verdict),
+    /// Of a pull request of the source alone, and together with one of the consumer.
+    Together {
+        alone: Verdict,
+        both: Verdict,
+    },
+    Retired(String),
     Impossible(String),
     /// Something could not be read, since then (Unix milliseconds).
     Unreadable {
@@ -62,6 +69,16 @@ pub(super) enum Answer {
         /// It is not tried again by itself.
         parked: bool,
     },
+}
+
+impl Answer {
+    /// The verdict that people see the report of.
+    fn shown(&self) -> Option<&Verdict> {
+        match self {
+            Self::Verdict(verdict) | Self::Together { both: verdict, .. } => Some(verdict),
+            Self::Retired(_) | Self::Impossible(_) | Self::Unreadable { .. } => None,
+        }
+    }
 }
 
 /// A case that could not be judged.
@@ -185,11 +202,8 @@ impl Controller {
                 && row.judgements == judgements
         });
         let keep = (!same).then(|| {
-            let reports = answers.iter().filter_map(|answer| match answer {
-                Answer::Verdict(verdict) => {
-                    Some((verdict.key.clone(), serde_json::to_string(verdict.report.as_ref()).unwrap_or_default()))
-                }
-                _ => None,
+            let reports = answers.iter().filter_map(Answer::shown).map(|verdict| {
+                (verdict.key.clone(), serde_json::to_string(verdict.report.as_ref()).unwrap_or_default())
             });
             make(status, judgements, reports.collect())
         });
@@ -243,13 +257,23 @@ impl Controller {
 
     /// What every gate with a say answers.
     pub(super) async fn answer_all(&self, target: &Target, stored: Stored<'_>) -> Result<Vec<Answer>, StoreError> {
-        let asking = target.asks.iter().map(|ask| self.answer(&ask.gated, &ask.question, stored));
+        let asking = target.asks.iter().map(|ask| async move {
+            let answer = self.answer(&ask.gated, &ask.question, stored).await?;
+            match (answer, &ask.pairing) {
+                (Answer::Verdict(alone), Pairing::With { case, .. }) if alone.report.verdict != Word::InSync => {
+                    let both = self.answer(&ask.gated, &Question::Judge(case.clone()), stored).await?;
+                    Ok(if let Answer::Verdict(both) = both { Answer::Together { alone, both } } else { both })
+                }
+                (answer, _) => Ok(answer),
+            }
+        });
         futures_util::future::try_join_all(asking).await
     }
 
     async fn answer(&self, gated: &Gated, question: &Question, stored: Stored<'_>) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Impossible(why) => Answer::Impossible(why.clone()),
+            Question::Retired(reason) => Answer::Retired(reason.clone()),
             Question::Told(report) => Answer::Verdict(Verdict { key: keys::told(report), report: report.clone() }),
             Question::Unreadable { why, since } => {
                 Answer::Unreadable { why: why.clone(), since: *since, passing: true, parked: false }
@@ -304,10 +328,18 @@ impl Controller {
                 Answer::Verdict(verdict) => {
                     (Outcome::Judged(&verdict.report), self.stale_since(gated, &ask.role, verdict, now).await?)
                 }
+                Answer::Together { alone, .. } => (Outcome::Judged(&alone.report), None),
+                Answer::Retired(reason) => (Outcome::Retired(reason), None),
                 Answer::Impossible(why) | Answer::Unreadable { why, .. } => (Outcome::Not(why), None),
             };
+            let paired = match (&ask.pairing, answer) {
+                (Pairing::With { name, .. }, Answer::Together { both, .. }) => Paired::With(name, &both.report),
+                (Pairing::Not { name, why }, _) => Paired::Not(name, why),
+                (Pairing::Waits { name }, _) => Paired::Waits(name),
+                (Pairing::No | Pairing::With { .. }, _) => Paired::No,
+            };
             let discreet = self.is_discreet(target, gated);
-            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, discreet });
+            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, paired, discreet });
         }
         Ok(says)
     }
@@ -336,7 +368,7 @@ impl Controller {
         };
         let branch = match role {
             Role::ConsumerBranch { branch } | Role::SourceBranch { consumer_branch: branch } => branch,
-            Role::ConsumerPull { .. } | Role::SourcePull { .. } => return Ok(None),
+            Role::ConsumerPull { .. } | Role::SourcePull { .. } | Role::ConsumerQueue { .. } => return Ok(None),
         };
         if !stale || gated.gate.grace.is_zero() {
             return Ok(None);
@@ -399,7 +431,8 @@ fn ended(says: &[Say<'_>], waivers: &[(i64, Waiver)], now: i64) -> Vec<(i64, Str
 
 fn judgement(ask: &Ask, answer: &Answer) -> Judgement {
     let (report, why) = match answer {
-        Answer::Verdict(verdict) => (Some(verdict.key.clone()), None),
+        Answer::Verdict(verdict) | Answer::Together { both: verdict, .. } => (Some(verdict.key.clone()), None),
+        Answer::Retired(reason) => (None, Some(format!("retired: {reason}"))),
         Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
     };
     Judgement { gate: ask.gated.id.clone(), role: ask.role.clone(), report, why }
@@ -407,10 +440,7 @@ fn judgement(ask: &Ask, answer: &Answer) -> Judgement {
 
 /// One line of the log for each gate that has a say in a new decision: what it is about, what the gate said, what is wanted.
 fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &Ask, answer: &Answer) {
-    let report = match answer {
-        Answer::Verdict(verdict) => Some(verdict.report.as_ref()),
-        Answer::Impossible(_) | Answer::Unreadable { .. } => None,
-    };
+    let report = answer.shown().map(|verdict| verdict.report.as_ref());
     let commit = |revision: Option<&Revision>| match revision {
         Some(Revision::Commit(id)) => id.to_string(),
         Some(Revision::WorkTree) | None => String::new(),

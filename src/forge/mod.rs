@@ -13,6 +13,7 @@
 //! | [`gitea`], [`github`] | the two dialects |
 //! | [`pulls`] | what is written besides statuses: commits, branches, pull requests |
 //! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
+//! | [`depends`] | `Depends-On:` lines of pull requests (pure) |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
 //!
 //! May use: `config`, `tree`.
@@ -20,6 +21,7 @@
 mod answer;
 mod api;
 mod conversation;
+pub mod depends;
 pub mod gitea;
 pub mod github;
 pub mod http;
@@ -113,6 +115,9 @@ pub struct Pull {
     pub base_ref: String,
     /// Login of who opened it.
     pub author: String,
+    /// What its text says that it depends on: see [`depends`].
+    #[serde(default)]
+    pub depends_on: Vec<String>,
 }
 
 /// The four states that every forge knows.

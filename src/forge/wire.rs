@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
+use super::depends::depends_on;
 use super::pulls::{PullCommit, Written};
 use super::{Comment, ForgeError, Pull, RepoName, Repository, Status, User};
 use crate::tree::ObjectId;
@@ -51,7 +52,6 @@ pub(super) struct WirePull {
     pub number: u64,
     #[serde(default)]
     title: Option<String>,
-    #[serde(default)]
     body: Option<String>,
     #[serde(default)]
     state: String,
@@ -187,6 +187,7 @@ impl WirePull {
             head_repo: head.repo.and_then(|repo| RepoName::parse(&repo.full_name)),
             base_ref: base.name,
             author: self.user.map(|user| user.login).unwrap_or_default(),
+            depends_on: self.body.as_deref().map(depends_on).unwrap_or_default(),
         })
     }
 }
@@ -195,7 +196,7 @@ impl WirePull {
     /// The same with its text.
     pub fn into_written(mut self) -> Option<Written> {
         let label = self.head.as_mut().and_then(|head| head.label.take());
-        let body = self.body.take().unwrap_or_default();
+        let body = self.body.clone().unwrap_or_default();
         let pull = self.into_pull()?;
         let branch = label.map(|label| label.split_once(':').map_or(label.clone(), |(_, branch)| branch.to_owned()));
         let branch = branch.filter(|branch| !branch.is_empty()).unwrap_or_else(|| pull.head_ref.clone());

@@ -10,7 +10,7 @@ use super::{Judged, annotations, junit, markdown, sarif};
 use crate::config::{Bake, Binding, Check, Consumer, Gate, Inherited, Level, Place, Quote, Source, Stale};
 use crate::gate::Revision;
 use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
-use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::gate::policy::{self, Outcome, Paired, Role, Say};
 use crate::gate::verdict::{BindingState, ConsumerSide, Report, SourceSide, Verdict};
 use crate::tree::ObjectId;
 
@@ -113,7 +113,14 @@ fn told(document: impl Fn(&[Judged<'_>]) -> String) -> String {
     let role = Role::ConsumerPull { number: 0, base: "main".into() };
     let decide = |gate, report| {
         policy::decide(
-            &[Say { gate, role: &role, outcome: Outcome::Judged(report), stale_since: None, discreet: false }],
+            &[Say {
+                gate,
+                role: &role,
+                outcome: Outcome::Judged(report),
+                stale_since: None,
+                paired: Paired::No,
+                discreet: false,
+            }],
             &[],
             0,
         )

@@ -168,9 +168,16 @@ impl Edits {
         self.all.insert(edit.path.clone(), edit);
     }
 
-    fn too_much(&self) -> Option<String> {
+    /// Why nobody can propose them.
+    fn unfit(&self) -> Option<String> {
         let bytes: usize = self.all.values().filter_map(|edit| edit.content.as_ref()).map(Vec::len).sum();
         let files = self.all.len();
+        // As odd bytes of a name are shown: nobody could tell them from a name that is spelled like that.
+        if let Some(path) = self.all.keys().find(|path| path.contains('\\')) {
+            return Some(format!(
+                "{path} has a name that is not UTF-8, or a backslash in it: it is written or removed by hand"
+            ));
+        }
         (files > MOST_FILES || bytes > MOST_BYTES).then(|| {
             format!(
                 "the repair would write {files} files of {bytes} bytes, more than the {MOST_FILES} files and {} MiB that are \
@@ -274,7 +281,7 @@ impl Work<'_> {
         if edits.all.is_empty() {
             return Tried::Nothing;
         }
-        if let Some(words) = edits.too_much() {
+        if let Some(words) = edits.unfit() {
             return Tried::No(words);
         }
         let source = match (side, &after.source.bound, self.source) {

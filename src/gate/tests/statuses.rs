@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::gate::policy::{Decision, Outcome, Role, Say, State, decide};
+use crate::gate::policy::{Decision, Outcome, Paired, Role, Say, State, decide};
 
 const HOUR: i64 = 3_600_000;
 
@@ -21,7 +21,18 @@ fn pull() -> Role {
 
 /// What a gate says about a report in a role, at a time.
 fn status_at(gate: &Gate, role: &Role, report: &Report, since: Option<i64>, now: i64) -> Decision {
-    decide(&[Say { gate, role, outcome: Outcome::Judged(report), stale_since: since, discreet: false }], &[], now)
+    decide(
+        &[Say {
+            gate,
+            role,
+            outcome: Outcome::Judged(report),
+            stale_since: since,
+            paired: Paired::No,
+            discreet: false,
+        }],
+        &[],
+        now,
+    )
 }
 
 fn status(gate: &Gate, role: &Role, report: &Report) -> (State, String) {
@@ -70,7 +81,14 @@ fn each_side_is_told_the_verdict_in_its_own_words() {
 #[test]
 fn where_the_other_side_is_private_only_ones_own_names_are_told() {
     let said = |role: &Role, report: &Report| {
-        let say = Say { gate: &gate(), role, outcome: Outcome::Judged(report), stale_since: None, discreet: true };
+        let say = Say {
+            gate: &gate(),
+            role,
+            outcome: Outcome::Judged(report),
+            stale_since: None,
+            paired: Paired::No,
+            discreet: true,
+        };
         decide(&[say], &[], 0).description
     };
     assert_eq!(said(&head(), &stale()), "The source has changed since the commit that the consumer binds");
@@ -83,7 +101,8 @@ fn where_the_other_side_is_private_only_ones_own_names_are_told() {
     assert_eq!(said(&head(), &guessed()), "undecided: a part of it cannot be known");
     assert_eq!(said(&head(), &branch(core('a'), template())), "in sync");
     let outage = Outcome::Not("molecule/secret-plans cannot be read");
-    let outage = Say { gate: &gate(), role: &head(), outcome: outage, stale_since: None, discreet: true };
+    let outage =
+        Say { gate: &gate(), role: &head(), outcome: outage, stale_since: None, paired: Paired::No, discreet: true };
     assert_eq!(decide(&[outage], &[], 0).description, "a repository of this gate cannot be read");
 }
 
@@ -98,6 +117,7 @@ fn a_failure_comes_before_an_error_and_an_error_before_success() {
         role: &role,
         outcome: Outcome::Judged(report),
         stale_since: None,
+        paired: Paired::No,
         discreet: false,
     };
     let said = |says: &[Say<'_>]| {
@@ -136,6 +156,7 @@ fn gates_of_one_name_and_several_consumers_are_several_gates() {
         role: &role,
         outcome: Outcome::Judged(report),
         stale_since: None,
+        paired: Paired::No,
         discreet: false,
     });
     let words = decide(&says, &[], 0).description;
@@ -178,6 +199,7 @@ fn what_softens_a_verdict_is_named_in_the_words() {
         role: &head(),
         outcome: Outcome::Not("it cannot be read"),
         stale_since: None,
+        paired: Paired::No,
         discreet: false,
     };
     assert_eq!(decide(&[outage], &[], 0).state, State::Error);
