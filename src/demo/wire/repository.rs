@@ -137,8 +137,8 @@ pub fn label(state: &State, repo: &Repo, label: &Label) -> Result<Value, Refusal
 }
 
 /// What else a rule can say, and what it says where nobody said it.
-pub const PROTECTION: [(&str, Default); 25] = {
-    use Default::{List, No, Number, Text};
+pub const PROTECTION: [(&str, Unsaid); 25] = {
+    use Unsaid::{List, No, Number, Text};
     [
         ("priority", Number),
         ("enable_push_whitelist", No),
@@ -170,7 +170,7 @@ pub const PROTECTION: [(&str, Default); 25] = {
 
 /// What a key of a rule holds at first.
 #[derive(Clone, Copy, Debug)]
-pub enum Default {
+pub enum Unsaid {
     /// `false`.
     No,
     /// 0.
@@ -181,7 +181,7 @@ pub enum Default {
     List,
 }
 
-impl Default {
+impl Unsaid {
     fn value(self) -> Value {
         match self {
             Self::No => false.into(),
