@@ -67,7 +67,13 @@ impl Letter {
     /// What a hook is told.
     pub fn new(hook: &Hook, event: Event, payload: &Value) -> Self {
         let body = format!("{payload:#}").into_bytes();
-        Self { url: hook.url.clone(), secret: hook.secret.clone(), authorization: hook.authorization.clone(), event, body }
+        Self {
+            url: hook.url.clone(),
+            secret: hook.secret.clone(),
+            authorization: hook.authorization.clone(),
+            event,
+            body,
+        }
     }
 
     /// Gitea's headers, GitHub's and Gogs's among them; without a secret the signatures are there and empty.

@@ -59,7 +59,8 @@ pub fn takes(dockerfile: &[u8]) -> Result<Vec<Takes>, BuildError> {
     let last = program.stages.len().saturating_sub(1);
     for (index, stage) in program.stages.iter().enumerate() {
         let base = word(&stage.base, &global).unwrap_or_default().to_lowercase();
-        let (mut known, mut workdir) = ends.get(&base).cloned().unwrap_or_else(|| (Environment::default(), "/".to_owned()));
+        let (mut known, mut workdir) =
+            ends.get(&base).cloned().unwrap_or_else(|| (Environment::default(), "/".to_owned()));
         for instruction in &stage.instructions {
             match &instruction.what {
                 What::Arg(pairs) => declare(pairs, &global, &mut known),
@@ -76,7 +77,8 @@ pub fn takes(dockerfile: &[u8]) -> Result<Vec<Takes>, BuildError> {
                     }
                 }
                 What::Copy(copy) if copy.from.is_none() => {
-                    let sources = copy.sources.iter().filter_map(|source| word(source, &known)).map(|source| plain(&source));
+                    let sources =
+                        copy.sources.iter().filter_map(|source| word(source, &known)).map(|source| plain(&source));
                     let sources: Vec<String> = sources.filter(|source| !source.contains("://")).collect();
                     if let (Some(to), false) = (word(&copy.destination, &known), sources.is_empty()) {
                         let stage = stage.name.clone().filter(|_| index != last);
@@ -126,7 +128,12 @@ EOF
         assert_eq!(
             found.iter().map(told).collect::<Vec<_>>(),
             [
-                (5, Some("files".to_owned()), "deps/template/a.yaml deps/template/b".to_owned(), "/opt/here/".to_owned()),
+                (
+                    5,
+                    Some("files".to_owned()),
+                    "deps/template/a.yaml deps/template/b".to_owned(),
+                    "/opt/here/".to_owned()
+                ),
                 (11, None, "x y".to_owned(), "/srv/t".to_owned()),
             ]
         );

@@ -95,13 +95,28 @@ async fn a_hook_that_is_wrong_is_made_anew_and_what_was_right_about_it_is_kept()
     assert_eq!(ours[0]["branch_filter"], "");
     assert_eq!(ours[0]["authorization_header"], "Bearer of-the-proxy");
     let events: Vec<&str> = ours[0]["events"].as_array().expect("events").iter().filter_map(Value::as_str).collect();
-    for event in ["push", "fork", "create", "delete", "pull_request", "pull_request_comment", "issue_comment", "status"] {
+    for event in ["push", "fork", "create", "delete", "pull_request", "pull_request_comment", "issue_comment", "status"]
+    {
         assert!(events.contains(&event), "{event}: {events:?}");
     }
     // A second time there is nothing to mend.
-    let before = world.admin.get(&hooks).await;
+    let ids = async || -> Vec<Value> {
+        let hooks = world.admin.get(&hooks).await;
+        hooks.as_array().expect("hooks").iter().map(|hook| hook["id"].clone()).collect()
+    };
+    let before = ids().await;
     world.doctor(&["--fix"]).is(0);
-    assert_eq!(world.admin.get(&hooks).await, before);
+    assert_eq!(ids().await, before);
+
+    // A hook that leads to another drift-gate is told, and stays.
+    world.change(&format!("public_url = \"{}\"", world.url), "public_url = \"https://gate.example.org\"");
+    let told = world.doctor(&[]).is(1);
+    assert!(
+        told.contains(&format!("leads to {url}, and server.public_url to https://gate.example.org/hooks/main")),
+        "{told}"
+    );
+    world.doctor(&["--fix"]).is(0);
+    assert_eq!(ids().await.len(), before.len() + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +152,11 @@ async fn a_protection_gets_the_check_and_keeps_everything_else() {
     let before = world.admin.get(&format!("{rules}/main")).await;
     let findings = world.findings(&["--fix"], 1);
     let message = "`drift-gate` is not required on main (main): what drifts can be merged";
-    assert_eq!(of(&findings, &format!("main/{CORE}"), "required"), [("problem", message)], "without --protect nothing is");
+    assert_eq!(
+        of(&findings, &format!("main/{CORE}"), "required"),
+        [("problem", message)],
+        "without --protect nothing is"
+    );
     assert_eq!(world.admin.get(&format!("{rules}/main")).await["status_check_contexts"], json!(["ci/build"]));
 
     world.doctor(&["--fix", "--protect"]).is(0);
@@ -153,9 +172,7 @@ async fn a_protection_gets_the_check_and_keeps_everything_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_required_name_that_is_almost_ours_and_a_rule_for_more_branches_are_told() {
     let world = World::configured().await;
-    let rule = |name: &str, contexts: Value| {
-        json!({ "rule_name": name, "enable_push": true, "enable_status_check": true, "status_check_contexts": contexts })
-    };
+    let rule = |name: &str, contexts: Value| json!({ "rule_name": name, "enable_push": true, "enable_status_check": true, "status_check_contexts": contexts });
     let core = format!("/repos/{CORE}/branch_protections");
     world.admin.call("POST", &core, rule("main", json!(["Drift Gate"]))).await;
     world.admin.call("POST", &format!("/repos/{TEMPLATE}/branch_protections"), rule("m*", json!(["ci"]))).await;
@@ -185,7 +202,10 @@ async fn a_required_name_that_is_almost_ours_and_a_rule_for_more_branches_are_to
 async fn a_repository_a_branch_and_a_forge_that_are_not_there_are_told_each_for_itself() {
     let world = World::configured().await;
     world.doctor(&["--fix", "--protect"]).is(0);
-    world.change("repo = \"molecule/platform-agent-template\", branch = \"main\"", "repo = \"molecule/gone\", branch = \"main\"");
+    world.change(
+        "repo = \"molecule/platform-agent-template\", branch = \"main\"",
+        "repo = \"molecule/gone\", branch = \"main\"",
+    );
     let findings = world.findings(&[], 1);
     let gone = of(&findings, "main/molecule/gone", "repository");
     assert_eq!(gone, [("problem", "molecule/gone is not there, or the token's user may not see it")]);
@@ -207,7 +227,10 @@ async fn a_repository_a_branch_and_a_forge_that_are_not_there_are_told_each_for_
     assert!(!told.contains("molecule/core"), "its repositories would only repeat it: {told}");
     world.change(&format!("url = \"{base}/nowhere\""), "url = \"http://127.0.0.1:1\"");
     let told = world.doctor(&[]).is(3);
-    assert!(told.contains("unknown it does not answer as a forge: GET http://127.0.0.1:1/api/v1/version: no connection"), "{told}");
+    assert!(
+        told.contains("unknown it does not answer as a forge: GET http://127.0.0.1:1/api/v1/version: no connection"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

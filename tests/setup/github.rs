@@ -26,7 +26,10 @@ async fn hooks_and_checks_are_set_up_on_github_too() {
     world.doctor(&["--fix", "--protect"]).is(0);
     let hooks = world.admin.get(&format!("/repos/{CORE}/hooks")).await;
     assert_eq!(hooks.as_array().map(Vec::len), Some(1), "{hooks}");
-    assert_eq!(hooks[0]["events"], json!(["create", "delete", "issue_comment", "pull_request", "push", "repository", "status"]));
+    assert_eq!(
+        hooks[0]["events"],
+        json!(["create", "delete", "issue_comment", "pull_request", "push", "repository", "status"])
+    );
     let rules = world.admin.get(&format!("/repos/{TEMPLATE}/branch_protections")).await;
     assert_eq!((&rules[0]["rule_name"], &rules[0]["status_check_contexts"]), (&json!("main"), &json!(["drift-gate"])));
     assert_eq!(rules[0]["block_on_outdated_branch"], true);

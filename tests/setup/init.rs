@@ -11,7 +11,10 @@ async fn a_file_that_is_there_is_not_overwritten_unasked() {
     world.init(&[]).is(0);
     let before = world.config();
     let said = world.init(&[]).is(2);
-    assert_eq!(said, "error: drift-gate.toml is there already: name another file with --output, or overwrite it with --force\n");
+    assert_eq!(
+        said,
+        "error: drift-gate.toml is there already: name another file with --output, or overwrite it with --force\n"
+    );
     assert_eq!(world.config(), before);
     world.init(&["--output", "other.toml"]).is(0);
     assert_eq!(std::fs::read_to_string(world.path("other.toml")).expect("written"), before);
@@ -24,13 +27,23 @@ async fn a_file_that_is_there_is_not_overwritten_unasked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_verdict_of_now_is_shown_also_where_it_is_drift() {
     let world = World::new().await;
-    world.admin.commit(TEMPLATE, "main", &[("skills/triage.md", Some("# Triage\n")), ("config.yaml", Some("name: x\n"))]).await;
+    world
+        .admin
+        .commit(TEMPLATE, "main", &[("skills/triage.md", Some("# Triage\n")), ("config.yaml", Some("name: x\n"))])
+        .await;
     let said = world.init(&[]).is(0);
     assert!(said.contains("drift[stale]") && said.contains("config.yaml"), "{said}");
     // The pinned commit has no skills yet; at the head nobody said whether the image should have them.
     let check = world.type_in(&[
-        "check", "--config", "drift-gate.toml", "--consumer", &format!("{}/{CORE}", world.host.base()),
-        "--source", &format!("{}/{TEMPLATE}", world.host.base()), "--format", "json",
+        "check",
+        "--config",
+        "drift-gate.toml",
+        "--consumer",
+        &format!("{}/{CORE}", world.host.base()),
+        "--source",
+        &format!("{}/{TEMPLATE}", world.host.base()),
+        "--format",
+        "json",
     ]);
     assert!(check.is(1).contains("\"stale\""), "the same verdict as check's");
 }
@@ -45,8 +58,21 @@ async fn folders_are_read_without_asking_any_forge() {
         assert!(done.expect("git runs").success());
     }
     let said = world.type_in(&[
-        "init", "--forge-kind", "github", "--forge-url", "https://github.com", "--consumer", CORE, "--source", TEMPLATE,
-        "--consumer-dir", "core", "--source-dir", "template", "--public-url", "https://gate.example.org",
+        "init",
+        "--forge-kind",
+        "github",
+        "--forge-url",
+        "https://github.com",
+        "--consumer",
+        CORE,
+        "--source",
+        TEMPLATE,
+        "--consumer-dir",
+        "core",
+        "--source-dir",
+        "template",
+        "--public-url",
+        "https://gate.example.org",
     ]);
     let said = said.is(0);
     assert!(said.contains("in sync"), "{said}");
@@ -81,7 +107,10 @@ async fn the_consumer_gets_its_own_file_by_a_pull_request_and_only_one() {
     let content = file["content"].as_str().expect("content").replace('\n', "");
     let text = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, content).expect("base64");
     let text = String::from_utf8(text).expect("text");
-    assert!(text.contains(&format!("source = {{ url = \"{}/{TEMPLATE}\", branch = \"main\" }}", world.host.base())), "{text}");
+    assert!(
+        text.contains(&format!("source = {{ url = \"{}/{TEMPLATE}\", branch = \"main\" }}", world.host.base())),
+        "{text}"
+    );
     assert!(!text.contains("consumer ="), "{text}");
 
     let said = world.init(&["--pull-request"]).is(0);
@@ -90,6 +119,17 @@ async fn the_consumer_gets_its_own_file_by_a_pull_request_and_only_one() {
     world.admin.merge(CORE, number.as_u64().expect("a number")).await;
     let said = world.init(&["--pull-request"]).is(2);
     assert!(said.contains("molecule/core has a .drift-gate.toml on main already"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_private_source_are_not_named_in_a_public_consumer_unasked() {
+    let world = World::new().await;
+    world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), json!({ "private": true })).await;
+    let said = world.init(&["--pull-request"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("molecule/platform-agent-template is private and molecule/core is not"), "{said:?}");
+    assert_eq!(world.admin.get(&format!("/repos/{CORE}/pulls?state=all")).await, json!([]));
+    world.init(&["--pull-request", "--force"]).is(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,8 @@ async fn init_without_a_terminal_names_every_flag_that_is_missing() {
         "error: there is nobody to ask: say --forge-kind, --forge-url, --consumer, --source, --public-url as well; `drift-gate \
          init --help` tells what they are\n"
     );
-    let said = world.type_in(&["init", "--pull-request", "--forge-kind", "gitea", "--forge-url", "http://127.0.0.1:1"]).is(2);
+    let said =
+        world.type_in(&["init", "--pull-request", "--forge-kind", "gitea", "--forge-url", "http://127.0.0.1:1"]).is(2);
     assert!(said.contains("say --consumer, --source as well"), "a pull request needs no address of a service: {said}");
     assert!(!world.path("drift-gate.toml").exists());
 }
@@ -68,7 +69,17 @@ async fn init_says_which_answer_is_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_never_an_argument() {
     let world = World::new().await;
-    let words = ["init", "--forge-kind", "gitea", "--forge-url", "http://127.0.0.1:1", "--consumer", CORE, "--source", TEMPLATE];
+    let words = [
+        "init",
+        "--forge-kind",
+        "gitea",
+        "--forge-url",
+        "http://127.0.0.1:1",
+        "--consumer",
+        CORE,
+        "--source",
+        TEMPLATE,
+    ];
     let said = world.type_in(&[&words[..], &["--public-url", "http://gate.example.org"]].concat()).is(2);
     assert!(said.contains("set DRIFT_GATE_TOKEN, or say --token-env VARIABLE or --token-file FILE"), "{said}");
     let said = world.type_in(&["init", "--token", "abc"]).is(2);

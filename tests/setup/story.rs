@@ -12,7 +12,12 @@ async fn from_an_empty_server_to_a_merge_that_the_red_check_refuses() {
 
     // 1. What core bakes is found, judged and written down.
     let said = world.init(&[]).is(0);
-    assert!(said.contains("molecule/core bakes molecule/platform-agent-template into /opt/molecule-platform-agent-template"), "{said}");
+    assert!(
+        said.contains(
+            "molecule/core bakes molecule/platform-agent-template into /opt/molecule-platform-agent-template"
+        ),
+        "{said}"
+    );
     assert!(said.contains("manifest.json:7 at workspace_templates[name=platform-agent].ref"), "{said}");
     assert!(said.contains("in sync"), "{said}");
     let config = world.config();

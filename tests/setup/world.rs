@@ -130,8 +130,17 @@ impl World {
     pub fn init(&self, words: &[&str]) -> Said {
         let base = self.host.base();
         let usual = [
-            "init", "--forge-kind", "gitea", "--forge-url", &base, "--consumer", CORE, "--source", TEMPLATE,
-            "--token-file", "token",
+            "init",
+            "--forge-kind",
+            "gitea",
+            "--forge-url",
+            &base,
+            "--consumer",
+            CORE,
+            "--source",
+            TEMPLATE,
+            "--token-file",
+            "token",
         ];
         let public = if words.contains(&"--pull-request") { vec![] } else { vec!["--public-url", &self.url] };
         self.type_in(&[&usual, &public[..], words].concat())

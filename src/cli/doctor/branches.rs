@@ -80,12 +80,20 @@ async fn one(
                 return;
             }
             Ok(Changed::Not(why)) => {
-                findings.problem("required", wanting.unwrap_or_else(|| "pull requests need not be up to date".into()), why);
+                findings.problem(
+                    "required",
+                    wanting.unwrap_or_else(|| "pull requests need not be up to date".into()),
+                    why,
+                );
                 return;
             }
             Err(error) => {
                 let message = format!("{branch} could not be protected: {error}");
-                findings.problem("required", message, "require the check by hand, or let the token's user administer it");
+                findings.problem(
+                    "required",
+                    message,
+                    "require the check by hand, or let the token's user administer it",
+                );
                 return;
             }
         }
@@ -124,7 +132,9 @@ fn wanting(settings: &dyn Settings, demands: &Demands, gated: &Gated, branch: &s
         plain(required).contains(&plain(context))
     };
     if let Some((required, _)) = demands.contexts.iter().find(|(required, _)| alike(required)) {
-        return Some(format!("{branch} requires `{required}`, which is another name than `{context}`: it waits for ever"));
+        return Some(format!(
+            "{branch} requires `{required}`, which is another name than `{context}`: it waits for ever"
+        ));
     }
     Some(match demands.rules.as_slice() {
         [] => format!("{branch} is not protected: what drifts can be merged"),
@@ -145,7 +155,8 @@ fn required(settings: &dyn Settings, demands: &Demands, gated: &Gated, branch: &
             }
         }
         (None, Some((pattern, _))) => {
-            let message = format!("`{context}` is required on {branch} by the pattern `{pattern}`, as is all else that fits it");
+            let message =
+                format!("`{context}` is required on {branch} by the pattern `{pattern}`, as is all else that fits it");
             findings.add("required", Level::Ok, message);
         }
         (None, None) => {}

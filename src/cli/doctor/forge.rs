@@ -22,13 +22,17 @@ pub(super) async fn look(forge: &config::Forge, settings: &dyn Settings, finding
             return false;
         }
         Err(error) => {
-            let fix = format!("set forge.{}.url to the server's root, and see that it is reached from here", forge.name);
+            let fix =
+                format!("set forge.{}.url to the server's root, and see that it is reached from here", forge.name);
             findings.failed("reachable", "it does not answer as a forge", &error, &fix);
             return false;
         }
     }
     if forge.webhook_secrets.is_empty() {
-        let fix = format!("name one: `webhook_secrets = [{{ env = \"DRIFT_GATE_WEBHOOK_SECRET\" }}]` in [forge.{}]", forge.name);
+        let fix = format!(
+            "name one: `webhook_secrets = [{{ env = \"DRIFT_GATE_WEBHOOK_SECRET\" }}]` in [forge.{}]",
+            forge.name
+        );
         findings.problem("secret", "no webhook secret is configured: all deliveries are refused", fix);
     }
     if forge.token.is_none() {

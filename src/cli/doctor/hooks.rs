@@ -40,7 +40,9 @@ pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: 
         }
     };
     if hooks.iter().filter(|hook| is_ours(hook, &url) && fault(hook, settings).is_none()).count() > 1 {
-        findings.note("hook", "several hooks lead here: each delivery comes more than once").with_fix("remove all but one");
+        findings
+            .note("hook", "several hooks lead here: each delivery comes more than once")
+            .with_fix("remove all but one");
     }
     if let Some(id) = good {
         let last = hooks.iter().find(|hook| hook.id == id).and_then(|hook| hook.last.clone());
@@ -154,7 +156,9 @@ async fn deliveries(
     }
     let last = doctor.service.last(&subject.forge, &subject.repo).await;
     match &last {
-        Some(row) => findings.ok("delivery", format!("the last delivery was {} at {}", row.event, moment(row.received_at))),
+        Some(row) => {
+            findings.ok("delivery", format!("the last delivery was {} at {}", row.event, moment(row.received_at)))
+        }
         None => drop(findings.note("delivery", "no delivery of it has come yet")),
     }
     if !doctor.service.running {
@@ -165,7 +169,9 @@ async fn deliveries(
         Err(error @ ForgeError::Transient { .. }) => {
             return findings.failed("reach", "no test delivery could be asked for", &error, "run doctor again");
         }
-        Err(error) => return findings.failed("reach", "no test delivery could be asked for", &error, "see what the forge says"),
+        Err(error) => {
+            return findings.failed("reach", "no test delivery could be asked for", &error, "see what the forge says");
+        }
     }
     let before = last.map(|row| row.number);
     if doctor.service.delivered_after(before, &subject.forge, &subject.repo).await {

@@ -11,7 +11,7 @@ use crate::gate::own_file::FILE;
 pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: &mut Subject, findings: &mut Findings) {
     let Some(rights) = rights(settings, subject, findings).await else { return };
     let mut may = vec![
-        (Use::Statuses, "post statuses", rights.push),
+        (Use::Statuses, "post statuses", rights.push && !rights.archived),
         (Use::Comments, "answer commands in comments", true),
     ];
     let organizations = subject.organizations.clone();
@@ -57,7 +57,11 @@ async fn rights(settings: &dyn Settings, subject: &Subject, findings: &mut Findi
         findings.problem("repository", "it is archived: no status can be posted", "bring it back, or retire its gates");
     } else if !rights.push {
         let message = "the token's user may not write there: no status can be posted";
-        findings.problem("right", message, "make the user a collaborator with write access, or better an administrator");
+        findings.problem(
+            "right",
+            message,
+            "make the user a collaborator with write access, or better an administrator",
+        );
     } else {
         let word = if rights.admin { "administer" } else { "write to" };
         findings.ok("right", format!("the token's user may {word} it"));
@@ -76,7 +80,9 @@ async fn scope(settings: &dyn Settings, subject: &Subject, (what, words): (Use<'
                 format!("the token needs `{scope}` to {words}"),
             );
         }
-        Err(error) => findings.failed("scope", &format!("whether it may {words} is not told"), &error, "see what the forge says"),
+        Err(error) => {
+            findings.failed("scope", &format!("whether it may {words} is not told"), &error, "see what the forge says")
+        }
     }
 }
 
@@ -86,7 +92,9 @@ async fn own_file(doctor: &Doctor<'_>, subject: &mut Subject, settings: &dyn Set
     let Some((listed, forge)) = listed.zip(doctor.config.forges.get(&subject.forge)) else { return };
     let default_branch = match settings.repository(&subject.repo).await {
         Ok(repository) => repository.default_branch,
-        Err(error) => return findings.failed("gates", "its default branch is not told", &error, "see what the forge says"),
+        Err(error) => {
+            return findings.failed("gates", "its default branch is not told", &error, "see what the forge says");
+        }
     };
     let text = match settings.text_file(&subject.repo, FILE, &default_branch).await {
         Ok(text) => text,
@@ -95,11 +103,12 @@ async fn own_file(doctor: &Doctor<'_>, subject: &mut Subject, settings: &dyn Set
             findings.add("gates", Level::Note, message).with_fix("`drift-gate init --pull-request` proposes one");
             return;
         }
-        Err(error) => return findings.failed("gates", &format!("{FILE} cannot be read"), &error, "see what the forge says"),
+        Err(error) => {
+            return findings.failed("gates", &format!("{FILE} cannot be read"), &error, "see what the forge says");
+        }
     };
     let taken: Vec<String> = Vec::new();
-    let bringer =
-        Bringer { repository: listed, forge_url: &forge.url, default_branch: &default_branch, taken: &taken };
+    let bringer = Bringer { repository: listed, forge_url: &forge.url, default_branch: &default_branch, taken: &taken };
     match Config::parse_brought(&text, FILE, &bringer) {
         Ok(gates) => {
             let names: Vec<&str> = gates.iter().map(|gate| gate.name.as_str()).collect();
@@ -109,7 +118,11 @@ async fn own_file(doctor: &Doctor<'_>, subject: &mut Subject, settings: &dyn Set
             }
         }
         Err(error) => {
-            findings.problem("gates", format!("its {FILE} cannot be used:\n{error}"), "mend the file by a pull request");
+            findings.problem(
+                "gates",
+                format!("its {FILE} cannot be used:\n{error}"),
+                "mend the file by a pull request",
+            );
         }
     }
 }

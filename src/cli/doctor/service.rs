@@ -35,7 +35,8 @@ pub(super) async fn look(config: &Config, client: &reqwest::Client, findings: &m
         if is_alive(client, public).await {
             findings.ok("public", format!("{public} leads to it"));
         } else {
-            let message = format!("{public} does not lead to it from here: statuses link there, and deliveries come there");
+            let message =
+                format!("{public} does not lead to it from here: statuses link there, and deliveries come there");
             findings.note("public", message).with_fix("see the proxy in front of it, or mend server.public_url");
         }
     } else {

@@ -36,7 +36,9 @@ impl Subject {
         let same = |one: &&mut Gated| one.branches == gated.branches && one.context == gated.context;
         match self.gated.iter_mut().find(same) {
             // Required as soon as one of its gates is.
-            Some(known) => (known.advisory, known.queue) = (known.advisory && gated.advisory, known.queue || gated.queue),
+            Some(known) => {
+                (known.advisory, known.queue) = (known.advisory && gated.advisory, known.queue || gated.queue)
+            }
             None => self.gated.push(gated),
         }
     }

@@ -66,7 +66,7 @@ pub struct Arguments {
     /// The file to write
     #[arg(long, value_name = "FILE", default_value = "drift-gate.toml")]
     output: PathBuf,
-    /// Overwrite it
+    /// Overwrite it; of a pull request: replace the file that is there, and name files of a private source
     #[arg(long)]
     force: bool,
     /// Propose a .drift-gate.toml to the consumer by a pull request, and write no file
@@ -120,7 +120,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         )));
     }
     if arguments.source_dir.len() > answers.sources.len() {
-        return Err(Failure::usage("there are more --source-dir than --source: say of which repository each folder is"));
+        return Err(Failure::usage(
+            "there are more --source-dir than --source: say of which repository each folder is",
+        ));
     }
     let forge = forge(&answers);
     let asked = if arguments.asks_forge() { Some(ask(&answers, &forge)?) } else { None };
@@ -135,7 +137,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         };
         let opened = match (folder, &asked) {
             (Some(folder), _) => places.open(&format!("{option}-dir"), folder, None, "HEAD")?,
-            (None, Some(asked)) => places.open(option, Path::new(&asked.settings.git_url(repo)), Some(&branch), "HEAD")?,
+            (None, Some(asked)) => {
+                places.open(option, Path::new(&asked.settings.git_url(repo)), Some(&branch), "HEAD")?
+            }
             (None, None) => return Err(Failure::usage(format_args!("{option}: name its folder"))),
         };
         Ok(Side { repo: repo.clone(), branch, opened })
@@ -151,6 +155,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     }
     told(&consumer, &found)?;
     if arguments.pull_request {
+        if let (Some(asked), false) = (&asked, arguments.force) {
+            asked.tells_nothing_private(&consumer, &found)?;
+        }
         let text = written::of_repository(&forge, &found);
         config::Config::parse_laptop(&text, FILE)?;
         // It was asked for above.
@@ -189,7 +196,9 @@ fn ask(answers: &Answers, forge: &config::Forge) -> Result<Asked, Failure> {
         ForgeKind::Gitea => "gitea",
         ForgeKind::GitHub => "github",
     };
-    asked.wait(asked.settings.server()).map_err(|error| refused(&format!("--forge-url {} ({kind})", answers.url), error))?;
+    asked
+        .wait(asked.settings.server())
+        .map_err(|error| refused(&format!("--forge-url {} ({kind})", answers.url), error))?;
     asked.wait(asked.settings.whoami()).map_err(|error| refused("the token", error))?;
     Ok(asked)
 }
@@ -197,7 +206,9 @@ fn ask(answers: &Answers, forge: &config::Forge) -> Result<Asked, Failure> {
 /// What a forge said, as a fault of the command line where asking again would get the same.
 fn refused(what: &str, error: ForgeError) -> Failure {
     match error {
-        ForgeError::Transient { .. } | ForgeError::RateLimited { .. } => Failure::failed(format_args!("{what}: {error}")),
+        ForgeError::Transient { .. } | ForgeError::RateLimited { .. } => {
+            Failure::failed(format_args!("{what}: {error}"))
+        }
         error => Failure::usage(format_args!("{what}: {error}")),
     }
 }
@@ -205,6 +216,27 @@ fn refused(what: &str, error: ForgeError) -> Failure {
 impl Asked {
     fn wait<T>(&self, call: impl Future<Output = T>) -> T {
         self.runtime.block_on(call)
+    }
+
+    /// The file would name files of its sources to whoever reads the consumer.
+    fn tells_nothing_private(&self, consumer: &Side, found: &[(Side, Vec<Proposal>)]) -> Result<(), Failure> {
+        let is_private = |repo: &RepoName| {
+            let repository = self.wait(self.settings.repository(repo));
+            repository.map(|repository| repository.private).map_err(|error| refused(&repo.0, error))
+        };
+        if is_private(&consumer.repo)? {
+            return Ok(());
+        }
+        for (source, _) in found {
+            if is_private(&source.repo)? {
+                return Err(Failure::usage(format_args!(
+                    "{} is private and {} is not: the file would name files of it to everyone. Keep the gate in the service's own \
+                     file, or say --force",
+                    source.repo, consumer.repo
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn default_branch(&self, option: &str, repo: &RepoName) -> Result<String, Failure> {
@@ -236,7 +268,11 @@ fn told(consumer: &Side, found: &[(Side, Vec<Proposal>)]) -> Result<(), Failure>
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true);
-    if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let done = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
     done.map_err(|error| Failure::failed(format_args!("{} cannot be written: {error}", path.display())))
 }

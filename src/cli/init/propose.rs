@@ -51,7 +51,8 @@ pub(super) fn proposals(forge: &config::Forge, consumer: &Side, source: &Side) -
         .map_err(failed)?;
     // A submodule where the build has the source is the pin, whatever else names a commit.
     let submodule = bakes.iter().find_map(|bake| {
-        let found = others.iter().chain(&pin).find(|one| one.place == PinPlace::Submodule && one.file == bake.source_dir);
+        let found =
+            others.iter().chain(&pin).find(|one| one.place == PinPlace::Submodule && one.file == bake.source_dir);
         found.cloned()
     });
     pin = submodule.or(pin);
@@ -97,8 +98,7 @@ fn judged(
     let text = written::one_gate(forge, consumer, source, proposal);
     let Ok(config) = Config::parse_laptop(&text, "the proposed gate") else { return Ok(None) };
     let Some(gate) = config.gates.first() else { return Ok(None) };
-    let case =
-        Case::Branch { consumer: consumer.opened.revision.clone(), source: source.opened.revision.clone() };
+    let case = Case::Branch { consumer: consumer.opened.revision.clone(), source: source.opened.revision.clone() };
     let judged = Pair::new(gate, &consumer.opened, &source.opened)
         .and_then(|pair| pair.judge(gate, Before::This, &case).map(|report| (pair, report)));
     let (pair, report) = judged.map_err(Failure::failed)?;
@@ -124,7 +124,9 @@ fn shown(gate: &Gate, consumer: &Side, report: &Report, texts: &dyn report::text
 /// The pin, and what else names commits of the source.
 fn pin(pair: &Pair<'_>, consumer: &Side, source: &Side) -> Result<(Option<FoundPin>, Vec<FoundPin>), String> {
     let mut found = pair.whole(|| {
-        let Some(tree) = pair.tree(crate::gate::Side::Consumer, &consumer.opened.revision)? else { return Ok(Vec::new()) };
+        let Some(tree) = pair.tree(crate::gate::Side::Consumer, &consumer.opened.revision)? else {
+            return Ok(Vec::new());
+        };
         let candidates = discover::candidates(tree.as_ref())?;
         discover::pins(tree.as_ref(), &candidates)
     })?;

@@ -30,7 +30,8 @@ pub(super) fn propose(asked: &Asked, consumer: &Side, text: &str, force: bool) -
     }
     let user = asked.wait(asked.settings.whoami()).map_err(|error| refused("the token", error))?;
     let find = Find { author: &user.login, open: true, branch: BRANCH };
-    let open = asked.wait(asked.settings.find_pulls(repo, &find)).map_err(|error| refused("its pull requests", error))?;
+    let open =
+        asked.wait(asked.settings.find_pulls(repo, &find)).map_err(|error| refused("its pull requests", error))?;
     if let Some(open) = open.iter().find(|open| open.branch == BRANCH) {
         let page = asked.settings.pull_page(repo, open.pull.number);
         return print(&format!("{page} is open already: merge or close it first\n"));

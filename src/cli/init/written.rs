@@ -40,8 +40,7 @@ fn kind(kind: ForgeKind) -> &'static str {
 
 /// A whole file with one gate, to be judged.
 pub(super) fn one_gate(forge: &config::Forge, consumer: &Side, source: &Side, proposal: &Proposal) -> String {
-    let mut text =
-        format!("[forge.{}]\nkind = \"{}\"\nurl = {}\n\n", forge.name, kind(forge.kind), quoted(&forge.url));
+    let mut text = format!("[forge.{}]\nkind = \"{}\"\nurl = {}\n\n", forge.name, kind(forge.kind), quoted(&forge.url));
     gate(&mut text, forge, &Sides::Service(consumer, source), proposal);
     text
 }
@@ -117,7 +116,8 @@ fn gate(text: &mut String, forge: &config::Forge, sides: &Sides<'_>, proposal: &
             let branch = quoted(&source.branch);
             let _ = writeln!(text, "source = {{ forge = {name}, repo = {}, branch = {branch} }}", repo(source));
             let branches = quoted(&consumer.branch);
-            let _ = writeln!(text, "consumer = {{ forge = {name}, repo = {}, branches = [{branches}] }}", repo(consumer));
+            let _ =
+                writeln!(text, "consumer = {{ forge = {name}, repo = {}, branches = [{branches}] }}", repo(consumer));
         }
         Sides::Own(source) => {
             let url = quoted(&format!("{}/{}", forge.url, source.repo));
@@ -130,7 +130,12 @@ fn gate(text: &mut String, forge: &config::Forge, sides: &Sides<'_>, proposal: &
          # whether the image should have it.\n",
     );
     let _ = writeln!(text, "identity = {}\nignore = {}", list(&bake.identity), list(&bake.ignore));
-    let _ = writeln!(text, "\n# {}:{} is the first line that takes a file of the source.", one_line(&bake.dockerfile), bake.line);
+    let _ = writeln!(
+        text,
+        "\n# {}:{} is the first line that takes a file of the source.",
+        one_line(&bake.dockerfile),
+        bake.line
+    );
     let _ = writeln!(text, "[[gate.check]]\nkind = \"bake\"\ndockerfile = {}", quoted(&bake.dockerfile));
     text.push_str("# The folder that `docker build` is given.\n");
     let _ = writeln!(text, "context = {}", quoted(&bake.context));

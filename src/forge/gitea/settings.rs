@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::Gitea;
 use crate::forge::answer::Answer;
 use crate::forge::settings::{
-    Changed, Demands, Fit, Hook, NewHook, Rights, SecretSame, Server, Settings, Use, WireRights, ahead, allowed, nowhere,
-    probe, text_file,
+    Changed, Demands, Fit, Hook, NewHook, Rights, SecretSame, Server, Settings, Use, WireRights, ahead, allowed,
+    nowhere, probe, text_file,
 };
 use crate::forge::{Forge, ForgeError, RepoName};
 

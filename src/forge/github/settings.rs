@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::GitHub;
 use crate::forge::answer::Answer;
 use crate::forge::settings::{
-    Changed, Demands, Fit, Hook, NewHook, Rights, Server, Settings, Use, WireRights, ahead, allowed, nowhere, probe, text_file,
+    Changed, Demands, Fit, Hook, NewHook, Rights, Server, Settings, Use, WireRights, ahead, allowed, nowhere, probe,
+    text_file,
 };
 use crate::forge::{Forge, ForgeError, RepoName};
 
@@ -344,13 +345,7 @@ impl Settings for GitHub {
         if required.eq_ignore_ascii_case(context) { Fit::Exact } else { Fit::None }
     }
 
-    async fn require(
-        &self,
-        repo: &RepoName,
-        branch: &str,
-        context: &str,
-        _: &[String],
-    ) -> Result<Changed, ForgeError> {
+    async fn require(&self, repo: &RepoName, branch: &str, context: &str, _: &[String]) -> Result<Changed, ForgeError> {
         let read = self.protection(repo, branch).await?;
         let before = read.clone().unwrap_or(Value::Null);
         let mut checks = serde_json::from_value::<Checks>(before["required_status_checks"].clone())

@@ -11,8 +11,18 @@ const LARGEST: u64 = 1 << 20;
 
 /// Files of the source that are seldom part of what it is for.
 const ASIDE: [&str; 12] = [
-    "readme", "license", "licence", "copying", "notice", "changelog", "contributing", "codeowners", "security", "authors",
-    "makefile", "code_of_conduct",
+    "readme",
+    "license",
+    "licence",
+    "copying",
+    "notice",
+    "changelog",
+    "contributing",
+    "codeowners",
+    "security",
+    "authors",
+    "makefile",
+    "code_of_conduct",
 ];
 /// Directories likewise.
 const ASIDE_DIRS: [&str; 5] = ["docs", "doc", "test", "tests", "examples"];

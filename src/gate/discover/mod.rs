@@ -93,9 +93,8 @@ enum Named {
 
 fn kind(name: &str) -> Option<Named> {
     let lower = name.to_lowercase();
-    let is_dockerfile = |word: &str| {
-        lower == word || lower.starts_with(&format!("{word}.")) || lower.ends_with(&format!(".{word}"))
-    };
+    let is_dockerfile =
+        |word: &str| lower == word || lower.starts_with(&format!("{word}.")) || lower.ends_with(&format!(".{word}"));
     if lower.ends_with(".dockerignore") || LOCKS.contains(&lower.as_str()) {
         return None;
     }
@@ -106,9 +105,10 @@ fn kind(name: &str) -> Option<Named> {
     match extension {
         "json" | "yaml" | "yml" | "toml" => Some(Named::Data),
         "sha" | "rev" | "ref" | "commit" | "pin" | "version" => Some(Named::Whole),
-        "" | "txt" => {
-            ["sha", "rev", "ref", "commit", "pin", "version"].iter().any(|word| stem.contains(word)).then_some(Named::Whole)
-        }
+        "" | "txt" => ["sha", "rev", "ref", "commit", "pin", "version"]
+            .iter()
+            .any(|word| stem.contains(word))
+            .then_some(Named::Whole),
         _ => extension.ends_with("-version").then_some(Named::Whole),
     }
 }
@@ -149,7 +149,8 @@ mod tests {
         let argument = format!("{:?}", PinPlace::Argument("TEMPLATE".into()));
         assert!(told.contains(&("Dockerfile".into(), argument, 2)), "{told:?}");
         assert_eq!(found.len(), 5, "{told:?}");
-        let beside = found.iter().find(|pin| pin.commit.as_str() == SHA && pin.file == "manifest.json").expect("the pin");
+        let beside =
+            found.iter().find(|pin| pin.commit.as_str() == SHA && pin.file == "manifest.json").expect("the pin");
         assert_eq!(beside.siblings, [("name".to_owned(), "b".to_owned()), ("repo".to_owned(), "o/r".to_owned())]);
     }
 
@@ -185,7 +186,8 @@ COPY server/ /srv/
 
     #[test]
     fn a_folder_that_is_copied_whole_is_known_by_its_name() {
-        let consumer = tree(&[("Dockerfile", "FROM scratch\nCOPY .deps/agent-template/ /opt/t/\nCOPY .deps/other/ /o/\n")]);
+        let consumer =
+            tree(&[("Dockerfile", "FROM scratch\nCOPY .deps/agent-template/ /opt/t/\nCOPY .deps/other/ /o/\n")]);
         let source = tree(&[("config.yaml", "a\n"), ("prompts/one.md", "b\n"), ("LICENSE", "c\n")]);
         let found = bakes(&consumer, &source, &["Dockerfile".to_owned()], "agent-template").expect("bakes");
         assert_eq!(found.len(), 1, "{found:?}");

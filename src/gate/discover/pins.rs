@@ -100,13 +100,7 @@ fn in_data(file: &str, text: &str, found: &mut Vec<FoundPin>) {
     }
 }
 
-fn walk(
-    file: &str,
-    value: &Value,
-    beside: &[(String, Value)],
-    steps: &mut Vec<PinStep>,
-    found: &mut Vec<FoundPin>,
-) {
+fn walk(file: &str, value: &Value, beside: &[(String, Value)], steps: &mut Vec<PinStep>, found: &mut Vec<FoundPin>) {
     match &value.kind {
         Kind::Object(members) => {
             for (key, value) in members {
