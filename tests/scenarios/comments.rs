@@ -430,3 +430,26 @@ async fn a_change_that_weakens_cores_own_gate_is_waived_by_its_administrators_on
     comment(&world.admin, CORE, number, "/drift-gate waive we want that").await;
     world.expect(CORE, &head, "success", &format!("waived by {ADMIN}: we want that")).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_source_pull_request_a_hostile_name_is_told_and_nothing_of_it_acts() {
+    let world = World::in_sync().await;
+    let name = "hooks/@everyone <!-- x --> [a](javascript:x).md";
+    let file = json!({ "operation": "create", "path": name, "content": "aGk=" });
+    let body = json!({ "branch": "main", "new_branch": "hooks", "message": "Hooks", "files": [file] });
+    let made = world.admin.call("POST", &format!("/repos/{TEMPLATE}/contents"), body).await;
+    let head = made["commit"]["sha"].as_str().expect("a commit").to_owned();
+    let number = world.admin.open_pull(TEMPLATE, "hooks", "main").await;
+    world.expect(TEMPLATE, &head, "failure", "core cannot take it").await;
+    comment(&world.contributor, TEMPLATE, number, "/drift-gate explain").await;
+    answered(&world, TEMPLATE, number, "What unlisted means").await;
+    comment(&world.admin, TEMPLATE, number, "/drift-gate waive [b](https://evil.example) `@everyone` until 3d").await;
+    world.expect(TEMPLATE, &head, "success", "waived by maintainer until").await;
+    let (_, body) = answered(&world, TEMPLATE, number, "waived until").await;
+    // Neither name nor reason has a run of backticks: what stands between two of them is code.
+    let prose: String = body.replace("\\`", "").split('`').step_by(2).collect();
+    assert!(prose.contains("everyone") && body.contains(&format!("`{name}`")), "it is told: {body}");
+    for acting in ["@everyone", "<!-- x", "](javascript", "](https://evil"] {
+        assert!(!prose.contains(acting), "{acting}: {body}");
+    }
+}
