@@ -158,6 +158,10 @@ impl Backend for Forgetful {
         Ok(Vec::new())
     }
 
+    async fn audit(&self, _: Option<i64>, _: usize) -> Result<Vec<api::Audited>, Unavailable> {
+        Ok(Vec::new())
+    }
+
     async fn targets(&self, _: Option<api::TargetCursor>, _: usize) -> Result<Vec<api::Target>, Unavailable> {
         Ok(Vec::new())
     }

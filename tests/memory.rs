@@ -35,6 +35,10 @@ impl Backend for Nobody {
         Ok(Vec::new())
     }
 
+    async fn audit(&self, _: Option<i64>, _: usize) -> Result<Vec<api::Audited>, Unavailable> {
+        Ok(Vec::new())
+    }
+
     async fn targets(&self, _: Option<api::TargetCursor>, _: usize) -> Result<Vec<api::Target>, Unavailable> {
         Ok(Vec::new())
     }

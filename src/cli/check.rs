@@ -13,7 +13,7 @@ use super::remote::{self, Fetcher, RemoteError};
 use super::{DONE, DRIFT, FAILED, Failure, configuration, print};
 use crate::config::{Config, Gate, Place};
 use crate::gate::finding::Kind;
-use crate::gate::policy::{self, Decision, Outcome, Role, Say};
+use crate::gate::policy::{self, Decision, Outcome, Paired, Role, Say};
 use crate::gate::{Case, Report, Revision, repo_name};
 use crate::report::{self, Judged};
 
@@ -302,8 +302,9 @@ fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<(
 
 fn decide(gate: &Gate, role: &Role, report: &Report) -> Decision {
     // Who runs it reads both sides.
-    let say = Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, discreet: false };
-    policy::decide(&[say], 0)
+    let say =
+        Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, paired: Paired::No, discreet: false };
+    policy::decide(&[say], &[], 0)
 }
 
 /// Prints what is said of the file of gates itself, where a report stands for itself.

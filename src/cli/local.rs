@@ -349,6 +349,11 @@ impl<'a> Pair<'a> {
                 let merged = self.merged(Side::Source, head, base);
                 Seen { pair: self, consumer: tree(Side::Consumer, consumer), bound: merged.clone(), head: merged }
             }
+            Case::PairedPull { head, base, partner, onto } => {
+                let merged = self.merged(Side::Source, head, base);
+                let consumer = self.merged(Side::Consumer, partner, onto);
+                Seen { pair: self, consumer, bound: merged.clone(), head: merged }
+            }
         }
     }
 

@@ -110,10 +110,10 @@ async fn prune(store: &Opened) -> Result<u8, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
     let pruned = store.upkeep.prune(now, Keep::default()).await.map_err(|error| store.failed(error))?;
-    let Pruned { deliveries, comments, statuses, reports, history } = pruned;
+    let Pruned { deliveries, comments, statuses, reports, history, audit } = pruned;
     print(&format!(
         "removed {deliveries} deliveries, {comments} comments, {statuses} statuses, {reports} reports, {history} \
-         earlier statuses\n"
+         earlier statuses, {audit} waivers and lines of the log\n"
     ))?;
     Ok(DONE)
 }

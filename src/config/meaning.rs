@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::Scope;
 use super::diagnostic::{Document, Problem};
 use super::model::{
-    Binding, Bringer, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Repository, Server, Source,
-    Stale, Store,
+    Binding, Bringer, Commands, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Repository, Server,
+    Source, Stale, Store,
 };
 use super::raw::{self, At, Text};
 use super::rules::{self, Ruled};
@@ -107,7 +107,8 @@ impl Reading<'_> {
                 );
             }
             let sources = each(raw.sources.value(), |source| self.ruled("sources", source, rules::repository));
-            let (Place::Forge { forge, repo }, sources) = (place?, sources?) else { return None };
+            let commands = self.commands(raw.commands.as_ref());
+            let (Place::Forge { forge, repo }, sources, commands) = (place?, sources?, commands?) else { return None };
             let place = Place::Forge { forge: forge.clone(), repo: repo.clone() };
             if let Some(before) = first.insert(place, at.span().start) {
                 let help =
@@ -115,8 +116,22 @@ impl Reading<'_> {
                 self.wrong(at.span(), format!("a second [[repository]] is {repo}"), help);
                 return None;
             }
-            Some(Repository { forge, repo, sources })
+            Some(Repository { forge, repo, sources, commands })
         })
+    }
+
+    /// Who may give commands; a table that names nobody is taken for a mistake.
+    fn commands(&mut self, at: Option<&At<raw::Commands>>) -> Option<Commands> {
+        let Some(at) = at else { return Some(Commands::default()) };
+        let raw = at.value();
+        if raw.users.is_empty() && raw.teams.is_empty() {
+            let help = "name them: `users = [\"alice\"]`, `teams = [\"molecule/leads\"]`, or leave the table out";
+            self.wrong(at.span(), "`commands` names nobody", help);
+            return None;
+        }
+        let users = each(&raw.users, |user| self.ruled("users", user, rules::login));
+        let teams = each(&raw.teams, |team| self.ruled("teams", team, rules::team));
+        Some(Commands { users: users?, teams: teams? })
     }
 
     /// The gates, with names that are unique for each consumer.
@@ -151,6 +166,10 @@ impl Reading<'_> {
             let help = "take it out: only the service's own file may open what readers of one side cannot read";
             self.wrong(raw.name.span(), "`quote = \"always\"` is not for a repository to say", help);
         }
+        if let Some(commands) = &raw.commands {
+            let help = "take it out: who may waive stands in the service's own file, under this [[repository]]";
+            self.wrong(commands.span(), "who may waive is not for a repository to say", help);
+        }
         if bringer.taken.contains(&gate.name) {
             let help = "give it another name: the service's own file has one of that name for this consumer";
             self.wrong(raw.name.span(), format!("a gate is called `{}` already", gate.name), help);
@@ -176,7 +195,15 @@ impl Reading<'_> {
         let ignore = self.globs("ignore", &raw.ignore);
         let optional = self.globs("optional", &raw.optional);
         let grace = self.ruled("grace", &raw.grace, rules::duration);
+        let enforce_after = self.optional("enforce_after", raw.enforce_after.as_ref(), rules::moment);
+        let watch = self.globs("watch", &raw.watch);
+        let retired = self.optional("retired", raw.retired.as_ref(), rules::reason);
         let unreadable_after = self.ruled("unreadable_after", &raw.unreadable_after, rules::duration);
+        let commands = match self.scope {
+            // Its own table is refused.
+            Scope::Brought(bringer) => Some(bringer.repository.commands.clone()),
+            Scope::Service | Scope::Laptop => self.commands(raw.commands.as_ref()),
+        };
         if raw.check.value().is_empty() {
             self.wrong(raw.check.span(), "the gate has no check: nothing would be compared", "add a `[[gate.check]]`");
         }
@@ -213,10 +240,14 @@ impl Reading<'_> {
             unreadable_after: unreadable_after?,
             advisory: raw.advisory,
             strict_assumptions: raw.strict_assumptions,
+            enforce_after: enforce_after?,
+            watch: watch?,
+            retired: retired?,
             quote: match raw.quote {
                 raw::Quote::Readers => Quote::Readers,
                 raw::Quote::Always => Quote::Always,
             },
+            commands: commands?,
             checks: checks.filter(|checks| !checks.is_empty())?,
             repairs: repairs?,
             digest: String::new(),
@@ -282,7 +313,7 @@ impl Reading<'_> {
 
     /// The source of a gate that a repository brings: one that the server lists for it.
     fn listed(&mut self, at: &Text, address: &str, bringer: &Bringer<'_>) -> Option<Place> {
-        let Repository { forge, repo, sources } = bringer.repository;
+        let Repository { forge, repo, sources, .. } = bringer.repository;
         let bare = |address: &str| address.trim_end_matches(".git").to_ascii_lowercase();
         let found = sources.iter().find(|source| bare(&format!("{}/{source}", bringer.forge_url)) == bare(address));
         if let Some(source) = found {
@@ -317,7 +348,11 @@ impl Reading<'_> {
         let sample = "`consumer = { forge = \"main\", repo = \"molecule/core\", branches = [\"main\"] }`";
         let Some(at) = at else {
             if !self.scope.is_service() {
-                return Some(Consumer { place: self.here(), branches: self.default_branches() });
+                return Some(Consumer {
+                    place: self.here(),
+                    branches: self.default_branches(),
+                    queue_branches: Vec::new(),
+                });
             }
             self.wrong(gate.clone(), "[[gate]] has no `consumer`", format!("add {sample}"));
             return None;
@@ -350,7 +385,8 @@ impl Reading<'_> {
                 None
             }
         };
-        Some(Consumer { place: place?, branches: branches? })
+        let queue_branches = each(&raw.queue_branches, |glob| self.ruled("queue_branches", glob, rules::branches));
+        Some(Consumer { place: place?, branches: branches?, queue_branches: queue_branches? })
     }
 
     fn on_forge(&mut self, forge: &Text, repo: &Text) -> Option<Place> {
@@ -383,6 +419,19 @@ impl Reading<'_> {
                 self.wrong(text.span(), format!("`{key}` {}", wrong.message), wrong.help);
                 None
             }
+        }
+    }
+
+    /// A key that may be left out.
+    fn optional<T>(
+        &mut self,
+        key: &str,
+        text: Option<&Text>,
+        rule: impl FnOnce(&str) -> Ruled<T>,
+    ) -> Option<Option<T>> {
+        match text {
+            Some(text) => self.ruled(key, text, rule).map(Some),
+            None => Some(None),
         }
     }
 

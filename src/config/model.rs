@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::diagnostic::Document;
@@ -94,6 +95,17 @@ pub struct Repository {
     pub repo: String,
     /// Repositories of that forge which its gates may name as their source.
     pub sources: Vec<String>,
+    /// Who may waive what its gates find.
+    pub commands: Commands,
+}
+
+/// Who may give commands that not everyone may give, beside administrators of the repository with the pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// Their logins; forges know them in any case.
+    pub users: Vec<String>,
+    /// `organization/team`.
+    pub teams: Vec<String>,
 }
 
 /// What a repository's own file may say, and what it means there: see [`Config::parse_brought`].
@@ -143,8 +155,20 @@ pub struct Gate {
     pub advisory: bool,
     /// An assumption is as good as not decided.
     pub strict_assumptions: bool,
+    /// Until then drift is told in words on a green status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforce_after: Option<DateTime<Utc>>,
+    /// Files of the consumer that a pull request changes only with somebody's word: globs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<String>,
+    /// Why the gate ends: nothing is compared any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<String>,
     /// Who may see file contents.
     pub quote: Quote,
+    /// Who may waive what it finds. No part of what it judges: a verdict does not depend on it.
+    #[serde(skip)]
+    pub commands: Commands,
     /// Never empty.
     pub checks: Vec<Check>,
     /// What ends the drift, in the order of the file. It has no say in a verdict, so it is not part of [`Gate::digest`].
@@ -187,6 +211,9 @@ pub struct Consumer {
     pub place: Place,
     /// Names or globs; empty only in a laptop file that does not say it.
     pub branches: Vec<String>,
+    /// Branches of a merge queue: globs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queue_branches: Vec<String>,
 }
 
 /// How a consumer names the source commit that it uses.

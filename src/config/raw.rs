@@ -109,6 +109,22 @@ pub(super) struct Repository {
     /// read nor turn red.
     #[schemars(length(min = 1), extend("examples" = [["molecule/design-tokens"]]))]
     pub sources: At<Vec<Text>>,
+    /// Who may waive what its gates find and take that back, beside administrators of the repository with the pull request.
+    pub commands: Option<At<Commands>>,
+}
+
+/// Who may give commands that not everyone may give, beside administrators of the repository with the pull request.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Commands {
+    /// Their logins.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["alice"]]))]
+    pub users: Vec<Text>,
+    /// Teams as `organization/team`; on GitHub by the team's name in addresses. Our own user must be able to see their members.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["molecule/leads"]]))]
+    pub teams: Vec<Text>,
 }
 
 /// The service's own addresses and secrets.
@@ -262,10 +278,24 @@ pub(super) struct Gate {
     /// Treats what had to be assumed (what a base image holds, say) as undecided.
     #[serde(default)]
     pub strict_assumptions: bool,
+    /// Until this day (`2026-12-01`, in UTC) or moment (RFC 3339) the status stays green, with the drift in words; from then on it
+    /// counts.
+    #[schemars(extend("examples" = ["2026-12-01"]))]
+    pub enforce_after: Option<Text>,
+    /// Files of the consumer, as globs, that decide what is built and are not evaluated, such as a workflow with its build flags
+    /// or a script that clones the source: a pull request that changes one fails until somebody who may waives it.
+    #[serde(default)]
+    #[schemars(extend("examples" = [[".gitea/workflows/image.yml", "scripts/clone-template.sh"]]))]
+    pub watch: Vec<Text>,
+    /// Why the gate ends: nothing is compared any more, and its heads get a green status that says so.
+    #[schemars(extend("examples" = ["the image is built in the template's repository now"]))]
+    pub retired: Option<Text>,
     /// Who sees file contents on report pages: `readers` (everyone where both repositories are public, else after a login)
     /// or `always` (everyone who has the address).
     #[serde(default)]
     pub quote: Quote,
+    /// Who may waive what it finds and take that back, beside administrators of the repository with the pull request.
+    pub commands: Option<At<Commands>>,
     /// What is compared.
     #[schemars(length(min = 1))]
     pub check: At<Vec<At<Check>>>,
@@ -317,6 +347,10 @@ pub(super) struct Consumer {
     /// The branches that are judged: names or globs such as `release/*`.
     #[schemars(length(min = 1), extend("examples" = [["main"]]))]
     pub branches: Option<At<Vec<Text>>>,
+    /// The branches of a merge queue, as globs: each is judged as what merging it would give.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["gh-readonly-queue/**"]]))]
+    pub queue_branches: Vec<Text>,
 }
 
 /// How the consumer says which source commit it uses: `pin` with one of `at`, `whole`, `argument` and `regex`, a `submodule`,

@@ -14,16 +14,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Document, Problem};
 
-/// Keys that the design has and this version does not, by the table they would stand in: refused, since ignoring them
-/// would judge less than the file says.
-const NOT_BUILT: [(&[&str], &str); 4] = [
-    (&["gate"], "enforce_after"),
-    (&["gate"], "watch"),
-    (&["gate"], "retired"),
-    (&["gate", "consumer"], "queue_branches"),
-];
-
-/// Likewise kinds of checks.
+/// Kinds of checks that the design has and this version does not: refused, since ignoring them would judge less than the file
+/// says.
 const NOT_BUILT_CHECKS: [&str; 1] = ["image"];
 
 /// Lists of tables that may be a single table: `[gate.repair]`.
@@ -325,10 +317,6 @@ impl<'a> Walk<'a> {
     }
 
     fn unknown(&mut self, key: &str, span: Range<usize>) {
-        if NOT_BUILT.iter().any(|(table, one)| *table == self.path && *one == key) {
-            let help = "remove it: this version cannot do what it asks for";
-            return self.wrong(span, format!("`{key}` is not built yet"), help);
-        }
         let Some(((table, known), around)) = self.parents.split_last() else { return };
         let help = if let Some(near) = nearest(key, known.iter().map(String::as_str)) {
             format!("did you mean `{near}`?")

@@ -5,10 +5,13 @@
 //! alarmed and named: two programs that write over each other would go on for ever. A pull request that was merged although
 //! its status was red is alarmed as well.
 
+use std::collections::BTreeMap;
+
+use super::decide::Judgement;
 use super::plan::{RepoKey, View};
 use super::{Controller, lock};
-use crate::forge::PostedStatus;
-use crate::store::{Alarm, StoreError, WantedRow};
+use crate::forge::{ForgeError, PostedStatus};
+use crate::store::{Alarm, Lease, StoreError, WaiverRow, WantedRow};
 
 /// Heads of pull requests that are read back in one round of a repository.
 const IN_TURN: usize = 2;
@@ -74,33 +77,60 @@ impl Controller {
         lock(&self.us).get(forge).is_some_and(|us| us.login == login)
     }
 
-    /// Pull requests that are gone from the list of open ones although their status was red: merged?
+    /// Pull requests that are gone from the list of open ones although their status was red: merged? Known by what was wanted
+    /// for them: the other side's look may have seen the list before this one.
     pub(super) async fn merged_although_red(
         &self,
         repo: &RepoKey,
-        before: Option<&View>,
         view: &View,
         rows: &[&WantedRow],
     ) -> Result<(), StoreError> {
-        let gone = before.into_iter().flat_map(|before| &before.pulls);
-        let gone = gone.filter(|pull| !view.pulls.iter().any(|open| open.number == pull.number));
-        for pull in gone {
-            let red = |row: &&&WantedRow| row.sha == pull.head_sha.as_str() && row.state == "failure";
-            let Some(row) = rows.iter().find(red) else { continue };
+        let mut gone: BTreeMap<u64, &WantedRow> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.state == "failure") {
+            let judgements: Vec<Judgement> = serde_json::from_str(&row.judgements).unwrap_or_default();
+            let pulls = judgements.iter().filter_map(|judgement| judgement.role.pull());
+            let gone_now = pulls.filter(|number| !view.pulls.iter().any(|open| open.number == *number));
+            gone.extend(gone_now.map(|number| (number, *row)));
+        }
+        for (number, row) in gone {
             let Ok(api) = self.api(&repo.forge) else { continue };
-            match api.pull(&view.repository.name, pull.number).await {
+            match api.pull(&view.repository.name, number).await {
                 Ok(now) if now.merged => {
                     let words = format!(
-                        "#{} was merged into {} although {} was red: {}",
-                        pull.number, now.base_ref, row.context, row.description
+                        "#{number} was merged into {} although {} was red: {}",
+                        now.base_ref, row.context, row.description
                     );
                     self.metrics.merged_red();
                     self.alarm(repo, words).await?;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%repo, pull = pull.number, %error, "whether it was merged cannot be told"),
+                Err(error) => tracing::warn!(%repo, pull = number, %error, "whether it was merged cannot be told"),
             }
         }
+        Ok(())
+    }
+
+    /// Waivers of pull requests that are closed end; the list of open ones is not believed alone.
+    pub(super) async fn end_of_closed(
+        &self,
+        repo: &RepoKey,
+        view: &View,
+        waivers: &[WaiverRow],
+        lease: &Lease,
+    ) -> Result<(), StoreError> {
+        let is_open = |row: &&WaiverRow| view.pulls.iter().any(|pull| number(pull.number) == row.pull);
+        let mut ended = Vec::new();
+        for row in waivers.iter().filter(|row| !is_open(row)) {
+            let Ok(api) = self.api(&repo.forge) else { continue };
+            match api.pull(&view.repository.name, u64::try_from(row.pull).unwrap_or_default()).await {
+                Ok(pull) if !pull.open => ended.push((row.number, "the pull request is closed".to_owned())),
+                Err(ForgeError::NotFound { .. }) => ended.push((row.number, "the pull request is gone".to_owned())),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%repo, pull = row.pull, %error, "whether it is closed cannot be told"),
+            }
+        }
+        // Where it is lost, whoever looks now finds them as well.
+        let _ = self.store.end_waivers_held(lease, &ended, self.now()).await?;
         Ok(())
     }
 

@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use super::guest::{Guest, Heard, NotNow};
-use crate::forge::{Budget, Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
+use crate::forge::{
+    Budget, Comment, Conversation, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, Team, User,
+};
 use crate::metrics::{ForgeAnswer, Metrics};
 use crate::tree::ObjectId;
 
@@ -135,5 +137,28 @@ impl Forge for Counted {
 
     fn file_page(&self, repo: &RepoName, sha: &ObjectId, path: &str, line: Option<u32>) -> String {
         self.forge.file_page(repo, sha, path, line)
+    }
+}
+
+#[async_trait]
+impl Conversation for Counted {
+    async fn post_comment(&self, repo: &RepoName, issue: u64, body: &str) -> Result<u64, ForgeError> {
+        self.call(self.forge.post_comment(repo, issue, body)).await
+    }
+
+    async fn edit_comment(&self, repo: &RepoName, id: u64, body: &str) -> Result<(), ForgeError> {
+        self.call(self.forge.edit_comment(repo, id, body)).await
+    }
+
+    async fn comments_of(&self, repo: &RepoName, issue: u64) -> Result<Vec<Comment>, ForgeError> {
+        self.call(self.forge.comments_of(repo, issue)).await
+    }
+
+    async fn administers(&self, repo: &RepoName, login: &str) -> Result<bool, ForgeError> {
+        self.call(self.forge.administers(repo, login)).await
+    }
+
+    async fn is_member(&self, team: &Team<'_>, login: &str) -> Result<bool, ForgeError> {
+        self.call(self.forge.is_member(team, login)).await
     }
 }

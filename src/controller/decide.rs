@@ -7,15 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Stored, Verdict};
 use super::look::{Look, millis};
+use super::pairing::Pairing;
 use super::plan::{Ask, Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
 use crate::config::Quote;
 use crate::forge::{State, Status};
 use crate::gate::Revision;
 use crate::gate::finding::Kind;
-use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::gate::policy::{self, Outcome, Paired, Role, Say};
 use crate::gate::verdict::Verdict as Word;
-use crate::store::{Fenced, Judged, StoreError, WantedRow};
+use crate::gate::waiver::Waiver;
+use crate::store::{Fenced, Judged, StoreError, WaiverRow, WantedRow};
 use crate::tree::ObjectId;
 
 /// What stands behind a status: kept with it, read by the report page.
@@ -45,11 +47,19 @@ pub(super) struct Decided {
     pub look_at: Option<i64>,
     /// It must be looked at again because something could not be read.
     pub unfinished: bool,
+    /// Waivers that end, by their numbers, and why.
+    pub ended: Vec<(i64, String)>,
 }
 
 /// The answer to one question.
-enum Answer {
+pub(super) enum Answer {
     Verdict(Verdict),
+    /// Of a pull request of the source alone, and together with one of the consumer.
+    Together {
+        alone: Verdict,
+        both: Verdict,
+    },
+    Retired(String),
     Impossible(String),
     /// Something could not be read, since then (Unix milliseconds).
     Unreadable {
@@ -59,6 +69,16 @@ enum Answer {
         /// It is not tried again by itself.
         parked: bool,
     },
+}
+
+impl Answer {
+    /// The verdict that people see the report of.
+    fn shown(&self) -> Option<&Verdict> {
+        match self {
+            Self::Verdict(verdict) | Self::Together { both: verdict, .. } => Some(verdict),
+            Self::Retired(_) | Self::Impossible(_) | Self::Unreadable { .. } => None,
+        }
+    }
 }
 
 /// A case that could not be judged.
@@ -126,7 +146,8 @@ impl Controller {
         let url = format!("{}/r/{id}", self.public_url);
         let status = |state, words: &str| Status::new(target.context.clone(), state, words, url.clone());
 
-        let answering = self.answer_all(target, look, row.is_some());
+        let stored = if row.is_some() { Stored::These(&look.reports) } else { Stored::Any };
+        let answering = self.answer_all(target, stored);
         let answers = match tokio::time::timeout(self.options.moment, answering).await {
             Ok(answers) => answers?,
             Err(_) => {
@@ -141,7 +162,7 @@ impl Controller {
                 }
                 let spent = pending_since.map_or(0, |since| self.now().saturating_sub(since));
                 let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
-                match tokio::time::timeout(left, self.answer_all(target, look, row.is_some())).await {
+                match tokio::time::timeout(left, self.answer_all(target, stored)).await {
                     Ok(answers) => answers?,
                     Err(_) => target.asks.iter().map(|ask| self.too_late(ask)).collect(),
                 }
@@ -158,10 +179,13 @@ impl Controller {
         {
             let delivery = look.delivery.unwrap_or_default();
             tracing::debug!(delivery, target = id, repo = %target.repo, sha = %target.sha, why, "not decided yet");
-            return Ok(Decided { id, keep: None, look_at: None, unfinished: true });
+            return Ok(Decided { id, keep: None, look_at: None, unfinished: true, ended: Vec::new() });
         }
 
-        let decision = self.weigh(target, &answers).await?;
+        let says = self.says(target, &answers).await?;
+        let numbered = waivers_of(target, look.waivers);
+        let waivers: Vec<Waiver> = numbered.iter().map(|(_, waiver)| waiver.clone()).collect();
+        let (decision, ended) = (policy::decide(&says, &waivers, self.now()), ended(&says, &numbered, self.now()));
         let judgements: Vec<Judgement> =
             target.asks.iter().zip(&answers).map(|(ask, answer)| judgement(ask, answer)).collect();
         let judgements = serde_json::to_string(&judgements).unwrap_or_default();
@@ -178,11 +202,8 @@ impl Controller {
                 && row.judgements == judgements
         });
         let keep = (!same).then(|| {
-            let reports = answers.iter().filter_map(|answer| match answer {
-                Answer::Verdict(verdict) => {
-                    Some((verdict.key.clone(), serde_json::to_string(verdict.report.as_ref()).unwrap_or_default()))
-                }
-                _ => None,
+            let reports = answers.iter().filter_map(Answer::shown).map(|verdict| {
+                (verdict.key.clone(), serde_json::to_string(verdict.report.as_ref()).unwrap_or_default())
             });
             make(status, judgements, reports.collect())
         });
@@ -191,7 +212,7 @@ impl Controller {
                 tell(look, target, kept, ask, answer);
             }
         }
-        Ok(Decided { id, keep, look_at: decision.look_again, unfinished })
+        Ok(Decided { id, keep, look_at: decision.look_again, unfinished, ended })
     }
 
     /// The id of what a target's status is kept as.
@@ -234,18 +255,17 @@ impl Controller {
         }
     }
 
-    async fn answer_all(&self, target: &Target, look: &Look<'_>, is_known: bool) -> Result<Vec<Answer>, StoreError> {
-        let asking = target.asks.iter().map(|ask| async {
-            let number = match &ask.role {
-                Role::ConsumerPull { number, .. } | Role::SourcePull { number, .. } => Some(*number),
-                _ => None,
-            };
-            let stored = match number {
-                Some(number) if look.afresh.contains(&number) => Stored::Ignored,
-                _ if is_known => Stored::These(&look.reports),
-                _ => Stored::Any,
-            };
-            self.answer(&ask.gated, &ask.question, stored).await
+    /// What every gate with a say answers.
+    pub(super) async fn answer_all(&self, target: &Target, stored: Stored<'_>) -> Result<Vec<Answer>, StoreError> {
+        let asking = target.asks.iter().map(|ask| async move {
+            let answer = self.answer(&ask.gated, &ask.question, stored).await?;
+            match (answer, &ask.pairing) {
+                (Answer::Verdict(alone), Pairing::With { case, .. }) if alone.report.verdict != Word::InSync => {
+                    let both = self.answer(&ask.gated, &Question::Judge(case.clone()), stored).await?;
+                    Ok(if let Answer::Verdict(both) = both { Answer::Together { alone, both } } else { both })
+                }
+                (answer, _) => Ok(answer),
+            }
         });
         futures_util::future::try_join_all(asking).await
     }
@@ -253,6 +273,7 @@ impl Controller {
     async fn answer(&self, gated: &Gated, question: &Question, stored: Stored<'_>) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Impossible(why) => Answer::Impossible(why.clone()),
+            Question::Retired(reason) => Answer::Retired(reason.clone()),
             Question::Told(report) => Answer::Verdict(Verdict { key: keys::told(report), report: report.clone() }),
             Question::Unreadable { why, since } => {
                 Answer::Unreadable { why: why.clone(), since: *since, passing: true, parked: false }
@@ -297,7 +318,8 @@ impl Controller {
         }
     }
 
-    async fn weigh(&self, target: &Target, answers: &[Answer]) -> Result<policy::Decision, StoreError> {
+    /// What each gate has to say, as the policy takes it.
+    pub(super) async fn says<'a>(&self, target: &'a Target, answers: &'a [Answer]) -> Result<Vec<Say<'a>>, StoreError> {
         let now = self.now();
         let mut says = Vec::new();
         for (ask, answer) in target.asks.iter().zip(answers) {
@@ -306,12 +328,20 @@ impl Controller {
                 Answer::Verdict(verdict) => {
                     (Outcome::Judged(&verdict.report), self.stale_since(gated, &ask.role, verdict, now).await?)
                 }
+                Answer::Together { alone, .. } => (Outcome::Judged(&alone.report), None),
+                Answer::Retired(reason) => (Outcome::Retired(reason), None),
                 Answer::Impossible(why) | Answer::Unreadable { why, .. } => (Outcome::Not(why), None),
             };
+            let paired = match (&ask.pairing, answer) {
+                (Pairing::With { name, .. }, Answer::Together { both, .. }) => Paired::With(name, &both.report),
+                (Pairing::Not { name, why }, _) => Paired::Not(name, why),
+                (Pairing::Waits { name }, _) => Paired::Waits(name),
+                (Pairing::No | Pairing::With { .. }, _) => Paired::No,
+            };
             let discreet = self.is_discreet(target, gated);
-            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, discreet });
+            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, paired, discreet });
         }
-        Ok(policy::decide(&says, now))
+        Ok(says)
     }
 
     /// Whether a gate's other repository may be closed to those who read a status on this one. One that was never seen is.
@@ -338,7 +368,7 @@ impl Controller {
         };
         let branch = match role {
             Role::ConsumerBranch { branch } | Role::SourceBranch { consumer_branch: branch } => branch,
-            Role::ConsumerPull { .. } | Role::SourcePull { .. } => return Ok(None),
+            Role::ConsumerPull { .. } | Role::SourcePull { .. } | Role::ConsumerQueue { .. } => return Ok(None),
         };
         if !stale || gated.gate.grace.is_zero() {
             return Ok(None);
@@ -366,9 +396,43 @@ impl Controller {
     }
 }
 
+/// The waivers that the pull requests of a target have for its gates, each with its number.
+pub(super) fn waivers_of(target: &Target, rows: &[WaiverRow]) -> Vec<(i64, Waiver)> {
+    let of = |row: &WaiverRow| {
+        let is_role = |role: &Role| role.pull().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
+        target.asks.iter().find(|ask| is_role(&ask.role))?;
+        let gate = &target.asks.iter().find(|ask| ask.gated.id == row.gate)?.gated.gate;
+        let waiver = Waiver {
+            consumer: gate.consumer.place.clone(),
+            gate: gate.name.clone(),
+            by: row.login.clone(),
+            reason: row.reason.clone(),
+            until: row.until,
+            // What cannot be read covers nothing.
+            items: serde_json::from_str(&row.items).unwrap_or_default(),
+        };
+        Some((row.number, waiver))
+    };
+    rows.iter().filter_map(of).collect()
+}
+
+/// Which waivers end now, and why: their time is over, or they do not cover what is found. An outage ends none.
+fn ended(says: &[Say<'_>], waivers: &[(i64, Waiver)], now: i64) -> Vec<(i64, String)> {
+    let why = |waiver: &Waiver| {
+        if waiver.is_over(now) {
+            return Some("its time is over");
+        }
+        let mut own = says.iter().filter(|say| waiver.is_of(say.gate));
+        let is_known = own.all(|say| policy::is_known(say, now));
+        (is_known && !policy::covers(waiver, says, now)).then_some("other findings came")
+    };
+    waivers.iter().filter_map(|(number, waiver)| Some((*number, why(waiver)?.to_owned()))).collect()
+}
+
 fn judgement(ask: &Ask, answer: &Answer) -> Judgement {
     let (report, why) = match answer {
-        Answer::Verdict(verdict) => (Some(verdict.key.clone()), None),
+        Answer::Verdict(verdict) | Answer::Together { both: verdict, .. } => (Some(verdict.key.clone()), None),
+        Answer::Retired(reason) => (None, Some(format!("retired: {reason}"))),
         Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
     };
     Judgement { gate: ask.gated.id.clone(), role: ask.role.clone(), report, why }
@@ -376,10 +440,7 @@ fn judgement(ask: &Ask, answer: &Answer) -> Judgement {
 
 /// One line of the log for each gate that has a say in a new decision: what it is about, what the gate said, what is wanted.
 fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &Ask, answer: &Answer) {
-    let report = match answer {
-        Answer::Verdict(verdict) => Some(verdict.report.as_ref()),
-        Answer::Impossible(_) | Answer::Unreadable { .. } => None,
-    };
+    let report = answer.shown().map(|verdict| verdict.report.as_ref());
     let commit = |revision: Option<&Revision>| match revision {
         Some(Revision::Commit(id)) => id.to_string(),
         Some(Revision::WorkTree) | None => String::new(),

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::forge::{Budget, Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User};
+use crate::forge::{
+    Budget, Comment, Conversation, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, Team, User,
+};
 use crate::tree::ObjectId;
 
 struct Dry(Arc<dyn Forge>);
@@ -94,5 +96,31 @@ impl Forge for Dry {
 
     fn file_page(&self, repo: &RepoName, sha: &ObjectId, path: &str, line: Option<u32>) -> String {
         self.0.file_page(repo, sha, path, line)
+    }
+}
+
+#[async_trait]
+impl Conversation for Dry {
+    /// No comment has the number 0.
+    async fn post_comment(&self, repo: &RepoName, issue: u64, body: &str) -> Result<u64, ForgeError> {
+        tracing::info!(%repo, issue, body, "dry run: would comment");
+        Ok(0)
+    }
+
+    async fn edit_comment(&self, repo: &RepoName, id: u64, body: &str) -> Result<(), ForgeError> {
+        tracing::info!(%repo, id, body, "dry run: would write its comment anew");
+        Ok(())
+    }
+
+    async fn comments_of(&self, repo: &RepoName, issue: u64) -> Result<Vec<Comment>, ForgeError> {
+        self.0.comments_of(repo, issue).await
+    }
+
+    async fn administers(&self, repo: &RepoName, login: &str) -> Result<bool, ForgeError> {
+        self.0.administers(repo, login).await
+    }
+
+    async fn is_member(&self, team: &Team<'_>, login: &str) -> Result<bool, ForgeError> {
+        self.0.is_member(team, login).await
     }
 }

@@ -23,10 +23,13 @@ pub fn wanted(secret: &[u8], forge: &str, repository: u64, sha: &ObjectId, conte
     id
 }
 
+/// The form in which reports are kept: those of another form are not taken for answers.
+const FORM: u32 = 2;
+
 /// The key of a report: everything that it is a function of, the engine's version included.
 pub fn report(gated: &Gated, case: &Case) -> String {
     let (id, digest, before) = (&gated.id, &gated.gate.digest, gated.before.digest());
-    let text = format!("{}\n{id}\n{digest}{before}\n{case:?}", env!("CARGO_PKG_VERSION"));
+    let text = format!("{} {FORM}\n{id}\n{digest}{before}\n{case:?}", env!("CARGO_PKG_VERSION"));
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 

@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::decide::Decided;
 use super::plan::{self, Known, RepoKey, Seen, Target, View};
 use super::sight::Change;
-use super::{Controller, backoff, lock, pairs};
-use crate::store::{Claim, Claimed, Due, Fenced, Judged, Lease, Level, StoreError, WantedRow};
+use super::{Controller, backoff, pairs};
+use crate::store::{Claim, Claimed, Due, Fenced, Lease, Level, StoreError, WaiverRow, WantedRow};
 
 /// Looks at a time, for each forge.
 const LOOKS: usize = 8;
@@ -49,8 +49,8 @@ pub(super) struct Look<'a> {
     pub view: &'a View,
     /// What was seen before this look; `None` at the first.
     pub before: Option<&'a View>,
-    /// Pull requests to judge without remembered verdicts.
-    pub afresh: &'a BTreeSet<u64>,
+    /// The repository's waivers, read before anything that they are held against.
+    pub waivers: &'a [WaiverRow],
     /// Reports behind what is wanted so far, by their keys, as JSON.
     pub reports: HashMap<String, String>,
     pub lease: &'a Lease,
@@ -80,7 +80,7 @@ struct Running {
 /// What a look leaves to be done.
 #[derive(Default)]
 struct Left {
-    /// Something changes by itself then (Unix milliseconds): a grace ends.
+    /// Something changes by itself then (Unix milliseconds): a grace or a waiver ends.
     look_at: Option<i64>,
     /// A head could not be judged, or the repository not be read, for a reason that may pass.
     unfinished: bool,
@@ -208,30 +208,27 @@ impl Controller {
     }
 
     async fn look(&self, repo: &RepoKey, claimed: &Claimed) -> Result<Left, StoreError> {
+        // First: whoever made a waiver kept what it was made for before, so no older view of that ends one.
+        let waivers = self.store.waivers(Some((&repo.forge, &repo.name))).await?;
         self.sync().await?;
         let before = self.view(repo);
-        let afresh = self.take_afresh(repo);
         tracing::debug!(%repo, level = ?claimed.due.level, "looking");
         let missed = self.read_for(repo, claimed).await?;
         tracing::debug!(%repo, "seen");
         let gates = self.gates_now();
         let Some(sight) = self.sight(repo) else { return Ok(Left { unfinished: true, ..Left::default() }) };
         let (Some(view), None) = (sight.view.clone(), &sight.outage) else {
-            self.put_back(repo, afresh);
             return Ok(Left { unfinished: true, ..Left::default() });
         };
-        for pull in view.pulls.iter().filter(|pull| afresh.contains(&pull.number)) {
-            let id = i64::try_from(view.repository.id).unwrap_or(i64::MAX);
-            self.store.doubt(&repo.forge, id, pull.head_sha.as_str()).await?;
-        }
         let proposals = self.proposals(repo, &view).await;
         let mut needed = plan::partners(&gates, repo);
         needed.extend(plan::sources(&proposals));
         needed.insert(repo.clone());
         let seen = self.seen(&needed);
         self.ask_for(&needed, &seen).await?;
-        let known =
-            Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
+        let page = |repo: &RepoKey, number| self.pull_page(repo, number);
+        let trouble = sight.brought.trouble.as_deref();
+        let known = Known { gates: &gates, seen: &seen, proposals: &proposals, trouble, page: &page };
         let mut targets = plan::targets(&known, repo);
         let put_off = put_off(&claimed.due, &mut targets);
         let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
@@ -239,7 +236,7 @@ impl Controller {
         let look = Look {
             view: &view,
             before: before.as_deref(),
-            afresh: &afresh,
+            waivers: &waivers,
             reports: self.stored_reports(rows.values()).await?,
             lease: &claimed.lease,
             delivery: claimed.due.delivery.as_deref(),
@@ -247,7 +244,8 @@ impl Controller {
         let later: Vec<String> = put_off.iter().map(|target| self.target_id(&look, target)).collect();
         let left = Left { missed, put_off: !later.is_empty(), ..self.decide_all(&look, targets, later, &rows).await? };
         let rows: Vec<&WantedRow> = rows.values().collect();
-        self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
+        self.merged_although_red(repo, &view, &rows).await?;
+        self.end_of_closed(repo, &view, &waivers, &claimed.lease).await?;
         if claimed.due.level == Level::Read {
             self.find_comments(repo, &view).await?;
             self.audit(&view, &rows).await?;
@@ -321,13 +319,14 @@ impl Controller {
         let mut ids = later;
         let mut chunk = Vec::with_capacity(KEPT_TOGETHER);
         while gather(&mut decided, &mut chunk).await {
-            let mut keep = Vec::new();
+            let (mut keep, mut ended) = (Vec::new(), Vec::new());
             for decided in chunk.drain(..) {
                 let decided = decided?;
                 ids.push(decided.id);
                 left.look_at = earlier(left.look_at, decided.look_at);
                 left.unfinished |= decided.unfinished;
                 keep.extend(decided.keep);
+                ended.extend(decided.ended);
             }
             if !keep.is_empty() {
                 if self.store.decide_held(&keep, &[look.lease]).await? == Fenced::Lost {
@@ -336,41 +335,14 @@ impl Controller {
                 tracing::debug!(decisions = keep.len(), "kept");
                 self.publish_wake.notify_one();
             }
+            if self.store.end_waivers_held(look.lease, &ended, self.now()).await? == Fenced::Lost {
+                return Ok(left);
+            }
         }
-        ids.extend(self.left_pending(look, &ids, rows).await?);
+        ids.extend(self.say_the_last_word(look, &ids, rows).await?);
         // Lost or not: whoever looks now says which commits are heads.
         let _ = self.store.heads_held(look.lease, &ids, self.now()).await?;
         Ok(left)
-    }
-
-    /// Commits that stopped being heads while they were `pending`: nothing stays so, they get `error`. Answers whom the forge
-    /// has still to be told of.
-    async fn left_pending(
-        &self,
-        look: &Look<'_>,
-        heads: &[String],
-        rows: &BTreeMap<String, WantedRow>,
-    ) -> Result<Vec<String>, StoreError> {
-        let gone = rows.values().filter(|row| !heads.contains(&row.id));
-        let (pending, told_of): (Vec<&WantedRow>, Vec<&WantedRow>) = gone.partition(|row| row.state == "pending");
-        let ended: Vec<Judged> = pending.iter().map(|row| superseded(row, self.now())).collect();
-        if !ended.is_empty() {
-            // Where it is lost, whoever looks now finds them as well.
-            let _ = self.store.decide_held(&ended, &[look.lease]).await?;
-        }
-        let unsent = told_of.into_iter().filter(|row| row.description == SUPERSEDED && !row.is_told());
-        Ok(unsent.chain(pending).map(|row| row.id.clone()).collect())
-    }
-
-    fn take_afresh(&self, repo: &RepoKey) -> BTreeSet<u64> {
-        let mut afresh = lock(&self.afresh);
-        let (mine, others) = std::mem::take(&mut *afresh).into_iter().partition(|(one, _)| one == repo);
-        *afresh = others;
-        BTreeSet::into_iter(mine).map(|(_, number)| number).collect()
-    }
-
-    fn put_back(&self, repo: &RepoKey, numbers: BTreeSet<u64>) {
-        lock(&self.afresh).extend(numbers.into_iter().map(|number| (repo.clone(), number)));
     }
 }
 
@@ -385,27 +357,6 @@ async fn gather(decided: &mut Decisions, chunk: &mut Vec<Result<Decided, StoreEr
         chunk.push(next);
     }
     true
-}
-
-/// What is said of a commit that was not judged before another took its place.
-const SUPERSEDED: &str = "not judged: no head of a branch or open pull request any more";
-
-fn superseded(row: &WantedRow, now: i64) -> Judged {
-    Judged {
-        id: row.id.clone(),
-        forge: row.forge.clone(),
-        repository: row.repository.clone(),
-        forge_id: row.forge_id,
-        sha: row.sha.clone(),
-        context: row.context.clone(),
-        state: "error".to_owned(),
-        description: SUPERSEDED.to_owned(),
-        url: row.url.clone(),
-        judgements: "[]".to_owned(),
-        decided_at: now,
-        is_new: false,
-        reports: Vec::new(),
-    }
 }
 
 type Decisions = mpsc::UnboundedReceiver<Result<Decided, StoreError>>;

@@ -20,6 +20,7 @@
 //! - *A repository is renamed, hidden or replaced by another of its name*: a look takes what it is from the last look, as long
 //!   as no delivery says otherwise, no call fails and the timer has not ticked. Heads, pull requests and statuses are asked
 //!   for under its name; an answer that it moved leads to its number.
+//! - *A comment asks for something*: it says what is wanted ([`commands`]), the look decides; a waiver is a row that a look reads.
 //! - *A side cannot be read*: what was decided before stands; only heads that never had a verdict, and branch heads after
 //!   `unreadable_after`, get `error`.
 //!
@@ -32,6 +33,7 @@ mod commands;
 mod counted;
 mod decide;
 pub mod dry;
+mod ended;
 mod gates;
 mod grace;
 mod guest;
@@ -39,8 +41,11 @@ mod judge;
 mod keys;
 mod look;
 pub mod pages;
+mod pairing;
 pub mod plan;
 mod publish;
+mod pull_now;
+mod rebuild;
 mod rounds;
 mod sight;
 pub mod under_way;
@@ -142,8 +147,6 @@ pub struct Controller {
     evaluations: tokio::sync::Semaphore,
     /// Cases that cannot be judged, by the key of their report, and since when (Unix milliseconds).
     broken: Mutex<HashMap<String, decide::Broken>>,
-    /// Pull requests to judge without remembered verdicts, from `check` commands.
-    afresh: Mutex<BTreeSet<(RepoKey, u64)>>,
     /// Where the last delivery left each branch.
     told: Mutex<HashMap<(RepoKey, String), ObjectId>>,
     /// Our own user on each forge.
@@ -197,7 +200,6 @@ impl Controller {
             verdicts: judge::Verdicts::default(),
             evaluations: judge::evaluations(),
             broken: Mutex::default(),
-            afresh: Mutex::default(),
             told: Mutex::default(),
             us: Mutex::default(),
             look_wake: Notify::new(),
@@ -219,6 +221,9 @@ impl Controller {
             "watching {}",
             watched.join(", ")
         );
+        if let Err(error) = self.leave_repositories().await {
+            tracing::error!(%error, "repositories that are not gated any more keep their statuses until the next start");
+        }
         let me = self.clone();
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move {
             // What comes back as a delivery is told from what others post by who posted it.
@@ -276,12 +281,6 @@ impl Controller {
         self.store.hint(&[(repo.forge.clone(), repo.name.clone())], level, self.now()).await?;
         self.look_wake.notify_one();
         Ok(())
-    }
-
-    /// Judges a pull request without remembered verdicts and reads back its status.
-    pub(crate) async fn afresh(&self, repo: &RepoKey, pull: u64) -> Result<(), StoreError> {
-        lock(&self.afresh).insert((repo.clone(), pull));
-        self.hint(repo, Level::ReadBoth).await
     }
 
     async fn is_us(&self, forge: &str, user: u64) -> bool {

@@ -11,7 +11,7 @@ pub use super::sight::Outage;
 use super::{Controller, lock};
 use crate::forge::{Forge, RepoName};
 use crate::gate::{Report, Revision, Side};
-use crate::store::{Alarm, HistoryRow, RepositoryRow, StoreError, WantedRow};
+use crate::store::{Alarm, HistoryRow, RepositoryRow, StoreError, WaiverRow, WantedRow};
 use crate::tree::{ObjectId, Tree, TreeError};
 
 /// One gate's say about a commit, with its report.
@@ -34,6 +34,8 @@ pub struct Page {
     pub told: Vec<Told>,
     /// Newest first, this one included.
     pub history: Vec<HistoryRow>,
+    /// What is let pass of it now.
+    pub waivers: Vec<WaiverRow>,
 }
 
 /// How a repository stands.
@@ -80,7 +82,13 @@ impl Controller {
             told.push(Told { gated, role: judgement.role, report });
         }
         let history = self.store.history(id, EARLIER).await?;
-        Ok(Some(Page { row, told, history }))
+        let mut waivers = self.waivers(Some(&repo)).await?;
+        waivers.retain(|waiver| {
+            let is_of = |one: &Told| one.gated.id == waiver.gate;
+            let is_on = |one: &Told| one.role.pull().is_some_and(|number| i64::try_from(number) == Ok(waiver.pull));
+            told.iter().any(is_of) && told.iter().any(is_on)
+        });
+        Ok(Some(Page { row, told, history, waivers }))
     }
 
     /// All keys that are heads now.
@@ -116,6 +124,16 @@ impl Controller {
     /// When the store cannot be read.
     pub async fn alarms(&self, most: i64) -> Result<Vec<Alarm>, StoreError> {
         self.store.alarms(most).await
+    }
+
+    /// The waivers in force, of one repository or of all, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn waivers(&self, repo: Option<&RepoKey>) -> Result<Vec<WaiverRow>, StoreError> {
+        let mut waivers = self.store.waivers(repo.map(|repo| (&*repo.forge, &*repo.name))).await?;
+        waivers.retain(|waiver| waiver.until.is_none_or(|until| until > self.now()));
+        Ok(waivers)
     }
 
     /// Bytes of the repository caches on disk, at most a minute old.

@@ -149,13 +149,22 @@ impl Api {
 
     /// One POST, sent once. Every answer comes back, whatever its status.
     pub async fn post(&self, segments: &[&str], body: &impl Serialize) -> Result<Answer, ForgeError> {
-        let call = self.call(&Method::POST, segments, &[])?;
+        self.write(Method::POST, segments, body).await
+    }
+
+    /// One PATCH, sent once. Every answer comes back, whatever its status.
+    pub async fn patch(&self, segments: &[&str], body: &impl Serialize) -> Result<Answer, ForgeError> {
+        self.write(Method::PATCH, segments, body).await
+    }
+
+    async fn write(&self, method: Method, segments: &[&str], body: &impl Serialize) -> Result<Answer, ForgeError> {
+        let call = self.call(&method, segments, &[])?;
         let body = serde_json::to_vec(body).map_err(|error| ForgeError::Refused {
             what: call.what.clone(),
             status: 0,
             message: error.to_string(),
         })?;
-        self.send(Method::POST, call, Some(body)).await
+        self.send(method, call, Some(body)).await
     }
 
     /// One GET that must succeed, read as `T`.

@@ -31,7 +31,7 @@ const DIALECT: Dialect = Dialect {
 
 /// A Gitea or Forgejo server.
 pub struct Gitea {
-    api: Api,
+    pub(super) api: Api,
     root: Url,
 }
 

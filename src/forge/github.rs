@@ -29,7 +29,7 @@ const DIALECT: Dialect = Dialect {
 
 /// github.com or a GitHub Enterprise Server, with a plain token.
 pub struct GitHub {
-    api: Api,
+    pub(super) api: Api,
     root: Url,
 }
 

@@ -11,12 +11,16 @@
 //! | [`http`] | the one HTTP client of the program |
 //! | `api`, `answer`, `wire`, `rest` | a REST API on top of it: requests, what answers mean, their JSON, the calls all forges share |
 //! | [`gitea`], [`github`] | the two dialects |
+//! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
+//! | [`depends`] | `Depends-On:` lines of pull requests (pure) |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
 //!
 //! May use: `config`, `tree`.
 
 mod answer;
 mod api;
+mod conversation;
+pub mod depends;
 pub mod gitea;
 pub mod github;
 pub mod http;
@@ -34,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::config;
 use crate::tree::ObjectId;
 
+pub use self::conversation::{Conversation, Team};
 pub use self::http::ConnectError;
 pub use self::remembered::Budget;
 pub use self::rest::basic as basic_authorization;
@@ -107,6 +112,9 @@ pub struct Pull {
     pub base_ref: String,
     /// Login of who opened it.
     pub author: String,
+    /// What its text says that it depends on: see [`depends`].
+    #[serde(default)]
+    pub depends_on: Vec<String>,
 }
 
 /// The four states that every forge knows.
@@ -305,7 +313,7 @@ pub fn connect_with(
 
 /// What the controller asks of a forge. `what` in errors names method and URL without secrets.
 #[async_trait::async_trait]
-pub trait Forge: Send + Sync {
+pub trait Forge: Conversation {
     /// Who we are there.
     async fn whoami(&self) -> Result<User, ForgeError>;
     /// How much the forge lets us ask, where it says so.

@@ -60,6 +60,8 @@ pub enum Kind {
     ValuesTooFew,
     /// Something that an `absent` check calls retired is there.
     NotAbsent,
+    /// A pull request changes a file that decides what is built and is not evaluated.
+    WatchedFileChanged,
     /// The configuration that should judge cannot be used.
     ConfigInvalid,
     /// A changed configuration asks for less than the one that judged until now.
@@ -106,9 +108,12 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baked: Option<String>,
     /// What tells two findings of one kind and path apart (object names): not for people, part of a finding's identity.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub content: String,
 }
+
+/// Begins the content of a part that could not be read.
+const UNREADABLE: &str = "unreadable: ";
 
 /// A part that cannot be decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +127,7 @@ pub struct Undecided {
     /// The base of a pull request has it already.
     pub inherited: bool,
     /// The inputs that make it undecided, as object names: a pull request inherits only what did not change.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub content: String,
 }
 
@@ -187,6 +192,11 @@ impl Undecided {
             TreeError::Unfit { what, .. } => what.clone(),
             error => error.to_string(),
         };
-        Self { path, cause: None, content: reason.clone(), reason, inherited: false }
+        Self { path, cause: None, content: format!("{UNREADABLE}{reason}"), reason, inherited: false }
+    }
+
+    /// Whether it could not be read: the inputs that make it undecided are not known.
+    pub fn is_unreadable(&self) -> bool {
+        self.content.starts_with(UNREADABLE)
     }
 }

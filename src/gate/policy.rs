@@ -1,7 +1,7 @@
 //! From reports to one status (pure): what the words of a commit status are, and when they change by themselves.
 //!
-//! The verdict is the report's; an option never changes it. Options soften the *status*, and then the words say so:
-//! `advisory`, `stale = "notice"`, `grace`, what a pull request inherits. The description fits what every forge shows (the
+//! The verdict is the report's; nothing here changes it. Options and waivers soften the *status*, and then the words say so:
+//! `advisory`, `stale = "notice"`, `grace`, what a pull request inherits, `waived by ...`. The description fits what every forge shows (the
 //! forge room cuts at 140 characters) and says nothing that would change while the verdict does not: no distance, no
 //! head of the other side.
 
@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 
 use super::finding::{Finding, Kind, Severity, Undecided};
 use super::verdict::{Report, Verdict};
+use super::waiver::{self, Item, Waiver};
 use super::{Side, words};
-use crate::config::{Gate, Inherited, Place, Stale};
+use crate::config::{Gate, Place, Stale};
 
 /// What a commit is to a gate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -33,6 +34,13 @@ pub enum Role {
         /// The consumer's branch that it would be merged into.
         base: String,
     },
+    /// A branch of a merge queue of the consumer: what merging into `base` would give.
+    ConsumerQueue {
+        /// Without `refs/heads/`.
+        branch: String,
+        /// The consumer's branch that it is for.
+        base: String,
+    },
     /// An open pull request of the source onto `base`, judged with one gated branch of the consumer.
     SourcePull {
         /// As the forge counts the source's pull requests.
@@ -45,15 +53,23 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether it is a pull request: it answers for what it adds.
+    /// Whether it is what a merge would give: it answers for what it adds.
     pub fn is_pull(&self) -> bool {
-        matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. })
+        matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. } | Self::ConsumerQueue { .. })
+    }
+
+    /// The number of the pull request, where it is one.
+    pub fn pull(&self) -> Option<u64> {
+        match self {
+            Self::ConsumerPull { number, .. } | Self::SourcePull { number, .. } => Some(*number),
+            Self::ConsumerBranch { .. } | Self::SourceBranch { .. } | Self::ConsumerQueue { .. } => None,
+        }
     }
 
     /// The branch that a pull request is for.
     fn base(&self) -> &str {
         match self {
-            Self::ConsumerPull { base, .. } | Self::SourcePull { base, .. } => base,
+            Self::ConsumerPull { base, .. } | Self::SourcePull { base, .. } | Self::ConsumerQueue { base, .. } => base,
             Self::ConsumerBranch { .. } | Self::SourceBranch { .. } => "the base",
         }
     }
@@ -66,6 +82,21 @@ pub enum Outcome<'a> {
     Judged(&'a Report),
     /// It could not be judged; why, in a few words.
     Not(&'a str),
+    /// The gate has ended, for this reason.
+    Retired(&'a str),
+}
+
+/// What a pull request has to do with one of the other side.
+#[derive(Clone, Copy, Debug)]
+pub enum Paired<'a> {
+    /// Nothing.
+    No,
+    /// It is judged together with this one as well; this is the report on both.
+    With(&'a str, &'a Report),
+    /// It names this one, which does not count, and why.
+    Not(&'a str, &'a str),
+    /// This one of the source names it.
+    Waits(&'a str),
 }
 
 /// One gate's say about a commit.
@@ -79,6 +110,8 @@ pub struct Say<'a> {
     pub outcome: Outcome<'a>,
     /// When the oldest change of the source that is not adopted was first seen, Unix milliseconds.
     pub stale_since: Option<i64>,
+    /// A pull request of the other side that belongs to it.
+    pub paired: Paired<'a>,
     /// Readers of the status may not be able to read the gate's other repository: nothing is named that only it has.
     pub discreet: bool,
 }
@@ -101,14 +134,15 @@ pub struct Decision {
     pub state: State,
     /// Not cut yet: what matters most stands first.
     pub description: String,
-    /// Unix milliseconds at which it changes by itself: a grace ends.
+    /// Unix milliseconds at which it changes by itself: a grace or a waiver ends.
     pub look_again: Option<i64>,
 }
 
-/// Makes one status of all that gates say about a commit. `now` is Unix milliseconds. Nothing said is an error: what no gate
-/// judged is never green.
-pub fn decide(says: &[Say<'_>], now: i64) -> Decision {
-    let voices: Vec<(Voice, &Gate)> = says.iter().map(|say| (voice(say, now), say.gate)).collect();
+/// Makes one status of all that gates say about a commit, as far as nobody waived it. `now` is Unix milliseconds. Nothing said
+/// is an error: what no gate judged is never green.
+pub fn decide(says: &[Say<'_>], waivers: &[Waiver], now: i64) -> Decision {
+    let mut voices: Vec<(Voice, &Gate)> = says.iter().map(|say| (voice(say, now), say.gate)).collect();
+    waive(&mut voices, says, waivers, now);
     let look_again = voices.iter().filter_map(|(voice, _)| voice.until).min();
     let Some(state) = voices.iter().map(|(voice, _)| voice.state).max() else {
         return Decision { state: State::Error, description: "no gate judged this commit".into(), look_again: None };
@@ -135,6 +169,55 @@ pub fn decide(says: &[Say<'_>], now: i64) -> Decision {
 
 const IN_SYNC: &str = "in sync";
 
+/// Turns green what somebody waived: all that stands against a gate in every role of the commit, or nothing of it.
+fn waive(voices: &mut [(Voice, &Gate)], says: &[Say<'_>], waivers: &[Waiver], now: i64) {
+    for waiver in waivers.iter().filter(|waiver| !waiver.is_over(now)) {
+        if !covers(waiver, says, now) {
+            continue;
+        }
+        for (voice, gate) in voices.iter_mut() {
+            if waiver.is_of(gate) && voice.state != State::Success {
+                *voice = Voice {
+                    state: State::Success,
+                    words: waiver.words(),
+                    softened: true,
+                    until: waiver.until.or(voice.until),
+                };
+            }
+        }
+    }
+}
+
+/// Whether a waiver covers all that stands against its gate at `now`, in every role of the commit.
+pub fn covers(waiver: &Waiver, says: &[Say<'_>], now: i64) -> bool {
+    says.iter().filter(|say| waiver.is_of(say.gate)).all(|say| match against(say, now) {
+        Some(items) => items.is_subset(&waiver.items),
+        None => false,
+    })
+}
+
+/// Whether it is known what stands against this gate: where it is not (an outage, a part that cannot be read), a waiver neither
+/// covers nor ends.
+pub fn is_known(say: &Say<'_>, now: i64) -> bool {
+    against(say, now).is_some()
+}
+
+/// What stands against a gate in one role; `None` where nobody can tell, or no waiver covers it.
+pub fn against(say: &Say<'_>, now: i64) -> Option<BTreeSet<Item>> {
+    if voice(say, now).state == State::Success {
+        return Some(BTreeSet::new());
+    }
+    let Outcome::Judged(report) = &say.outcome else { return None };
+    let mut items = waiver::items(say.gate, report).ok()?;
+    let is_stale = |finding: &&Finding| finding.kind == Kind::Stale && finding.severity == Severity::Error;
+    let stale: Vec<&Finding> = report.findings.iter().filter(is_stale).collect();
+    if !stale.is_empty() && of_stale(say, &stale, now).state == State::Success {
+        let stale = words::name(Kind::Stale);
+        items.retain(|item| item.kind != stale);
+    }
+    Some(items)
+}
+
 /// One gate's state and words.
 #[derive(Clone)]
 struct Voice {
@@ -146,15 +229,69 @@ struct Voice {
 }
 
 fn voice(say: &Say<'_>, now: i64) -> Voice {
+    let voice = paired(say, verdict_of(say, now), now);
+    // What could not be judged is not softened: nothing was compared.
+    if voice.state == State::Success || matches!(say.outcome, Outcome::Not(_)) {
+        return voice;
+    }
+    if say.gate.advisory {
+        return Voice {
+            state: State::Success,
+            words: format!("advisory: {}", voice.words),
+            softened: true,
+            until: None,
+        };
+    }
+    match say.gate.enforce_after.map(|moment| (moment, moment.timestamp_millis())) {
+        Some((moment, millis)) if now < millis => Voice {
+            state: State::Success,
+            words: format!("not enforced before {}: {}", moment.format("%Y-%m-%d %H:%M UTC"), voice.words),
+            softened: true,
+            until: Some(voice.until.map_or(millis, |until| until.min(millis))),
+        },
+        _ => voice,
+    }
+}
+
+/// What a pull request of the other side makes of a status that is not green.
+fn paired(say: &Say<'_>, alone: Voice, now: i64) -> Voice {
+    if alone.state == State::Success {
+        return alone;
+    }
+    let shown = |name: &str| if say.discreet { "a pull request of the other side".to_owned() } else { name.to_owned() };
+    match say.paired {
+        Paired::No => alone,
+        Paired::With(name, report) => {
+            let both = Say { outcome: Outcome::Judged(report), paired: Paired::No, ..say.clone() };
+            let both = verdict_of(&both, now);
+            if both.state == State::Success {
+                let words = format!("bakes with {}, which is merged after it", shown(name));
+                return Voice { words, softened: true, ..both };
+            }
+            Voice { words: format!("also with {}: {}", shown(name), both.words), ..both }
+        }
+        Paired::Not(_, _) if say.discreet => alone,
+        Paired::Not(name, why) => Voice { words: format!("{}; {name} {why}", alone.words), ..alone },
+        Paired::Waits(name) => {
+            Voice { words: format!("waits for {}: merge that, then bump; {}", shown(name), alone.words), ..alone }
+        }
+    }
+}
+
+/// What the gate's verdict comes to, before what softens all of it.
+fn verdict_of(say: &Say<'_>, now: i64) -> Voice {
     let plain = |state, words: String| Voice { state, words, softened: false, until: None };
     let report = match &say.outcome {
         Outcome::Judged(report) => report,
+        Outcome::Retired(reason) => {
+            return Voice { softened: true, ..plain(State::Success, format!("retired: {reason}")) };
+        }
         Outcome::Not(_) if say.discreet => {
             return plain(State::Error, "a repository of this gate cannot be read".into());
         }
         Outcome::Not(why) => return plain(State::Error, (*why).to_owned()),
     };
-    let weigh = |inherited: bool| !inherited || say.gate.inherited == Inherited::Fail;
+    let weigh = |inherited: bool| waiver::counts(say.gate, inherited);
     let findings: Vec<&Finding> = report
         .findings
         .iter()
@@ -166,7 +303,7 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
     let undecided = report.undecided.iter().find(|part| weigh(part.inherited));
     let drifts = report.findings.iter().any(|finding| finding.inherited && finding.severity == Severity::Error);
     let is_inherited = drifts || report.undecided.iter().any(|part| part.inherited);
-    let voice = if !hard.is_empty() {
+    if !hard.is_empty() {
         plain(State::Failure, told(say, &hard))
     } else if let Some(stale) = stale.as_ref().filter(|stale| stale.state == State::Failure) {
         stale.clone()
@@ -183,16 +320,7 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
         Voice { softened: true, ..plain(State::Success, words) }
     } else {
         plain(State::Success, IN_SYNC.into())
-    };
-    if say.gate.advisory && voice.state != State::Success {
-        return Voice {
-            state: State::Success,
-            words: format!("advisory: {}", voice.words),
-            softened: true,
-            until: None,
-        };
     }
-    voice
 }
 
 fn guessed(say: &Say<'_>, part: &Undecided) -> String {
@@ -246,14 +374,16 @@ fn told(say: &Say<'_>, findings: &[&Finding]) -> String {
         }
         (Role::SourceBranch { consumer_branch }, _) => format!("{consumer} {consumer_branch}: {what}{more}"),
         (Role::SourcePull { .. }, _) => format!("{consumer} cannot take it: {what}{more}"),
-        (Role::ConsumerBranch { .. } | Role::ConsumerPull { .. }, _) => format!("{what}{more}"),
+        (Role::ConsumerBranch { .. } | Role::ConsumerPull { .. } | Role::ConsumerQueue { .. }, _) => {
+            format!("{what}{more}")
+        }
     }
 }
 
 /// A finding in words that name at most a file of the side that reads them: nobody can tell what its own words quote.
 fn discreetly(role: &Role, finding: &Finding) -> String {
     let own = match role {
-        Role::ConsumerBranch { .. } | Role::ConsumerPull { .. } => Side::Consumer,
+        Role::ConsumerBranch { .. } | Role::ConsumerPull { .. } | Role::ConsumerQueue { .. } => Side::Consumer,
         Role::SourceBranch { .. } | Role::SourcePull { .. } => Side::Source,
     };
     let words = words::in_general(finding.kind).trim_end_matches('.');
@@ -287,6 +417,7 @@ pub fn short(finding: &Finding) -> String {
         Kind::ValuesTooFew => format!("{path} gives too few values"),
         Kind::NotAbsent => format!("{path} is back: it must stay absent"),
         Kind::PinBackwards => format!("{path}: the pin moves back to an older commit"),
+        Kind::WatchedFileChanged => format!("{path} is changed, which decides what is built: somebody must look"),
         Kind::CopiesNothing
         | Kind::PinMissing
         | Kind::PinAmbiguous

@@ -9,6 +9,7 @@
 
 pub mod annotations;
 pub mod backtest;
+pub mod discreet;
 pub mod findings;
 mod judged;
 pub mod junit;
@@ -33,7 +34,11 @@ use crate::gate::Report;
 /// field more.
 pub fn json(report: &Report) -> String {
     let mut public = report.clone();
-    // Only a report page needs it, to make a diff.
-    public.findings.iter_mut().for_each(|finding| finding.baked = None);
+    for finding in &mut public.findings {
+        // Only a report page needs it, to make a diff; the other only whoever compares findings.
+        finding.baked = None;
+        finding.content.clear();
+    }
+    public.undecided.iter_mut().for_each(|part| part.content.clear());
     serde_json::to_string(&public).unwrap_or_default()
 }

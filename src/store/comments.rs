@@ -30,6 +30,10 @@ pub struct ClaimedCommand {
     pub lease: Lease,
 }
 
+/// Of `comments o`: none before it waits on the same pull request.
+pub(super) const OLDEST: &str = "NOT EXISTS (SELECT 1 FROM comments b WHERE b.forge = o.forge \
+     AND b.repository = o.repository AND b.pull = o.pull AND b.comment < o.comment AND b.acted_at IS NULL)";
+
 const ACTED: &str =
     "UPDATE comments SET acted_at = $4, outcome = $5 WHERE forge = $1 AND repository = $2 AND comment = $3";
 
@@ -37,17 +41,18 @@ const POSTPONE: &str = "UPDATE comments SET attempts = attempts + 1, not_before 
      WHERE forge = $1 AND repository = $2 AND comment = $3";
 
 impl Store {
-    /// Leases comments of one forge that wait to be read to a holder, oldest first. One that was taken over may have acted.
+    /// Leases comments of one forge that wait to be read to a holder, oldest first, of each pull request only its oldest: what
+    /// they ask for is done in their order, whoever reads them. One that was taken over may have acted.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
     pub async fn claim_commands(&self, claim: &Claim<'_>) -> Result<Vec<ClaimedCommand>, StoreError> {
-        let (take, skip_locked) = (lease::TAKE, self.db.skip_locked(""));
+        let (take, skip_locked) = (lease::TAKE, self.db.skip_locked("OF o"));
         let statement = format!(
             "WITH free AS MATERIALIZED (\
-               SELECT repository AS r, comment AS c FROM comments WHERE forge = $4 AND acted_at IS NULL \
-               AND not_before <= $3 AND (leased_until IS NULL OR leased_until <= $3) \
-               ORDER BY received_at, comment LIMIT $5 {skip_locked}) \
+               SELECT o.repository AS r, o.comment AS c FROM comments o WHERE o.forge = $4 AND o.acted_at IS NULL \
+               AND o.not_before <= $3 AND (o.leased_until IS NULL OR o.leased_until <= $3) AND {OLDEST} \
+               ORDER BY o.received_at, o.comment LIMIT $5 {skip_locked}) \
              UPDATE comments SET {take} FROM free WHERE forge = $4 AND repository = r AND comment = c \
              RETURNING forge, repository, comment, pull, attempts, lease, taken_over"
         );

@@ -196,9 +196,10 @@ fn rows(batch: &[Pending]) -> [Option<String>; KINDS] {
                 continue;
             }
             Effect::Look { name } => name,
+            // What it asks for is done by whoever reads it.
             Effect::Comment { name, comment, pull } => {
                 comments.push((forge, name, comment, pull, received_at));
-                name
+                continue;
             }
         };
         hints.entry((forge, name)).or_insert((*received_at, delivery)).1 = delivery;

@@ -41,7 +41,7 @@ pub struct Claim<'a> {
     pub most: i64,
 }
 
-/// The right to work on one repository, status or comment.
+/// The right to work on one repository, status, comment or answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub(super) of: Of,
@@ -55,6 +55,7 @@ pub(super) enum Of {
     Repository { forge: String, name: String },
     Status { id: String },
     Comment { forge: String, repository: String, comment: i64 },
+    Answer { forge: String, repository: String, pull: i64 },
 }
 
 /// Whether a write that needed a lease was done.
@@ -119,7 +120,7 @@ impl Store {
     pub async fn expire_leases(&self, holder: Option<&str>, now: i64) -> Result<(), StoreError> {
         let mut connection = self.db.write().await?;
         let mut tx = connection.begin().await?;
-        for table in ["looks", "wanted", "comments"] {
+        for table in ["looks", "wanted", "comments", "answers"] {
             let statement = format!(
                 "UPDATE {table} SET leased_until = $1 WHERE leased_until > $1 AND ($2 IS NULL OR leased_by = $2)"
             );
@@ -144,6 +145,9 @@ async fn set(
         Of::Comment { .. } => {
             ("comments", format!("forge = ${first} AND repository = ${} AND comment = ${}", first + 1, first + 2))
         }
+        Of::Answer { .. } => {
+            ("answers", format!("forge = ${first} AND repository = ${} AND pull = ${}", first + 1, first + 2))
+        }
     };
     let statement = format!("UPDATE {table} SET {columns} WHERE lease = $1 AND leased_until IS NOT NULL AND {row}");
     let mut query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(lease.token);
@@ -153,8 +157,8 @@ async fn set(
     query = match &lease.of {
         Of::Repository { forge, name } => query.bind(forge.as_str()).bind(name.as_str()),
         Of::Status { id } => query.bind(id.as_str()),
-        Of::Comment { forge, repository, comment } => {
-            query.bind(forge.as_str()).bind(repository.as_str()).bind(*comment)
+        Of::Comment { forge, repository, comment: number } | Of::Answer { forge, repository, pull: number } => {
+            query.bind(forge.as_str()).bind(repository.as_str()).bind(*number)
         }
     };
     Ok(Fenced::by_rows(query.execute(&mut **tx).await?.rows_affected()))
@@ -176,7 +180,7 @@ pub(super) async fn are_held(
         .iter()
         .filter_map(|lease| match &lease.of {
             Of::Repository { forge, name } => Some((forge.as_str(), name.as_str(), lease.token)),
-            Of::Status { .. } | Of::Comment { .. } => None,
+            Of::Status { .. } | Of::Comment { .. } | Of::Answer { .. } => None,
         })
         .collect();
     repositories.sort_unstable();

@@ -12,6 +12,7 @@
 //!   the count that was seen when looking began.
 //! - *Two replicas must not do the same work, and one that stalled must not undo the other's*: see [`lease`].
 
+mod answers;
 mod audit;
 mod comments;
 mod database;
@@ -22,6 +23,7 @@ mod reading;
 mod retention;
 mod sights;
 mod upkeep;
+mod waivers;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::Row;
 
+pub use answers::{AnswerRow, Ask, ClaimedAnswer};
 pub use audit::Alarm;
 pub use comments::{ClaimedCommand, CommandRow};
 use database::Database;
@@ -41,6 +44,7 @@ pub use reading::{DeliveryRow, DirtyRow, First, LeaseCounts, LeaseRow, ParkedCou
 pub use retention::{Keep, Pruned};
 pub use sights::{Kept, NewSight, SightRow};
 pub use upkeep::{BackupError, Checked, Upkeep};
+pub use waivers::{AuditRow, By, NewWaiver, WaiverRow};
 pub use wanted::{HistoryRow, Judged, Outgoing, Told, WantedRow};
 
 /// Why the store could not do it.

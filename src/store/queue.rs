@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::comments::OLDEST;
 use super::database::{Database, Holds, json};
 use super::lease::{self, Of};
 use super::{Claim, Fenced, Lease, Store, StoreError};
@@ -133,7 +134,7 @@ impl Store {
         Ok(())
     }
 
-    /// What waits for its next try on a forge is due now: looks, statuses and comments. One that is parked stays so.
+    /// What waits for its next try on a forge is due now: looks, statuses, comments and answers. One that is parked stays so.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written.
@@ -141,6 +142,7 @@ impl Store {
         for statement in [
             "UPDATE repositories SET not_before = 0 WHERE forge = $1 AND hinted > settled AND not_before > 0",
             "UPDATE comments SET not_before = 0 WHERE forge = $1 AND acted_at IS NULL AND not_before > 0",
+            "UPDATE answers SET not_before = 0 WHERE forge = $1 AND asked > answered AND attempts > 0",
             "UPDATE wanted SET not_before = 0 WHERE forge = $1 AND head = 1 AND not_before > 0 AND parked_until IS NULL",
         ] {
             sqlx::query(statement).bind(forge).execute(&mut *self.db.write().await?).await?;
@@ -293,20 +295,19 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be read.
     pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
         // What is leased is due when its lease ends, unless it is given back before.
-        let row = sqlx::query(
+        let statement = format!(
             "SELECT MIN(CASE WHEN leased_until > at THEN leased_until ELSE at END) FROM (\
                SELECT r.not_before AS at, l.leased_until AS leased_until FROM repositories r JOIN looks l \
                  ON l.forge = r.forge AND l.name = r.name WHERE r.hinted > r.settled \
                UNION ALL SELECT r.look_at, l.leased_until FROM repositories r JOIN looks l \
                  ON l.forge = r.forge AND l.name = r.name WHERE r.look_at IS NOT NULL \
-               UNION ALL SELECT not_before, leased_until FROM comments WHERE acted_at IS NULL \
+               UNION ALL SELECT not_before, leased_until FROM comments o WHERE acted_at IS NULL AND {OLDEST} \
+               UNION ALL SELECT not_before, leased_until FROM answers WHERE asked > answered \
                UNION ALL SELECT recheck_at, leased_until FROM wanted WHERE head = 1 AND recheck_at IS NOT NULL \
                UNION ALL SELECT not_before, leased_until FROM wanted WHERE head = 1 AND \
-                 (told_state IS NULL OR told_state <> state OR told_description <> description)) AS waiting",
-        )
-        .fetch_one(&self.db.pool)
-        .await?;
-        Ok(row.get(0))
+                 (told_state IS NULL OR told_state <> state OR told_description <> description)) AS waiting"
+        );
+        Ok(sqlx::query(AssertSqlSafe(statement)).fetch_one(&self.db.pool).await?.get(0))
     }
 
     /// How much waits now.

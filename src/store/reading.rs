@@ -14,7 +14,7 @@ use super::{HistoryRow, Store, StoreError, WantedRow, upkeep};
 /// A database to read.
 #[derive(Clone)]
 pub struct Reader {
-    db: Database,
+    pub(super) db: Database,
     /// The configured repositories: an array of forge and name.
     repositories: String,
 }

@@ -1,6 +1,6 @@
 //! What is kept for how long: without this the database would only grow.
 //!
-//! Never removed: what a status of a head says, the reports behind it, and what is not done yet. Rows go a few hundred at
+//! Never removed: what a status of a head says, the reports behind it, a waiver in force, and what is not done yet. Rows go a few hundred at
 //! a time, each lot in a transaction of its own, so that no delivery waits for it.
 //!
 //! The trap: a report is kept by its content, and a decision may name again what is about to be removed. Keeping a report
@@ -26,12 +26,21 @@ pub struct Keep {
     pub reports: Duration,
     /// So many earlier statuses of each commit and context.
     pub history: u32,
+    /// Waivers that have ended, from then on, and the log of who did what by a comment.
+    pub audit: Duration,
 }
 
 impl Default for Keep {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { deliveries: DAY * 14, comments: DAY * 90, statuses: DAY * 90, reports: DAY * 7, history: 100 }
+        Self {
+            deliveries: DAY * 14,
+            comments: DAY * 90,
+            statuses: DAY * 90,
+            reports: DAY * 7,
+            history: 100,
+            audit: DAY * 365,
+        }
     }
 }
 
@@ -48,6 +57,8 @@ pub struct Pruned {
     pub reports: u64,
     /// Earlier statuses.
     pub history: u64,
+    /// Waivers that have ended, and lines of the log.
+    pub audit: u64,
 }
 
 /// Rows in one transaction.
@@ -88,6 +99,16 @@ pub(super) async fn prune(db: &Database, now: i64, keep: Keep) -> Result<Pruned,
            FROM history h LEFT JOIN wanted w ON w.id = h.wanted) AS counted \
          WHERE back > $1 OR id IS NULL LIMIT $2)";
     pruned.history = in_lots(db, history, i64::from(keep.history)).await?;
+    // What it was asked is forgotten; the comment itself is found again by its mark.
+    let answers = "DELETE FROM answers WHERE asked = answered AND leased_until IS NULL AND answered_at < $1 \
+         AND (forge, repository, pull) IN (SELECT forge, repository, pull FROM answers \
+           WHERE asked = answered AND leased_until IS NULL AND answered_at < $1 LIMIT $2)";
+    in_lots(db, answers, before(keep.comments)).await?;
+    let waivers = "DELETE FROM waivers WHERE seq IN (SELECT seq FROM waivers WHERE ended_at < $1 LIMIT $2)";
+    let log = "DELETE FROM audit WHERE at < $1 AND seq IN (SELECT seq FROM audit ORDER BY seq LIMIT $2)";
+    for statement in [waivers, log] {
+        pruned.audit += in_lots(db, statement, before(keep.audit)).await?;
+    }
     if db.kind() == Kind::Sqlite {
         // What was written goes into the file itself, and the log beside it is emptied.
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *db.write().await?).await?;

@@ -60,7 +60,8 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
-const TABLES: [&str; 6] = ["deliveries", "repositories", "comments", "wanted", "history", "reports"];
+const TABLES: [&str; 8] =
+    ["deliveries", "repositories", "comments", "wanted", "history", "reports", "waivers", "audit"];
 
 impl Upkeep {
     /// Opens the database at `url`, which must be there.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::dashboard::{Alarm as AlarmRow, Gap as GapRow, GateRow, HeadRow, Overview, Unsent};
-use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, unified};
+use super::dashboard::{Alarm as AlarmRow, Gap as GapRow, GateRow, HeadRow, Overview, Unsent, WaivedRow};
+use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, Waived, unified};
 use super::{Accepted, Backend, Readiness, Unavailable, api};
 use crate::config::Quote;
 use crate::controller::plan::{Gated, RepoKey};
@@ -19,13 +19,15 @@ use crate::gate::finding::{Finding, Kind};
 use crate::gate::policy::Role as GateRole;
 use crate::gate::{Report, Side};
 use crate::metrics::Queue;
-use crate::store::{StoreError, WantedRow};
+use crate::store::{StoreError, WaiverRow, WantedRow};
 use crate::tree::ObjectId;
 
 /// Diffs on one page.
 const MOST_DIFFS: usize = 12;
 /// Alarms on the dashboard.
 const ALARMS: i64 = 20;
+/// Lines of the log of commands on the dashboard.
+const SAID: usize = 20;
 
 impl From<StoreError> for Unavailable {
     fn from(error: StoreError) -> Self {
@@ -66,6 +68,7 @@ impl Backend for Controller {
             decided_at: time(page.row.decided_at),
             head: page.row.head,
             told: if page.row.is_told() { Told::Yes } else { Told::NotYet { trouble: page.row.trouble.clone() } },
+            waivers: page.waivers.into_iter().map(waived).collect(),
             judgements,
             earlier: earlier.collect(),
         }))
@@ -95,7 +98,10 @@ impl Backend for Controller {
             words: alarm.words,
         });
         let parked = under_way::parked_now(&self.reader(), Utc::now().timestamp_millis()).await?;
-        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting, parked, alarms: alarms.collect() })
+        let waivers = self.waivers(None).await?.into_iter().filter_map(|row| waiver_row(self, row)).collect();
+        let said = api::audit(&self.reader(), None, SAID).await?;
+        let alarms = alarms.collect();
+        Ok(Overview { gates, unsent: unsent.collect(), last_gap, waiting, parked, alarms, waivers, said })
     }
 
     async fn deliveries(&self, before: Option<i64>, most: usize) -> Result<Vec<api::Delivery>, Unavailable> {
@@ -114,6 +120,10 @@ impl Backend for Controller {
 
     async fn report(&self, id: &str) -> Result<Option<api::Reports>, Unavailable> {
         api::report(&self.reader(), id, Utc::now().timestamp_millis()).await
+    }
+
+    async fn audit(&self, before: Option<i64>, most: usize) -> Result<Vec<api::Audited>, Unavailable> {
+        api::audit(&self.reader(), before, most).await
     }
 
     async fn under_way(&self) -> Result<UnderWay, Unavailable> {
@@ -171,6 +181,7 @@ async fn judgement(controller: &Controller, key: &RepoKey, told: &pages::Told) -
     let gated = &told.gated;
     let (role, place) = match &told.role {
         GateRole::ConsumerBranch { branch } => (Role::Branch(branch.clone()), Side::Consumer),
+        GateRole::ConsumerQueue { branch, .. } => (Role::Branch(branch.clone()), Side::Consumer),
         GateRole::SourceBranch { .. } => (Role::Branch(gated.gate.source.branch.clone()), Side::Source),
         GateRole::ConsumerPull { number, base } => (pull(controller, key, *number, base), Side::Consumer),
         GateRole::SourcePull { number, base, .. } => (pull(controller, key, *number, base), Side::Source),
@@ -267,6 +278,24 @@ fn gate_row(controller: &Controller, gated: &Gated, wanted: &ByKey<'_>) -> GateR
         public: is_public(&gated.consumer) && is_public(&gated.source),
         heads,
     }
+}
+
+fn waived(row: WaiverRow) -> Waived {
+    let gate = gate_name(&row.gate).to_owned();
+    Waived { gate, by: row.login, reason: row.reason, at: time(row.made_at), until: row.until.map(time) }
+}
+
+/// The name at the end of a gate's id.
+fn gate_name(id: &str) -> &str {
+    id.rsplit_once(':').map_or(id, |(_, name)| name)
+}
+
+fn waiver_row(controller: &Controller, row: WaiverRow) -> Option<WaivedRow> {
+    let key = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
+    let number = u64::try_from(row.pull).ok()?;
+    let address = controller.forge(&key.forge)?.pull_page(&controller.name_now(&key), number);
+    let repo = row.repository.clone();
+    Some(WaivedRow { repo, pull: number, address, waived: waived(row) })
 }
 
 fn gap_row(gap: &Gap) -> GapRow {

@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::html::{ago, counted, frame, minutes, plain};
-use super::page::render_state;
+use super::api::Audited;
+use super::html::{ago, counted, frame, link, minutes, plain, utc};
+use super::page::{Waived, render_state};
 use super::{Shared, html, line, unavailable};
 use crate::controller::under_way::{Parked, Several};
 use crate::forge::State as CommitState;
@@ -28,6 +29,23 @@ pub struct Overview {
     pub parked: Several<Parked>,
     /// What the operator should hear of, newest first.
     pub alarms: Vec<Alarm>,
+    /// What is let pass now, oldest first.
+    pub waivers: Vec<WaivedRow>,
+    /// Who did what by a comment, newest first.
+    pub said: Vec<Audited>,
+}
+
+/// A pull request of which something is let pass.
+#[derive(Clone, Debug)]
+pub struct WaivedRow {
+    /// `owner/name`.
+    pub repo: String,
+    /// Its number.
+    pub pull: u64,
+    /// Where people see it.
+    pub address: String,
+    /// What, and by whom.
+    pub waived: Waived,
 }
 
 /// Something that the operator should hear of.
@@ -152,6 +170,8 @@ fn render(overview: &Overview, base: &str, now: DateTime<Utc>, open: bool) -> Ma
         @if overview.parked.count > 0 { (parked(&overview.parked, base)) }
         @for gate in &overview.gates { (gate_section(gate, base, now)) }
         @if overview.gates.is_empty() { section { p { "No gate is configured." } } }
+        @if !overview.waivers.is_empty() { (waivers(&overview.waivers, now)) }
+        @if !overview.said.is_empty() { (said(&overview.said, now)) }
         @if !overview.unsent.is_empty() { (unsent(&overview.unsent, base, now)) }
     };
     frame(base, "Dashboard", &right, &content)
@@ -166,6 +186,50 @@ fn alarms(alarms: &[Alarm], now: DateTime<Utc>) -> Markup {
                 tbody {
                     @for alarm in alarms {
                         tr { td.time { (ago(alarm.at, now)) } td.name { (plain(&alarm.repo)) } td { (plain(&alarm.words)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn waivers(rows: &[WaivedRow], now: DateTime<Utc>) -> Markup {
+    html! {
+        section {
+            div.head { h2 { "Waived" } span.soft.small { "green in spite of the verdict" } }
+            table.wide {
+                thead { tr { th { "Pull request" } th { "Gate" } th { "By" } th { "Until" } th { "Why" } } }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            td { (plain(&row.repo)) " " (link(Some(&row.address), &html! { "#" (row.pull) })) }
+                            td.name { (plain(&row.waived.gate)) }
+                            td { (plain(&row.waived.by)) " " span.soft { (ago(row.waived.at, now)) } }
+                            td.time { @match row.waived.until { Some(until) => (utc(until)), None => "other findings come" } }
+                            td { (plain(&row.waived.reason)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn said(lines: &[Audited], now: DateTime<Utc>) -> Markup {
+    html! {
+        section {
+            div.head { h2 { "By comments" } span.soft.small { "who did what, and what ended by itself" } }
+            table.wide {
+                thead { tr { th { "When" } th { "Pull request" } th { "Who" } th { "What" } th { "Words" } } }
+                tbody {
+                    @for line in lines {
+                        tr {
+                            td.time { (ago(line.at, now)) }
+                            td { (plain(&line.repository)) " #" (line.pull) }
+                            td { (line.by.as_deref().map_or("".into(), plain)) }
+                            td { (line.act) " " span.soft { (line.gate.as_deref().map_or("".into(), plain)) } }
+                            td { (plain(&line.words)) }
+                        }
                     }
                 }
             }

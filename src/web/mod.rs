@@ -83,6 +83,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Everything behind the status with this id; `None` where there is none.
     async fn report(&self, id: &str) -> Result<Option<api::Reports>, Unavailable>;
 
+    /// Who did what by a comment, newest first: the lines before a number, or the newest.
+    async fn audit(&self, before: Option<i64>, most: usize) -> Result<Vec<api::Audited>, Unavailable>;
+
     /// What is under way.
     async fn under_way(&self) -> Result<UnderWay, Unavailable>;
 
@@ -202,6 +205,7 @@ pub fn router(backend: Arc<dyn Backend>, settings: Settings, metrics: Metrics) -
         .route("/api/v1/deliveries", get(api::list_deliveries))
         .route("/api/v1/targets", get(api::list_targets))
         .route("/api/v1/gates", get(api::list_gates))
+        .route("/api/v1/audit", get(api::list_audit))
         .route("/api/v1/reports/{id}", get(api::show_reports))
         .route("/api/{*rest}", get(api::missing))
         .route(html::STYLE_ROUTE, get(html::style))
@@ -253,7 +257,7 @@ async fn around(State(app): Shared, request: Request, next: Next) -> Response {
 
 /// The label of a route: what is asked for and not there is all one.
 fn route_name(matched: Option<&str>) -> &'static str {
-    const ROUTES: [&str; 15] = [
+    const ROUTES: [&str; 16] = [
         "/",
         "/login",
         "/logout",
@@ -268,6 +272,7 @@ fn route_name(matched: Option<&str>) -> &'static str {
         "/api/v1/deliveries",
         "/api/v1/targets",
         "/api/v1/gates",
+        "/api/v1/audit",
         "/api/v1/reports/{id}",
     ];
     ROUTES.into_iter().find(|route| matched == Some(route)).unwrap_or("other")

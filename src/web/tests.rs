@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::dashboard::{Gap, GateRow, HeadRow, Overview, Unsent};
+use super::dashboard::{Gap, GateRow, HeadRow, Overview, Unsent, WaivedRow};
 use super::*;
 use crate::forge::webhook::Hint;
 use crate::tree::ObjectId;
@@ -90,6 +90,19 @@ impl Backend for Desk {
             }] }))
             .unwrap(),
             alarms: Vec::new(),
+            waivers: vec![WaivedRow {
+                repo: "molecule/core".to_owned(),
+                pull: 12,
+                address: "https://git.example.org/molecule/core/pulls/12".to_owned(),
+                waived: page::Waived {
+                    gate: "identity".to_owned(),
+                    by: "alice".to_owned(),
+                    reason: "hot <fix>".to_owned(),
+                    at: clock(),
+                    until: None,
+                },
+            }],
+            said: Vec::new(),
             waiting: 1,
         })
     }
@@ -107,6 +120,24 @@ impl Backend for Desk {
         };
         let all = (1..=ROWS as i64).rev().filter(|number| before.is_none_or(|before| *number < before));
         Ok(all.take(most).map(delivery).collect())
+    }
+
+    async fn audit(&self, before: Option<i64>, most: usize) -> Result<Vec<super::api::Audited>, Unavailable> {
+        self.works()?;
+        let line = |number| super::api::Audited {
+            number,
+            at: clock(),
+            forge: "main".to_owned(),
+            repository: "molecule/core".to_owned(),
+            pull: 12,
+            comment: Some(7),
+            by: Some("alice".to_owned()),
+            act: "waive".to_owned(),
+            gate: None,
+            words: "hot fix".to_owned(),
+        };
+        let all = (1..=ROWS as i64).rev().filter(|number| before.is_none_or(|before| *number < before));
+        Ok(all.take(most).map(line).collect())
     }
 
     async fn targets(

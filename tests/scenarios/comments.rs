@@ -1,35 +1,111 @@
-//! `/drift-gate check`, said on a pull request.
+//! Commands in comments: what a person says on a pull request, and what comes of it.
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::host::eventually;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::host::{ADMIN, Api, BOT, CONTRIBUTOR, eventually};
 use crate::relay::Post;
-use crate::world::{CORE, TEMPLATE, World};
+use crate::world::{BAKES, CORE, FILE, Setting, TEMPLATE, World};
+
+const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
+const MARK: &str = "<!-- drift-gate: answer -->";
+
+fn without(file: &str) -> String {
+    BAKES.replace(&format!("COPY ${{PLATFORM_AGENT_TEMPLATE_DIR}}/{file}"), "#")
+}
+
+/// A pull request of core on which `mcp_servers.yaml` is not baked: its number and head.
+async fn red(world: &World) -> (u64, String) {
+    let head = world.admin.commit_new(CORE, "main", "red", &[(DOCKERFILE, Some(&without("mcp_servers")))]).await;
+    let number = world.admin.open_pull(CORE, "red", "main").await;
+    world.expect(CORE, &head, "failure", "").await;
+    (number, head)
+}
+
+/// A pull request that nothing stands against.
+async fn green(world: &World, repo: &str) -> (u64, String) {
+    let head = world.admin.commit_new(repo, "main", "docs", &[("README.md", Some("Hello\n"))]).await;
+    let number = world.admin.open_pull(repo, "docs", "main").await;
+    world.expect(repo, &head, "success", "").await;
+    (number, head)
+}
+
+async fn comment(by: &Api, repo: &str, number: u64, body: &str) -> u64 {
+    let path = format!("/repos/{repo}/issues/{number}/comments");
+    by.call("POST", &path, json!({ "body": body })).await["id"].as_u64().expect("an id")
+}
+
+/// Our reactions to a comment.
+async fn reactions(world: &World, repo: &str, comment: u64) -> Vec<String> {
+    let all = world.admin.get(&format!("/repos/{repo}/issues/comments/{comment}/reactions")).await;
+    let ours = all.as_array().into_iter().flatten().filter(|reaction| reaction["user"]["login"] == BOT);
+    ours.filter_map(|reaction| reaction["content"].as_str().map(str::to_owned)).collect()
+}
+
+async fn reacted(world: &World, repo: &str, comment: u64, with: &str) {
+    eventually(&format!("the comment is answered with {with}"), async || {
+        let all = reactions(world, repo, comment).await;
+        if all.iter().any(|one| one == with) { Ok(()) } else { Err(format!("{all:?}")) }
+    })
+    .await;
+}
+
+/// Our comments on a pull request: their numbers and texts.
+async fn answers(world: &World, repo: &str, number: u64) -> Vec<(u64, String)> {
+    let all = world.admin.get(&format!("/repos/{repo}/issues/{number}/comments")).await;
+    let ours = all.as_array().expect("a list").iter().filter(|comment| comment["user"]["login"] == BOT);
+    let read = |comment: &Value| {
+        (comment["id"].as_u64().expect("an id"), comment["body"].as_str().expect("a text").to_owned())
+    };
+    ours.map(read).collect()
+}
+
+/// The one answer says this; its number and its text.
+async fn answered(world: &World, repo: &str, number: u64, words: &str) -> (u64, String) {
+    eventually(&format!("the answer says {words:?}"), async || {
+        let all = answers(world, repo, number).await;
+        assert!(all.len() < 2, "more than one answer: {all:#?}");
+        match all.into_iter().next() {
+            Some((id, body)) if body.contains(words) => Ok((id, body)),
+            other => Err(format!("{other:#?}")),
+        }
+    })
+    .await
+}
+
+/// What the log has, newest first: act and words.
+async fn log(world: &World) -> Vec<(String, String)> {
+    let told = world.told("/audit").await;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let lines = told["audit"].as_array().expect("the log").iter();
+    lines.map(|line| (text(&line["act"]), text(&line["words"]))).collect()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn check_runs_the_gate_afresh_and_answers_with_a_reaction_on_both_sides() {
+async fn check_runs_the_gate_afresh_on_both_sides_and_anybody_may_ask() {
     let world = World::in_sync().await;
     for repo in [CORE, TEMPLATE] {
-        let head = world.admin.commit_new(repo, "main", "docs", &[("README.md", Some("Hello\n"))]).await;
-        let number = world.admin.open_pull(repo, "docs", "main").await;
-        world.expect(repo, &head, "success", "").await;
+        let (number, head) = green(&world, repo).await;
         // Someone with write access overwrote the status; the gate afresh puts it back.
         let forged = json!({ "state": "failure", "context": "drift-gate", "description": "by hand" });
         world.admin.call("POST", &format!("/repos/{repo}/statuses/{head}"), forged).await;
-        let comment = comment(&world, repo, number, "/drift-gate check\n\nplease").await;
-        reaction(&world, repo, comment).await;
+        let comment = comment(&world.contributor, repo, number, "/drift-gate check\n\nplease").await;
+        reacted(&world, repo, comment, "eyes").await;
+        reacted(&world, repo, comment, "+1").await;
         world.expect(repo, &head, "success", "").await;
+        let (_, body) = answered(&world, repo, number, "judged afresh").await;
+        assert!(body.starts_with(MARK) && body.contains(&head[..8]) && body.contains("success"), "{body}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comment_acts_once_however_often_it_is_delivered() {
     let world = World::in_sync().await;
-    let head = world.admin.commit_new(CORE, "main", "docs", &[("README.md", Some("Hello\n"))]).await;
-    let number = world.admin.open_pull(CORE, "docs", "main").await;
-    world.expect(CORE, &head, "success", "").await;
+    let (number, _) = green(&world, CORE).await;
     world.post(Post::Hold);
-    let id = comment(&world, CORE, number, "/drift-gate check").await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate check").await;
     eventually("the comment's delivery is there", async || {
         if world.relay.held("issue_comment") > 0 { Ok(()) } else { Err("none".to_owned()) }
     })
@@ -40,39 +116,340 @@ async fn a_comment_acts_once_however_often_it_is_delivered() {
         assert_eq!(world.relay.deliver(delivery).await, 202);
     }
     world.post(Post::Deliver);
-    reaction(&world, CORE, id).await;
+    reacted(&world, CORE, id, "+1").await;
+    answered(&world, CORE, number, "judged afresh").await;
     world.settled().await;
-    let reactions = world.proxy.count(&axum::http::Method::POST, "/reactions");
-    assert_eq!(reactions, 1);
+    assert_eq!(world.proxy.count(&Method::POST, "/reactions"), 2, "eyes at once, then whether it was done");
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_only_looks_like_a_command_is_let_be() {
+async fn what_only_looks_like_a_command_is_let_be_and_an_unknown_one_gets_help_once() {
     let world = World::in_sync().await;
-    let head = world.admin.commit_new(CORE, "main", "docs", &[("README.md", Some("Hello\n"))]).await;
-    let number = world.admin.open_pull(CORE, "docs", "main").await;
-    world.expect(CORE, &head, "success", "").await;
-    for body in ["> /drift-gate check", "I would say\n/drift-gate check", "/drift-gate dance"] {
-        comment(&world, CORE, number, body).await;
+    let (number, _) = green(&world, CORE).await;
+    for body in [
+        "> /drift-gate check",
+        "I would say\n/drift-gate check",
+        "```\n/drift-gate check\n```",
+        "    /drift-gate check",
+    ] {
+        comment(&world.contributor, CORE, number, body).await;
     }
+    // Our own user is nobody to obey.
+    comment(&world.bot, CORE, number, "/drift-gate check").await;
     world.settled().await;
-    assert_eq!(world.proxy.count(&axum::http::Method::POST, "/reactions"), 0);
-}
-
-async fn comment(world: &World, repo: &str, number: u64, body: &str) -> u64 {
-    let path = format!("/repos/{repo}/issues/{number}/comments");
-    world.contributor.call("POST", &path, json!({ "body": body })).await["id"].as_u64().expect("an id")
-}
-
-async fn reaction(world: &World, repo: &str, comment: u64) {
-    let path = format!("/repos/{repo}/issues/comments/{comment}/reactions");
-    eventually("the comment is answered with a reaction", async || {
-        let reactions = world.admin.get(&path).await;
-        let ours = |reaction: &serde_json::Value| reaction["user"]["login"] == crate::host::BOT;
-        match reactions.as_array() {
-            Some(all) if all.iter().any(ours) => Ok(()),
-            _ => Err(reactions.to_string()),
+    assert_eq!(world.proxy.count(&Method::POST, "/reactions"), 0);
+    let first = comment(&world.contributor, CORE, number, "/drift-gate dance").await;
+    reacted(&world, CORE, first, "confused").await;
+    eventually("help is given", async || {
+        let all = answers(&world, CORE, number).await;
+        match all.iter().find(|(_, body)| body.starts_with(MARK)) {
+            Some((_, body)) if body.contains("/drift-gate waive [--gate NAME]") => Ok(()),
+            other => Err(format!("{other:?}")),
         }
     })
     .await;
+    let second = comment(&world.contributor, CORE, number, "/drift-gate sing").await;
+    reacted(&world, CORE, second, "confused").await;
+    world.settled().await;
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
+    assert_eq!(world.proxy.count(&Method::PATCH, "/comments"), 0, "help is given once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_administrator_waives_is_green_in_words_until_other_findings_come() {
+    let world = World::in_sync().await;
+    let (number, head) = red(&world).await;
+    let id = comment(&world.admin, CORE, number, "/drift-gate waive hot fix for @everyone until 3d").await;
+    reacted(&world, CORE, id, "+1").await;
+    let words = world.expect(CORE, &head, "success", "waived by maintainer until 20").await;
+    assert!(words.contains(" UTC: hot fix for @everyone"), "{words}");
+    let (_, body) = answered(&world, CORE, number, "waived until").await;
+    assert!(body.contains("not-baked mcp\\_servers.yaml"), "the answer says what is covered: {body}");
+    assert!(body.contains("the verdict stays what it is") && !body.contains("@everyone"), "{body}");
+
+    // The page, the dashboard and the API know who let what pass.
+    let status = world.admin.status(CORE, &head, "drift-gate").await.expect("a status");
+    let id = status.2.rsplit('/').next().expect("an id").to_owned();
+    let page = reqwest::get(format!("{}/r/{id}", world.gate_url())).await.expect("a page").text().await.expect("text");
+    assert!(page.contains("Waived by <b>maintainer</b>") && page.contains("mcp_servers.yaml"), "{page}");
+    assert!(page.contains(">drift<"), "the verdict stays what it is: {page}");
+    let dashboard = world.dashboard().await;
+    assert!(dashboard.contains(">Waived<") && dashboard.contains("hot fix for @everyone"), "{dashboard}");
+    assert_eq!(log(&world).await, [("waive".to_owned(), "hot fix for @everyone".to_owned())]);
+
+    // The same findings on a new head: it holds on.
+    let readme = world.admin.commit(CORE, "red", &[("README.md", Some("More\n"))]).await;
+    world.expect(CORE, &readme, "success", "waived by maintainer").await;
+    // Another one: it ends, and stays ended when that goes again.
+    let two = without("mcp_servers").replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/config", "#");
+    let worse = world.admin.commit(CORE, "red", &[(DOCKERFILE, Some(&two))]).await;
+    world.expect(CORE, &worse, "failure", "").await;
+    let again = world.admin.commit(CORE, "red", &[(DOCKERFILE, Some(&without("mcp_servers")))]).await;
+    world.expect(CORE, &again, "failure", "mcp_servers.yaml").await;
+    assert_eq!(log(&world).await[0], ("ended".to_owned(), "other findings came".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiver_ends_at_its_time_without_anybody_doing_anything() {
+    let world = World::in_sync().await;
+    let (number, head) = red(&world).await;
+    comment(&world.admin, CORE, number, "/drift-gate waive the release for 6 seconds").await;
+    world.expect(CORE, &head, "success", "waived by maintainer until").await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+    eventually("the log has its end", async || {
+        let log = log(&world).await;
+        if log[0] == ("ended".to_owned(), "its time is over".to_owned()) { Ok(()) } else { Err(format!("{log:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiver_is_taken_back_and_ends_with_its_pull_request() {
+    let world = World::in_sync().await;
+    let (number, head) = red(&world).await;
+    comment(&world.admin, CORE, number, "/drift-gate waive --gate platform-agent-identity hot fix").await;
+    world.expect(CORE, &head, "success", "waived by maintainer: hot fix").await;
+    comment(&world.admin, CORE, number, "/drift-gate unwaive").await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+    answered(&world, CORE, number, "taken back").await;
+    let id = comment(&world.admin, CORE, number, "/drift-gate waive --gate another hot fix").await;
+    reacted(&world, CORE, id, "confused").await;
+    answered(&world, CORE, number, "no gate here is called another").await;
+    comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by maintainer: hot fix").await;
+    world.admin.call("PATCH", &format!("/repos/{CORE}/pulls/{number}"), json!({ "state": "closed" })).await;
+    eventually("the log has its end", async || {
+        let log = log(&world).await;
+        if log[0].1 == "the pull request is closed" { Ok(()) } else { Err(format!("{log:?}")) }
+    })
+    .await;
+    assert!(!world.dashboard().await.contains(">Waived<"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_a_reader_nor_a_writer_waives_and_the_refusal_says_who_may() {
+    let world = World::in_sync().await;
+    let (number, head) = red(&world).await;
+    for right in ["read", "write"] {
+        let path = format!("/repos/{CORE}/collaborators/{CONTRIBUTOR}");
+        world.admin.call("PUT", &path, json!({ "permission": right })).await;
+        for command in ["waive I know better", "unwaive", "rebuild"] {
+            let id = comment(&world.contributor, CORE, number, &format!("/drift-gate {command}")).await;
+            reacted(&world, CORE, id, "confused").await;
+        }
+    }
+    let (_, body) = answered(&world, CORE, number, "refused: that is for administrators of molecule/core").await;
+    assert!(!body.contains("waived by"), "{body}");
+    assert_eq!(log(&world).await.iter().filter(|(act, _)| act == "refused").count(), 6);
+    world.settled().await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+    world
+        .admin
+        .call("PUT", &format!("/repos/{CORE}/collaborators/{CONTRIBUTOR}"), json!({ "permission": "admin" }))
+        .await;
+    comment(&world.contributor, CORE, number, "/drift-gate waive I know better").await;
+    world.expect(CORE, &head, "success", "waived by contributor: I know better").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_the_gate_names_and_who_is_in_a_team_that_it_names_may_waive() {
+    let behind = "[gate.commands]\nusers = [\"Nobody\"]\nteams = [\"molecule/leads\", \"molecule/gone\"]\n";
+    let world = World::with(Setting { behind, ..Setting::default() }).await;
+    let (number, head) = red(&world).await;
+    let team = json!({ "name": "leads", "permission": "read", "units_map": { "repo.issues": "read" } });
+    let team = world.admin.call("POST", "/orgs/molecule/teams", team).await["id"].as_u64().expect("a team");
+    // A name that a search finds as well.
+    let other = json!({ "name": "leads-of-others", "permission": "read", "units_map": { "repo.issues": "read" } });
+    let other = world.admin.call("POST", "/orgs/molecule/teams", other).await["id"].as_u64().expect("a team");
+    world.admin.call("PUT", &format!("/teams/{other}/members/{CONTRIBUTOR}"), Value::Null).await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
+    reacted(&world, CORE, id, "confused").await;
+    let words = "administrators of molecule/core, Nobody, the team molecule/leads, the team molecule/gone";
+    let (_, body) = answered(&world, CORE, number, words).await;
+    assert!(body.contains("user cannot see who is in molecule/leads"), "{body}");
+    for user in [BOT, CONTRIBUTOR] {
+        world.admin.call("PUT", &format!("/teams/{team}/members/{user}"), Value::Null).await;
+    }
+    comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
+    world.expect(CORE, &head, "success", "waived by contributor: as a lead").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comment_that_was_edited_into_a_command_is_none() {
+    let usual = Setting::default();
+    let options = drift_gate::controller::Options { reconcile: Duration::from_millis(400), ..usual.options };
+    let world = World::with(Setting { options, ..usual }).await;
+    let (number, head) = red(&world).await;
+    let path = format!("/repos/{CORE}/collaborators/{CONTRIBUTOR}");
+    world.admin.call("PUT", &path, json!({ "permission": "write" })).await;
+    let id = comment(&world.admin, CORE, number, "Looks good to me").await;
+    // Forges tell whole seconds: an edit within the first two is not told from none.
+    let written = std::time::Instant::now();
+    eventually("the comment is older than two seconds", async || {
+        if written.elapsed() > Duration::from_millis(2_100) { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    // A writer puts a command into the administrator's mouth; neither the delivery nor the timer obeys.
+    let edit = json!({ "body": "/drift-gate waive as the administrator said" });
+    world.contributor.call("PATCH", &format!("/repos/{CORE}/issues/comments/{id}"), edit).await;
+    let after = comment(&world.contributor, CORE, number, "/drift-gate help").await;
+    reacted(&world, CORE, after, "+1").await;
+    world.settled().await;
+    let rounds = world.metric("drift_gate_forge_calls_total").await;
+    eventually("the timer listed comments a few times", async || {
+        let now = world.metric("drift_gate_forge_calls_total").await;
+        if now > rounds + 20.0 { Ok(()) } else { Err(now.to_string()) }
+    })
+    .await;
+    assert_eq!(reactions(&world, CORE, id).await, Vec::<String>::new());
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explain_tells_the_report_with_what_its_findings_mean() {
+    let world = World::in_sync().await;
+    let (number, _) = red(&world).await;
+    comment(&world.contributor, CORE, number, "/Drift-Gate   EXPLAIN").await;
+    let (_, body) = answered(&world, CORE, number, "What not-baked means").await;
+    assert!(body.contains("**not-baked** `mcp_servers.yaml`"), "{body}");
+    assert!(body.contains("**What to do.** Add the COPY that the finding shows"), "{body}");
+    assert!(body.contains("platform-agent-identity: drift"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_public_pull_request_nothing_is_told_that_only_the_private_template_has() {
+    let world = World::with(Setting { private_template: true, ..Setting::default() }).await;
+    let head = world.admin.commit_new(CORE, "main", "red", &[(DOCKERFILE, Some("FROM alpine\n"))]).await;
+    let number = world.admin.open_pull(CORE, "red", "main").await;
+    world.expect(CORE, &head, "failure", "").await;
+    comment(&world.contributor, CORE, number, "/drift-gate explain").await;
+    answered(&world, CORE, number, "What not-baked means").await;
+    comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by maintainer: hot fix").await;
+    let (_, body) = answered(&world, CORE, number, "3 findings \\(not-baked\\)").await;
+    assert!(body.contains("a private repository") && body.contains("**not-baked**"), "{body}");
+    // What findings mean is told with examples of its own.
+    let body = body.split("<details>").next().expect("a part");
+    for private in [TEMPLATE, "mcp_servers", "concierge", "config.yaml"] {
+        assert!(!body.contains(private) && !body.contains(&private.replace('_', "\\_")), "{private}: {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_comments_costs_one_evaluation_and_one_answer() {
+    let world = World::in_sync().await;
+    let (number, head) = red(&world).await;
+    world.settled().await;
+    world.post(Post::Hold);
+    let mut last = 0;
+    for _ in 0..20 {
+        last = comment(&world.contributor, CORE, number, "/drift-gate check").await;
+    }
+    eventually("all deliveries are there", async || {
+        let held = world.relay.held("issue_comment");
+        if held == 20 { Ok(()) } else { Err(held.to_string()) }
+    })
+    .await;
+    let before = world.metric("drift_gate_verdicts_total").await;
+    let held = world.relay.take();
+    let delivering = held.iter().filter(|delivery| delivery.event() == "issue_comment");
+    let delivered = futures_util::future::join_all(delivering.map(|delivery| world.relay.deliver(delivery))).await;
+    assert!(delivered.iter().all(|status| *status == 202), "{delivered:?}");
+    world.post(Post::Deliver);
+    reacted(&world, CORE, last, "+1").await;
+    answered(&world, CORE, number, "judged afresh").await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+    assert!(world.metric("drift_gate_verdicts_total").await - before <= 1.0, "one pull request of one gate");
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
+    assert_eq!(world.proxy.count(&Method::PATCH, "/comments"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_a_lost_store_and_a_deletion_leave_one_comment_of_ours() {
+    let mut world = World::in_sync().await;
+    let (number, _) = red(&world).await;
+    // The forge takes the comment, nobody hears its answer.
+    world.proxy.lose_next_answer(Method::POST, &format!("/issues/{number}/comments"));
+    comment(&world.contributor, CORE, number, "/drift-gate check").await;
+    let (first, _) = answered(&world, CORE, number, "judged afresh").await;
+    comment(&world.contributor, CORE, number, "/drift-gate explain").await;
+    assert_eq!(answered(&world, CORE, number, "told below").await.0, first);
+    // Nothing is known any more.
+    world.stop().await;
+    world.forget();
+    world.start().await;
+    comment(&world.contributor, CORE, number, "/drift-gate help").await;
+    assert_eq!(answered(&world, CORE, number, "| who may |").await.0, first);
+    // Somebody deletes it.
+    world.admin.call("DELETE", &format!("/repos/{CORE}/issues/comments/{first}"), Value::Null).await;
+    comment(&world.contributor, CORE, number, "/drift-gate check").await;
+    let (second, _) = answered(&world, CORE, number, "judged afresh").await;
+    assert_ne!(second, first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_elses_comment_with_our_mark_is_not_ours() {
+    let world = World::in_sync().await;
+    let (number, _) = red(&world).await;
+    let theirs = comment(&world.contributor, CORE, number, &format!("{MARK}\nAll is well")).await;
+    comment(&world.contributor, CORE, number, "/drift-gate check").await;
+    let (ours, _) = answered(&world, CORE, number, "judged afresh").await;
+    assert_ne!(ours, theirs);
+    let still = world.admin.get(&format!("/repos/{CORE}/issues/comments/{theirs}")).await;
+    assert!(still["body"].as_str().expect("a text").contains("All is well"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_is_not_waived_and_ends_no_waiver() {
+    let world = World::in_sync().await;
+    let (number, head) = red(&world).await;
+    comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by maintainer").await;
+    world.proxy.refuse("molecule/platform-agent-template", 502);
+    let readme = world.admin.commit(CORE, "red", &[("README.md", Some("More\n"))]).await;
+    world.proxy.mend();
+    world.expect(CORE, &readme, "success", "waived by maintainer").await;
+    assert_eq!(log(&world).await.len(), 1, "it never ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_weakens_cores_own_gate_is_waived_by_its_administrators_only() {
+    let world = World::with(Setting { brings: true, ..Setting::default() }).await;
+    let softer = world.file("advisory = true");
+    let head = world.admin.commit_new(CORE, "main", "soften", &[(FILE, Some(&softer))]).await;
+    let number = world.admin.open_pull(CORE, "soften", "main").await;
+    world.expect(CORE, &head, "failure", "advisory").await;
+    // A repository's own file cannot say who may waive.
+    let mine = world.file(&format!("commands = {{ users = [\"{CONTRIBUTOR}\"] }}"));
+    let refused = world.admin.commit_new(CORE, "main", "mine", &[(FILE, Some(&mine))]).await;
+    world.admin.open_pull(CORE, "mine", "main").await;
+    world.expect(CORE, &refused, "failure", "who may waive is not for a repository to say").await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate waive we want that").await;
+    reacted(&world, CORE, id, "confused").await;
+    comment(&world.admin, CORE, number, "/drift-gate waive we want that").await;
+    world.expect(CORE, &head, "success", &format!("waived by {ADMIN}: we want that")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_source_pull_request_a_hostile_name_is_told_and_nothing_of_it_acts() {
+    let world = World::in_sync().await;
+    let name = "hooks/@everyone <!-- x --> [a](javascript:x).md";
+    let file = json!({ "operation": "create", "path": name, "content": "aGk=" });
+    let body = json!({ "branch": "main", "new_branch": "hooks", "message": "Hooks", "files": [file] });
+    let made = world.admin.call("POST", &format!("/repos/{TEMPLATE}/contents"), body).await;
+    let head = made["commit"]["sha"].as_str().expect("a commit").to_owned();
+    let number = world.admin.open_pull(TEMPLATE, "hooks", "main").await;
+    world.expect(TEMPLATE, &head, "failure", "core cannot take it").await;
+    comment(&world.contributor, TEMPLATE, number, "/drift-gate explain").await;
+    answered(&world, TEMPLATE, number, "What unlisted means").await;
+    comment(&world.admin, TEMPLATE, number, "/drift-gate waive [b](https://evil.example) `@everyone` until 3d").await;
+    world.expect(TEMPLATE, &head, "success", "waived by maintainer until").await;
+    let (_, body) = answered(&world, TEMPLATE, number, "waived until").await;
+    // Neither name nor reason has a run of backticks: what stands between two of them is code.
+    let prose: String = body.replace("\\`", "").split('`').step_by(2).collect();
+    assert!(prose.contains("everyone") && body.contains(&format!("`{name}`")), "it is told: {body}");
+    for acting in ["@everyone", "<!-- x", "](javascript", "](https://evil"] {
+        assert!(!prose.contains(acting), "{acting}: {body}");
+    }
 }

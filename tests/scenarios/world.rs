@@ -63,7 +63,9 @@ pub struct World {
     options: Options,
     binding: String,
     more: String,
+    behind: &'static str,
     brings: bool,
+    queues: &'static str,
     service: Option<Service>,
     folder: TempDir,
 }
@@ -74,6 +76,8 @@ pub struct Setting {
     /// Further keys of the gate.
     pub gate: &'static str,
     pub private_template: bool,
+    /// Further lines of the service's file, behind the gate: `[gate.commands]`, say.
+    pub behind: &'static str,
     /// The gate stands in core's own `.drift-gate.toml`, not in the service's file.
     pub brings: bool,
 }
@@ -88,7 +92,7 @@ impl Default for Setting {
             deadline: Duration::from_secs(300),
             cache_limit: 10_000_000_000,
         };
-        Self { options, gate: "", private_template: false, brings: false }
+        Self { options, gate: "", private_template: false, behind: "", brings: false }
     }
 }
 
@@ -154,7 +158,9 @@ impl World {
                  require = {{ repo = \"{TEMPLATE}\" }} }}"
             ),
             more: setting.gate.to_owned(),
+            behind: setting.behind,
             brings: setting.brings,
+            queues: "",
             service: None,
             folder,
         };
@@ -198,6 +204,16 @@ destination = "/opt/molecule-platform-agent-template"
         self.binding = "{ follow = true }".to_owned();
     }
 
+    /// Core has a merge queue.
+    pub fn queue(&mut self, glob: &'static str) {
+        self.queues = glob;
+    }
+
+    /// Other further keys of the gate, from the next start on.
+    pub fn change_gate(&mut self, more: &str) {
+        more.clone_into(&mut self.more);
+    }
+
     pub fn config(&self) -> String {
         let write = |name: &str, text: &str| {
             let path = self.folder.path().join(name);
@@ -210,8 +226,10 @@ destination = "/opt/molecule-platform-agent-template"
             format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n")
         } else {
             let source = format!("{{ forge = \"main\", repo = \"{TEMPLATE}\", branch = \"main\" }}");
-            let consumer = format!("consumer = {{ forge = \"main\", repo = \"{CORE}\", branches = [\"main\"] }}");
-            self.gate(&source, &consumer, &self.more)
+            let queues = format!("queue_branches = [{}]", self.queues);
+            let consumer =
+                format!("consumer = {{ forge = \"main\", repo = \"{CORE}\", branches = [\"main\"], {queues} }}");
+            format!("{}{}", self.gate(&source, &consumer, &self.more), self.behind)
         };
         format!(
             r#"
@@ -254,6 +272,17 @@ webhook_secrets = [{{ file = "{secret}" }}]
         self.folder.path().join("drift-gate.db").exists()
     }
 
+    /// Takes its database away; it must not run.
+    pub fn forget(&self) {
+        assert!(self.service.is_none(), "the service has it open");
+        for file in ["drift-gate.db", "drift-gate.db-wal", "drift-gate.db-shm"] {
+            let path = self.folder.path().join(file);
+            if path.exists() {
+                std::fs::remove_file(path).expect("removed");
+            }
+        }
+    }
+
     /// The address of drift-gate.
     pub fn gate_url(&self) -> String {
         format!("http://{}", self.service.as_ref().expect("a running service").address())
@@ -270,6 +299,13 @@ webhook_secrets = [{{ file = "{secret}" }}]
     pub async fn dashboard(&self) -> String {
         let asked = reqwest::Client::new().get(self.gate_url()).bearer_auth(ADMIN_TOKEN);
         asked.send().await.expect("an answer").text().await.expect("text")
+    }
+
+    /// What the API tells the operator at an address below `/api/v1`.
+    pub async fn told(&self, path: &str) -> serde_json::Value {
+        let asked = reqwest::Client::new().get(format!("{}/api/v1{path}", self.gate_url())).bearer_auth(ADMIN_TOKEN);
+        let text = asked.send().await.expect("an answer").text().await.expect("text");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
     }
 
     /// A metric, all its labels together.

@@ -12,3 +12,4 @@ mod pages;
 mod recorded;
 mod refusals;
 mod smart;
+mod teams;

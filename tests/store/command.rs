@@ -101,8 +101,8 @@ async fn a_check_says_what_is_in_it_and_where_it_is_damaged() {
         (said.code, said.out.as_str()),
         (
             0,
-            "sqlite://gate.db: whole, can be written\nschema 7\n        2 deliveries\n        2 repositories\n        \
-             1 comments\n        1 wanted\n        1 history\n        1 reports\n"
+            "sqlite://gate.db: whole, can be written\nschema 9\n        2 deliveries\n        2 repositories\n        \
+             1 comments\n        1 wanted\n        1 history\n        1 reports\n        0 waivers\n        0 audit\n"
         ),
         "{}",
         said.err
@@ -131,7 +131,8 @@ async fn pruning_says_what_went() {
     drop(filled(&format!("sqlite://{}", folder.path().join("gate.db").display())).await);
     let said = type_in(folder.path(), &["store", "prune"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    let words = "removed 2 deliveries, 0 comments, 0 statuses, 1 reports, 0 earlier statuses\n";
+    let words =
+        "removed 2 deliveries, 0 comments, 0 statuses, 1 reports, 0 earlier statuses, 0 waivers and lines of the log\n";
     assert_eq!(said.out, words);
 }
 
@@ -143,7 +144,7 @@ async fn on_postgresql_a_check_works_and_a_backup_says_who_makes_it() {
     drop(filled(&db.url).await);
     let said = type_in(folder.path(), &["store", "check"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.contains("whole, can be written\nschema 7\n        2 deliveries\n"), "{}", said.out);
+    assert!(said.out.contains("whole, can be written\nschema 9\n        2 deliveries\n"), "{}", said.out);
     let said = type_in(folder.path(), &["store", "backup", "copy.db"]);
     assert_eq!(said.code, 3);
     assert!(said.err.contains("pg_dump --format=custom --file=copy.db"), "{}", said.err);

@@ -29,4 +29,5 @@ mod reading;
 mod retention;
 mod schema;
 mod statuses;
+mod waivers;
 mod world;

@@ -22,6 +22,7 @@ const NOTHING: Keep = Keep {
     statuses: Duration::ZERO,
     reports: Duration::ZERO,
     history: 0,
+    audit: Duration::ZERO,
 };
 
 async fn old_deliveries_go_and_new_ones_stay(db: Db) {

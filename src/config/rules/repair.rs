@@ -78,18 +78,9 @@ pub(in crate::config) fn label(text: &str) -> Ruled<String> {
     Ok(text.to_owned())
 }
 
-/// The login of a person.
-pub(in crate::config) fn login(text: &str) -> Ruled<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if text.is_empty() || !text.chars().all(plain) || text.len() > 100 {
-        return wrong(format!("has `{text}` in it, which is no login"), "write logins alone, without `@`");
-    }
-    Ok(text.to_owned())
-}
-
 /// A login, or `team:NAME`.
 pub(in crate::config) fn reviewer(text: &str) -> Ruled<String> {
-    login(text.strip_prefix("team:").unwrap_or(text)).map(|_| text.to_owned()).map_err(|mut wrong| {
+    super::login(text.strip_prefix("team:").unwrap_or(text)).map(|_| text.to_owned()).map_err(|mut wrong| {
         wrong.help = "write logins alone, without `@`, and teams as `team:NAME`".to_owned();
         wrong
     })

@@ -20,6 +20,7 @@ fn gates(text: &str) -> Result<Vec<Gate>, ConfigError> {
         forge: "main".into(),
         repo: "molecule/canvas".into(),
         sources: vec!["molecule/brand".into(), "molecule/design-tokens".into()],
+        commands: crate::config::Commands::default(),
     };
     let bringer = Bringer {
         repository: &repository,
@@ -82,6 +83,7 @@ fn a_repository_cannot_take_a_name_or_an_option_that_is_not_its_own() {
         (with("context = \"ci/build\""), "`context` is not one that a repository's own gate may have"),
         (with("context = \"drift-gates\""), "`context` is not one that a repository's own gate may have"),
         (with("quote = \"always\""), "`quote = \"always\"` is not for a repository to say"),
+        (with("commands = { users = [\"mallory\"] }"), "who may waive is not for a repository to say"),
         (GATE.replace("\"tokens\"", "\"platform\""), "a gate is called `platform` already"),
         (
             with("consumer = { forge = \"main\", repo = \"molecule/core\", branches = [\"main\"] }"),

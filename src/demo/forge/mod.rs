@@ -17,6 +17,7 @@ pub mod state;
 pub mod statuses;
 pub mod subscriptions;
 mod talk;
+pub mod teams;
 
 pub use refusal::Refusal;
 pub use state::{State, Viewer};

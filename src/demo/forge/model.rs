@@ -39,7 +39,7 @@ pub enum Kind {
     },
     /// Owns repositories, but does nothing itself.
     Organization {
-        /// The users of its owners' team; Gitea's other teams are not here.
+        /// The users of its owners' team; other teams are [`Team`]s.
         owners: Vec<AccountId>,
     },
 }
@@ -65,6 +65,19 @@ impl Account {
             Kind::Organization { .. } => String::new(),
         }
     }
+}
+
+/// A team of an organization. It gives no access to repositories here: collaborators have that one by one.
+#[derive(Clone, Debug)]
+pub struct Team {
+    /// Counted over the whole forge.
+    pub id: u64,
+    /// Whose team it is.
+    pub organization: AccountId,
+    /// Unique in its organization in any case.
+    pub name: String,
+    /// Who is in it.
+    pub members: Vec<AccountId>,
 }
 
 /// What a token may be used for.

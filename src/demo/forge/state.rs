@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::bare::Bare;
-use super::model::{Access, Account, AccountId, Issue, Kind, Pull, Repo, RepoId, Scopes, Token, now};
+use super::model::{Access, Account, AccountId, Issue, Kind, Pull, Repo, RepoId, Scopes, Team, Token, now};
 use super::refusal::Refusal;
 use crate::demo::hooks::Post;
 
@@ -17,6 +17,7 @@ pub struct State {
     pub base: String,
     folder: PathBuf,
     accounts: Vec<Account>,
+    pub(super) teams: Vec<Team>,
     tokens: HashMap<String, Token>,
     pub(super) repos: BTreeMap<RepoId, Repo>,
     /// Where a repository was before it was renamed: its owner, and its name in lower case.
@@ -34,6 +35,7 @@ pub(super) enum Numbered {
     Comment,
     Status,
     Hook,
+    Team,
 }
 
 impl State {
@@ -43,6 +45,7 @@ impl State {
             base,
             folder: folder.to_owned(),
             accounts: Vec::new(),
+            teams: Vec::new(),
             tokens: HashMap::new(),
             repos: BTreeMap::new(),
             former: HashMap::new(),

@@ -21,8 +21,9 @@ impl State {
             return Err(Refusal::Invalid("[Body]: Required".to_owned()));
         }
         self.issue(repo, number)?;
-        let id = self.number(Numbered::Comment);
-        let comment = Comment { id, author: doer, body, created: now(), updated: now(), reactions: Vec::new() };
+        let (id, at) = (self.number(Numbered::Comment), now());
+        // One moment: a comment of two moments is one that was edited.
+        let comment = Comment { id, author: doer, body, created: at, updated: at, reactions: Vec::new() };
         let issue = self.issue_mut(repo, number)?;
         issue.comments.push(comment);
         issue.updated = now();
@@ -42,6 +43,20 @@ impl State {
         let before = std::mem::replace(&mut comment.body, body);
         comment.updated = now();
         self.tell_comment(repo, number, id, Some(&before), doer)
+    }
+
+    /// Deletes a comment; whoever may write to the repository may do that to anyone's.
+    pub fn delete_comment(&mut self, repo: RepoId, id: u64, doer: AccountId) -> Result<(), Refusal> {
+        let access = self.access(self.repo(repo)?, Some(doer));
+        let (issue, comment) = self.comment_of(repo, id)?;
+        if comment.author != doer && access < Access::Write {
+            return Err(Refusal::Forbidden(String::new()));
+        }
+        let (number, is_pull) = (issue.number, issue.pull.is_some());
+        let mut payload = wire::event::comment(self, repo, id, None, doer)?;
+        payload["action"] = "deleted".into();
+        self.issue_mut(repo, number)?.comments.retain(|comment| comment.id != id);
+        self.tell(repo, if is_pull { Event::PULL_REQUEST_COMMENT } else { Event::ISSUE_COMMENT }, None, &payload)
     }
 
     /// A comment and what it stands on.

@@ -35,17 +35,16 @@ pub fn add_organization(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::created(wire::user(visit.state, id, Some(owner))?))
 }
 
-/// Members are the owners: there are no teams. Who is none is sent to the list that everyone may see.
+/// Members are the owners and who is in a team. Who is none is sent to the list that everyone may see.
 pub fn member(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (org, user) = (visit.param("org"), visit.param("user"));
-    let Some(Kind::Organization { owners }) = visit.state.account_named(org).map(|account| &account.kind) else {
-        return Err(Refusal::not_found());
-    };
-    if !visit.viewer.is_some_and(|viewer| owners.contains(&viewer)) {
+    let named = visit.state.account_named(org).filter(|account| matches!(account.kind, Kind::Organization { .. }));
+    let organization = named.ok_or_else(Refusal::not_found)?.id;
+    if !visit.viewer.is_some_and(|viewer| visit.state.belongs(organization, viewer)) {
         return Ok(Answer::see_other(format!("/api/v1/orgs/{org}/public_members/{user}")));
     }
     match visit.state.account_named(user) {
-        Some(account) if owners.contains(&account.id) => Ok(Answer::nothing()),
+        Some(account) if visit.state.belongs(organization, account.id) => Ok(Answer::nothing()),
         _ => Err(Refusal::not_found()),
     }
 }

@@ -70,6 +70,12 @@ pub fn edit_comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     told(visit, repo, id).map(Answer::ok)
 }
 
+pub fn delete_comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, id) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.number("id")?);
+    visit.state.delete_comment(repo, id, doer)?;
+    Ok(Answer::nothing())
+}
+
 fn told(visit: &Visit<'_>, repo: u64, id: u64) -> Result<Value, Refusal> {
     let (issue, comment) = visit.state.comment_of(repo, id)?;
     wire::comment(visit.state, visit.state.repo(repo)?, issue, comment)

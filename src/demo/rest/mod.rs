@@ -27,6 +27,7 @@ mod issues;
 mod pulls;
 mod repos;
 mod statuses;
+mod teams;
 mod visit;
 
 /// The largest body: a commit of a few megabytes of files.
@@ -44,6 +45,9 @@ pub fn router() -> Router<Forge> {
         .route(&api("/orgs"), post(On(accounts::add_organization)))
         .route(&api("/orgs/{org}/repos"), post(On(repos::create_in)))
         .route(&api("/orgs/{org}/members/{user}"), get(On(accounts::member)))
+        .route(&api("/orgs/{org}/teams"), post(On(teams::create)))
+        .route(&api("/orgs/{org}/teams/search"), get(On(teams::search)))
+        .route(&api("/teams/{id}/members/{user}"), get(On(teams::member)).put(On(teams::add_member)))
         .route(&api("/repositories/{id}"), get(On(repos::by_id)))
         .route(&repo(""), get(On(repos::get)).patch(On(repos::edit)).delete(On(repos::delete)))
         .route(&repo("/forks"), post(On(repos::fork)))
@@ -68,7 +72,10 @@ pub fn router() -> Router<Forge> {
         .route(&repo("/issues/{number}"), get(On(issues::get)))
         .route(&repo("/issues/{number}/comments"), get(On(issues::comments)).post(On(issues::comment)))
         .route(&repo("/issues/comments"), get(On(issues::all_comments)))
-        .route(&repo("/issues/comments/{id}"), get(On(issues::get_comment)).patch(On(issues::edit_comment)))
+        .route(
+            &repo("/issues/comments/{id}"),
+            get(On(issues::get_comment)).patch(On(issues::edit_comment)).delete(On(issues::delete_comment)),
+        )
         .route(&repo("/issues/comments/{id}/reactions"), get(On(issues::reactions)).post(On(issues::react)))
         .route(&api("/{*rest}"), any(async || (StatusCode::NOT_FOUND, "404 page not found\n")))
 }

@@ -123,7 +123,7 @@ fn category(path: &str) -> Option<&'static str> {
         "repos" if parts.nth(2) == Some("issues") => Some("issue"),
         "repos" | "repositories" => Some("repository"),
         "user" | "users" => Some("user"),
-        "orgs" => Some("organization"),
+        "orgs" | "teams" => Some("organization"),
         _ => None,
     }
 }

@@ -159,6 +159,7 @@ fn hint(event: &str, body: &[u8]) -> Option<Hint> {
         "create" => read(body).and_then(|payload| branch(payload, BranchChange::Created)),
         "delete" => read(body).and_then(|payload| branch(payload, BranchChange::Deleted)),
         "pull_request" => read(body).and_then(pull_request),
+        "merge_group" => read(body).and_then(merge_group),
         "issue_comment" => read(body).and_then(comment),
         "status" => read(body).and_then(status),
         "repository" | "public" => Some(Hint::RepositoryChanged),
@@ -210,6 +211,13 @@ fn branch(payload: RefPayload, change: BranchChange) -> Option<Hint> {
     }
 }
 
+/// GitHub's queue made a branch of what merging would give, or gave it up.
+fn merge_group(payload: QueuePayload) -> Option<Hint> {
+    let branch = payload.merge_group.head_ref.strip_prefix("refs/heads/")?.to_owned();
+    let change = if payload.action == "destroyed" { BranchChange::Deleted } else { BranchChange::Created };
+    Some(Hint::Branch { branch, change })
+}
+
 fn pull_request(payload: PullPayload) -> Option<Hint> {
     let number = payload.number.or_else(|| payload.pull_request.map(|pull| pull.number))?;
     let why = match payload.action.as_str() {
@@ -234,6 +242,11 @@ fn comment(payload: CommentPayload) -> Option<Hint> {
     }
     if !is_command(payload.comment.body.as_deref().unwrap_or_default()) {
         return Some(Hint::Nothing("a comment without a command in its first line"));
+    }
+    if let (Some(author), Some(sender)) = (&payload.comment.user, &payload.sender)
+        && author.id != sender.id
+    {
+        return Some(Hint::Nothing("a comment that somebody else than its author sent"));
     }
     Some(Hint::Comment { id: payload.comment.id, pull: payload.issue.number })
 }
@@ -286,6 +299,17 @@ struct PullPayload {
 }
 
 #[derive(Deserialize)]
+struct QueuePayload {
+    action: String,
+    merge_group: PayloadGroup,
+}
+
+#[derive(Deserialize)]
+struct PayloadGroup {
+    head_ref: String,
+}
+
+#[derive(Deserialize)]
 struct PayloadNumber {
     number: u64,
 }
@@ -298,6 +322,14 @@ struct CommentPayload {
     is_pull: bool,
     issue: PayloadIssue,
     comment: PayloadComment,
+    sender: Option<PayloadAccount>,
+}
+
+/// Whose number nobody tells is nobody's.
+#[derive(Deserialize)]
+struct PayloadAccount {
+    #[serde(default)]
+    id: i64,
 }
 
 #[derive(Deserialize)]
@@ -311,6 +343,7 @@ struct PayloadIssue {
 struct PayloadComment {
     id: u64,
     body: Option<String>,
+    user: Option<PayloadAccount>,
 }
 
 #[derive(Deserialize)]

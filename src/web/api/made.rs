@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::rows::{
-    ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target, Told,
+    Audited, ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target,
+    Told,
 };
 use super::{TargetCursor, Unavailable};
 use crate::config::{Binding, Format, PinAt};
@@ -178,6 +179,27 @@ pub(in crate::web) async fn report(reader: &Reader, id: &str, now: i64) -> Resul
         decided_at: time(row.decided_at),
     });
     Ok(Some(Reports { target: target(row, now), reports, earlier: earlier.collect() }))
+}
+
+pub(in crate::web) async fn audit(
+    reader: &Reader,
+    before: Option<i64>,
+    most: usize,
+) -> Result<Vec<Audited>, Unavailable> {
+    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+    let line = |row: crate::store::AuditRow| Audited {
+        number: row.number,
+        at: time(row.at),
+        forge: row.forge,
+        repository: row.repository,
+        pull: row.pull,
+        comment: row.comment,
+        by: filled(row.login),
+        act: row.act,
+        gate: filled(row.gate),
+        words: row.words,
+    };
+    Ok(reader.audit(before, rows(most)).await?.into_iter().map(line).collect())
 }
 
 fn rows(most: usize) -> i64 {

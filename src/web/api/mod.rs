@@ -17,9 +17,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-pub(super) use made::{deliveries, gates, report, targets};
+pub(super) use made::{audit, deliveries, gates, report, targets};
 pub use rows::{
-    ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target, Told,
+    Audited, ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target,
+    Told,
 };
 
 use super::{App, Shared, Unavailable};
@@ -88,6 +89,18 @@ pub(super) async fn list_gates(State(app): Shared, headers: HeaderMap, query: Pa
     .await
 }
 
+/// `GET /api/v1/audit`.
+pub(super) async fn list_audit(State(app): Shared, headers: HeaderMap, query: Parameters) -> Response {
+    answer(&app, &headers, async {
+        let asked = asked(query)?;
+        let before = asked.after.as_deref().map(number).transpose()?;
+        let rows = app.ask(app.backend.audit(before, asked.limit + 1)).await?;
+        let (rows, next) = page(rows, asked.limit, |row| row.number.to_string());
+        Ok(Json(AuditPage { audit: rows, next }))
+    })
+    .await
+}
+
 /// `GET /api/v1/reports/{id}`.
 pub(super) async fn show_reports(
     State(app): Shared,
@@ -111,7 +124,7 @@ pub(super) async fn show_reports(
 /// Any other address below `/api/`.
 pub(super) async fn missing() -> Response {
     const THERE_IS: &str = "there is nothing at this address; there are /api/v1/status, /api/v1/deliveries, \
-        /api/v1/targets, /api/v1/gates and /api/v1/reports/ID";
+        /api/v1/targets, /api/v1/gates, /api/v1/audit and /api/v1/reports/ID";
     Refusal::new(StatusCode::NOT_FOUND, THERE_IS).into_response()
 }
 
@@ -137,6 +150,12 @@ struct TargetsPage {
 #[derive(Serialize)]
 struct GatesPage {
     gates: Vec<Gate>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AuditPage {
+    audit: Vec<Audited>,
     next: Option<String>,
 }
 

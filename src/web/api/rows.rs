@@ -25,6 +25,31 @@ pub struct Delivery {
     pub received_at: DateTime<Utc>,
 }
 
+/// Something that somebody did by a comment, or that ended by itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Audited {
+    /// Counts up.
+    pub number: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The forge's name in the configuration.
+    pub forge: String,
+    /// As configured, `owner/name`.
+    pub repository: String,
+    /// The number of the pull request.
+    pub pull: i64,
+    /// The forge's number for the comment; `None` where it ended by itself.
+    pub comment: Option<i64>,
+    /// Login of who did it; `None` where it ended by itself.
+    pub by: Option<String>,
+    /// `waive`, `unwaive`, `rebuild`, `refused` or `ended`.
+    pub act: String,
+    /// The gate's id; `None` where it is about all of them.
+    pub gate: Option<String>,
+    /// The reason of a waiver, what was refused, why it ended.
+    pub words: String,
+}
+
 /// A commit under one context: what a forge can hold one status for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Target {

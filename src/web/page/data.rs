@@ -31,6 +31,8 @@ pub struct PageData {
     pub head: bool,
     /// Whether the forge says it, too.
     pub told: Told,
+    /// What of it is let pass now.
+    pub waivers: Vec<Waived>,
     /// One for each gate and role, in the order in which they are to be read.
     pub judgements: Vec<Judgement>,
     /// Verdicts before this one, newest first.
@@ -47,6 +49,21 @@ pub enum Told {
         /// The forge's last answer, where it was asked.
         trouble: Option<String>,
     },
+}
+
+/// Who lets pass what a gate finds. Whoever may comment in the repository can read it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waived {
+    /// The name of the gate.
+    pub gate: String,
+    /// Login of who waived.
+    pub by: String,
+    /// In their words.
+    pub reason: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Until when; `None`: at no time of its own.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// A verdict that held before.

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use super::{Shared, html, unavailable};
 
 pub use data::{
-    Addresses, Diff, DiffLine, Earlier, Judged, Judgement, OnForge, Outcome, PageData, Repo, Role, Side, Told,
+    Addresses, Diff, DiffLine, Earlier, Judged, Judgement, OnForge, Outcome, PageData, Repo, Role, Side, Told, Waived,
 };
 pub use diff::unified;
 pub use render::render;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::data::{Diff, DiffLine};
+use super::data::{Diff, DiffLine, Waived};
 use super::visible::{Linked, Shown, ShownFinding, ShownJudgement, ShownReport, ShownSide};
 use crate::forge::State;
 use crate::gate::verdict::Verdict;
@@ -15,6 +15,7 @@ pub fn render(page: &Shown, base: &str, now: DateTime<Utc>) -> Markup {
     let title = format!("{headline} · {} {}", page.repo, page.commit.text);
     let content = html! {
         (verdict(page, headline, class, now))
+        @if !page.waivers.is_empty() { (waived(&page.waivers, now)) }
         @for judgement in &page.judgements { (gate(judgement)) }
         (rerun(page))
         (earlier(page, now))
@@ -51,6 +52,22 @@ fn verdict(page: &Shown, headline: &str, class: &str, now: DateTime<Utc>) -> Mar
                 p.note {
                     "The forge does not say this yet; it is told again until it does."
                     @if let Some(trouble) = trouble { " Its last answer: " code { (plain(trouble)) } }
+                }
+            }
+        }
+    }
+}
+
+/// Who lets pass what: beside the verdict, which stays what it is.
+fn waived(waivers: &[Waived], now: DateTime<Utc>) -> Markup {
+    html! {
+        section {
+            div.head { h2 { "Waived" } span.soft.small { "the verdict stays what it is" } }
+            @for waiver in waivers {
+                p {
+                    "Waived by " b { (plain(&waiver.by)) } " " (ago(waiver.at, now))
+                    @if let Some(until) = waiver.until { ", until " (utc(until)) }
+                    ": " (plain(&waiver.reason)) " " span.soft { "· " (plain(&waiver.gate)) }
                 }
             }
         }
@@ -214,7 +231,7 @@ fn rerun(page: &Shown) -> Markup {
                     Some(pull) => { "pull request " (linked(pull)) },
                     None => "an open pull request of either repository",
                 }
-                ". Any push to either repository does the same."
+                ". Any push to either repository does the same. " code { "/drift-gate help" } " tells what else there is to say."
             }
         }
     }

@@ -102,6 +102,7 @@ pub(in crate::web) fn page_on_core(private_template: bool) -> PageData {
         decided_at: now() - TimeDelta::minutes(3),
         head: true,
         told: Told::Yes,
+        waivers: Vec::new(),
         judgements: vec![Judgement {
             gate: "platform-agent-identity".to_owned(),
             role: Role::Pull { number: 12, title: "Bump the template".to_owned(), onto: "main".to_owned() },
@@ -121,6 +122,21 @@ pub(in crate::web) fn page_on_core(private_template: bool) -> PageData {
 
 fn html(data: PageData, reader: Reader) -> String {
     render(&visible(data, reader), "", now()).into_string()
+}
+
+#[test]
+fn who_lets_what_pass_stands_beside_the_verdict_for_every_reader() {
+    let waived = Waived {
+        gate: "platform-agent-identity".to_owned(),
+        by: "alice".to_owned(),
+        reason: "<hot> fix\u{202e}".to_owned(),
+        at: now() - TimeDelta::minutes(1),
+        until: Some(now()),
+    };
+    let page = html(PageData { waivers: vec![waived], ..page_on_core(true) }, Reader::Anyone);
+    assert!(page.contains("Waived by <b>alice</b>") && page.contains("&lt;hot&gt; fix"), "{page}");
+    assert!(page.contains("the verdict stays what it is") && page.contains(">drift<"), "{page}");
+    assert!(!html(page_on_core(true), Reader::Anyone).contains("Waived"));
 }
 
 /// What only the private template has.

@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::data::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Side, Told};
+use super::data::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Side, Told, Waived};
 use crate::forge::State;
 use crate::gate::finding::{Cause, Finding, Severity, Undecided};
 use crate::gate::verdict::Verdict;
@@ -49,6 +49,7 @@ pub struct Shown {
     pub(super) roles: Vec<Linked>,
     /// An open pull request to comment on.
     pub(super) pull: Option<Linked>,
+    pub(super) waivers: Vec<Waived>,
     pub(super) judgements: Vec<ShownJudgement>,
     pub(super) earlier: Vec<Earlier>,
 }
@@ -138,6 +139,7 @@ pub fn visible(data: PageData, reader: Reader) -> Shown {
         untold,
         roles,
         pull,
+        waivers: data.waivers,
         judgements: data.judgements.into_iter().map(|judgement| shown(judgement, reader)).collect(),
         earlier: data.earlier,
     }

@@ -37,8 +37,14 @@ impl Web {
     }
 }
 
-const ADDRESSES: [&str; 5] =
-    ["/api/v1/status", "/api/v1/deliveries", "/api/v1/targets", "/api/v1/gates", "/api/v1/reports/c0de"];
+const ADDRESSES: [&str; 6] = [
+    "/api/v1/status",
+    "/api/v1/deliveries",
+    "/api/v1/targets",
+    "/api/v1/gates",
+    "/api/v1/audit",
+    "/api/v1/reports/c0de",
+];
 
 #[tokio::test]
 async fn the_api_is_the_operators() {
@@ -73,7 +79,7 @@ async fn in_the_open_everybody_reads_it() {
 #[tokio::test]
 async fn page_by_page_every_row_is_told_once() {
     let web = Web::start().await;
-    for (list, key) in [("deliveries", "number"), ("targets", "id"), ("gates", "id")] {
+    for (list, key) in [("deliveries", "number"), ("targets", "id"), ("gates", "id"), ("audit", "number")] {
         let whole: Vec<Value> = web.all(list, 500).await.iter().map(|row| row[key].clone()).collect();
         assert_eq!(whole.len(), ROWS, "{list}");
         for limit in [1, 2, ROWS, ROWS + 1] {
@@ -86,7 +92,7 @@ async fn page_by_page_every_row_is_told_once() {
 #[tokio::test]
 async fn a_question_with_a_fault_is_told_what_is_wrong() {
     let web = Web::start().await;
-    for list in ["deliveries", "targets", "gates"] {
+    for list in ["deliveries", "targets", "gates", "audit"] {
         for limit in ["0", "501", "-1", "ten", "", "99999999999999999999"] {
             let (status, error) = web.refused(&format!("/api/v1/{list}?limit={limit}")).await;
             assert_eq!((status, error.as_str()), (400, "`limit` is a number from 1 to 500"), "{list} {limit}");

@@ -143,7 +143,12 @@ fn other_comments_change_no_verdict() {
             "null pull",
             comment_on("created", "/drift-gate check", json!({"number": 12, "pull_request": null}), json!(false)),
         ),
-        ("no command", comment_on("created", "looks good\n/drift-gate check", pull, json!(true))),
+        ("no command", comment_on("created", "looks good\n/drift-gate check", pull.clone(), json!(true))),
+        ("of another", {
+            let mut payload = comment_on("created", "/drift-gate waive x", pull, json!(true));
+            payload["comment"]["user"]["id"] = json!(3);
+            payload
+        }),
     ] {
         assert!(matches!(gitea("issue_comment", payload), Hint::Nothing(_)), "{why}");
     }
