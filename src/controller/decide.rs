@@ -399,7 +399,7 @@ impl Controller {
 /// The waivers that the pull requests of a target have for its gates, each with its number.
 pub(super) fn waivers_of(target: &Target, rows: &[WaiverRow]) -> Vec<(i64, Waiver)> {
     let of = |row: &WaiverRow| {
-        let is_role = |role: &Role| role.pull().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
+        let is_role = |role: &Role| role.waived_with().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
         target.asks.iter().find(|ask| is_role(&ask.role))?;
         let gate = &target.asks.iter().find(|ask| ask.gated.id == row.gate)?.gated.gate;
         let waiver = Waiver {
@@ -421,6 +421,10 @@ fn ended(says: &[Say<'_>], waivers: &[(i64, Waiver)], now: i64) -> Vec<(i64, Str
     let why = |waiver: &Waiver| {
         if waiver.is_over(now) {
             return Some("its time is over");
+        }
+        // What a queue would merge holds others' changes too: that they are not covered ends nothing.
+        if !says.iter().any(|say| say.role.pull().is_some()) {
+            return None;
         }
         let mut own = says.iter().filter(|say| waiver.is_of(say.gate));
         let is_known = own.all(|say| policy::is_known(say, now));
