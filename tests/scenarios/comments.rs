@@ -191,6 +191,29 @@ async fn what_an_administrator_waives_is_green_in_words_until_other_findings_com
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_that_nobody_could_have_seen_is_not_waived() {
+    let world = World::in_sync().await;
+    world.post(Post::Hold);
+    let head = world.admin.commit_new(CORE, "main", "red", &[(DOCKERFILE, Some(&without("mcp_servers")))]).await;
+    let number = world.admin.open_pull(CORE, "red", "main").await;
+    let id = comment(&world.admin, CORE, number, "/drift-gate waive whatever it is").await;
+    eventually("the comment's delivery is there", async || {
+        if world.relay.held("issue_comment") > 0 { Ok(()) } else { Err("none".to_owned()) }
+    })
+    .await;
+    // It comes before all that it is about.
+    let held = world.relay.take();
+    let delivery = held.iter().find(|delivery| delivery.event() == "issue_comment").expect("a comment's delivery");
+    assert_eq!(world.relay.deliver(delivery).await, 202);
+    world.post(Post::Deliver);
+    reacted(&world, CORE, id, "confused").await;
+    answered(&world, CORE, number, "this head had no verdict yet").await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+    comment(&world.admin, CORE, number, "/drift-gate waive now I have seen it").await;
+    world.expect(CORE, &head, "success", "waived by maintainer: now I have seen it").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiver_ends_at_its_time_without_anybody_doing_anything() {
     let world = World::in_sync().await;
     let (number, head) = red(&world).await;
