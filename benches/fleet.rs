@@ -5,6 +5,8 @@
 //! - *the first look*: from the program's start until every head has its status;
 //! - *a round with nothing new*: the timer's, how long and how many requests a repository;
 //! - *one push to the shared source*: until every status that must change has changed, and that no other was written;
+//! - *a flood*: a push to one consumer whose delivery arrives ten thousand times, 32 at a time: how many are refused, how long
+//!   after the last one everything is done, how many verdicts that takes;
 //! - *idle*: memory and processor time while nothing happens.
 //!
 //! Forge and service share the machine's cores. The forge's own share is shown: the same statuses posted by a client that does
@@ -20,13 +22,17 @@ use drift_gate::demo::StandIn;
 use drift_gate::demo::page::Page;
 use drift_gate::demo::person::Person;
 use futures_util::StreamExt;
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
+use sha2::Sha256;
 use tokio::net::TcpListener;
 
 const SOURCE: &str = "molecule/template";
 const SECRET: &str = "a-shared-secret-of-32-characters";
 /// What every consumer bakes.
 const DOCKERFILE: &str = "FROM scratch\nCOPY .deps/template/config.yaml /opt/agent/config.yaml\n";
+/// Deliveries of one push in the flood.
+const FLOOD: usize = 10_000;
 /// Consumers made at a time.
 const AT_ONCE: usize = 4;
 /// No step takes this long unless something is broken.
@@ -84,6 +90,8 @@ async fn measure(folder: &Path, consumers: usize, pulls: usize) {
         after.stood - before.stood
     );
 
+    flood(&service, &person, pulls).await;
+
     // A round of the timer begins at every start, and reads what the repositories are as well: one request more.
     drop(service);
     let began = Instant::now();
@@ -101,6 +109,41 @@ async fn measure(folder: &Path, consumers: usize, pulls: usize) {
 
     let alone = posts_alone(&person, must).await;
     println!("  the forge alone takes {must} statuses, {AT_ONCE} at a time, in {alone:.2} s");
+}
+
+/// One push to a consumer, told ten thousand times.
+async fn flood(service: &Service, person: &Person, pulls: usize) {
+    let before = service.seen().await;
+    let (repo, edit) = ("molecule/c0", [("notes.md", Some("one more\n"))]);
+    person.commit(repo, "main", None, "words", &edit).await.expect("a push");
+    let head = person.head(repo, "main").await.expect("a head");
+    let payload = json!({ "ref": "refs/heads/main", "after": head, "repository": { "id": 2, "full_name": repo } });
+    let body = payload.to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
+    mac.update(body.as_bytes());
+    let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let url = format!("http://127.0.0.1:{}/hooks/main", service.port);
+    let began = Instant::now();
+    let posting = futures_util::stream::iter(0..FLOOD).map(|number| {
+        let request =
+            service.http.post(&url).body(body.clone()).header("X-Hub-Signature-256", format!("sha256={signature}"));
+        let request = request.header("X-Gitea-Event", "push").header("X-Gitea-Delivery", format!("flood-{number}"));
+        async move { request.header("Content-Type", "application/json").send().await.expect("an answer").status() }
+    });
+    let answers: Vec<_> = posting.buffer_unordered(32).collect().await;
+    let refused = answers.iter().filter(|status| status.as_u16() != 202).count();
+    let took = secs(began);
+    let last = Instant::now();
+    service.until("nothing is left to do", Seen::is_quiet).await;
+    let after = service.seen().await;
+    service.row(&format!("{FLOOD} deliveries of one push, {refused} refused"), took);
+    println!(
+        "  after the last of them {:.2} s until all is done; verdicts {} for {} heads, statuses written {}",
+        secs(last),
+        after.verdicts - before.verdicts,
+        pulls + 1,
+        after.written - before.written
+    );
 }
 
 fn secs(since: Instant) -> f64 {
@@ -189,6 +232,7 @@ struct Seen {
     calls: usize,
     waiting: usize,
     unsent: usize,
+    verdicts: usize,
 }
 
 impl Seen {
@@ -231,6 +275,7 @@ impl Service {
                 "drift_gate_statuses_total{written=\"no\"}" => seen.stood += value,
                 "drift_gate_queue_length" => seen.waiting = value,
                 "drift_gate_unsent_statuses" => seen.unsent = value,
+                name if name.starts_with("drift_gate_verdicts_total{") => seen.verdicts += value,
                 name if name.starts_with("drift_gate_forge_calls_total{") => seen.calls += value,
                 _ => {}
             }

@@ -127,19 +127,21 @@ async fn one_loop(
     let began = Instant::now();
     let deliver = world.relay.deliver(delivery);
     let listen = async {
-        let (mut looking, mut seen, mut decided) = (began, began, began);
+        // The source is looked at first, and what is seen of it makes the consumer be looked at.
+        let (mut looking, mut seen, mut decided) = (None, None, began);
         let mut waiting = vec![head, world.core_head.as_str()];
         loop {
             let line = tokio::time::timeout(PATIENCE, log.recv()).await.expect("both statuses in time");
             let line = line.expect("the service runs");
             match line.message.as_str() {
-                "looking" => looking = line.at,
-                "seen" => seen = line.at,
+                "looking" => looking = looking.or(Some(line.at)),
+                "seen" => seen = seen.or(Some(line.at)),
                 "kept" => decided = line.at,
                 "status stands" => waiting.retain(|sha| *sha != line.sha),
                 _ => {}
             }
             if waiting.is_empty() {
+                let (looking, seen) = (looking.unwrap_or(began), seen.unwrap_or(began));
                 break Loop {
                     taken: looking - began,
                     seen: seen - looking,

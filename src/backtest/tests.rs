@@ -27,7 +27,7 @@ fn gate(binding: Binding) -> Gate {
         name: "identity".into(),
         context: "drift-gate".into(),
         source: Source { place: place("molecule/template"), branch: "main".into() },
-        consumer: Consumer { place: place("molecule/core"), branches: vec!["main".into()] },
+        consumer: Consumer { place: place("molecule/core"), branches: vec!["main".into()], queue_branches: Vec::new() },
         binding,
         identity: vec!["config.yaml".into()],
         ignore: vec!["README.md".into()],
@@ -39,6 +39,9 @@ fn gate(binding: Binding) -> Gate {
         unreadable_after: Duration::from_secs(3600),
         advisory: false,
         strict_assumptions: false,
+        enforce_after: None,
+        watch: Vec::new(),
+        retired: None,
         quote: Quote::Readers,
         commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(Bake {
@@ -51,6 +54,7 @@ fn gate(binding: Binding) -> Gate {
             git_context: false,
             generated: Vec::new(),
         })],
+        repairs: Vec::new(),
         digest: "d".into(),
     }
 }

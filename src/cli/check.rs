@@ -13,7 +13,7 @@ use super::remote::{self, Fetcher, RemoteError};
 use super::{DONE, DRIFT, FAILED, Failure, configuration, print};
 use crate::config::{Config, Gate, Place};
 use crate::gate::finding::Kind;
-use crate::gate::policy::{self, Decision, Outcome, Role, Say};
+use crate::gate::policy::{self, Decision, Outcome, Paired, Role, Say};
 use crate::gate::{Case, Report, Revision, repo_name};
 use crate::report::{self, Judged};
 
@@ -80,8 +80,8 @@ struct Question<'a> {
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let places = Places::default();
     let (judges, consumer) = judges(arguments, &places)?;
-    let gates = chosen(&judges.gates, arguments.gate.as_deref())?;
-    let sources = Sources::new(&arguments.source, &gates)?;
+    let gates = chosen(&judges.gates, |(gate, _)| gate, arguments.gate.as_deref())?;
+    let sources = Sources::new(&arguments.source, &gates.iter().map(|(gate, _)| gate).collect::<Vec<_>>())?;
     let questions: Result<Vec<Question<'_>>, Failure> =
         gates.iter().map(|(gate, base)| question(arguments, (gate, base), &consumer, &sources, &places)).collect();
     let mut answers = Vec::new();
@@ -143,17 +143,21 @@ fn resolve(local: &Local, option: &str, rev: &str) -> Result<Revision, Failure> 
 }
 
 /// The gates to judge: all of one consumer's. None at all where a pull request leaves none.
-fn chosen<'a>(gates: &'a [(Gate, Base)], name: Option<&str>) -> Result<Vec<&'a (Gate, Base)>, Failure> {
+pub(super) fn chosen<'a, T>(
+    all: &'a [T],
+    gate_of: impl Fn(&'a T) -> &'a Gate,
+    name: Option<&str>,
+) -> Result<Vec<&'a T>, Failure> {
     let full_name = |gate: &Gate| format!("{}:{}", repo_name(&gate.consumer.place), gate.name);
-    let known: Vec<&str> = gates.iter().map(|(gate, _)| gate.name.as_str()).collect();
+    let known: Vec<&str> = all.iter().map(|one| gate_of(one).name.as_str()).collect();
     let is_meant = |gate: &Gate| name.is_none_or(|name| gate.name == name || full_name(gate) == name);
-    let gates: Vec<&(Gate, Base)> = gates.iter().filter(|(gate, _)| is_meant(gate)).collect();
-    let Some((first, _)) = gates.first() else {
+    let gates: Vec<&'a T> = all.iter().filter(|one| is_meant(gate_of(one))).collect();
+    let Some(first) = gates.first().map(|one| gate_of(one)) else {
         let Some(name) = name else { return Ok(gates) };
         return Err(Failure::usage(format_args!("no gate is called `{name}`; there are: {}", known.join(", "))));
     };
-    if gates.iter().any(|(gate, _)| gate.consumer.place != first.consumer.place) {
-        let known: Vec<String> = gates.iter().map(|(gate, _)| full_name(gate)).collect();
+    if gates.iter().any(|one| gate_of(one).consumer.place != first.consumer.place) {
+        let known: Vec<String> = gates.iter().map(|one| full_name(gate_of(one))).collect();
         return Err(Failure::usage(format_args!(
             "these gates have different consumers, and `check` judges one: say which with --gate: {}",
             known.join(", ")
@@ -163,22 +167,22 @@ fn chosen<'a>(gates: &'a [(Gate, Base)], name: Option<&str>) -> Result<Vec<&'a (
 }
 
 /// Where the sources are: by the name of their repository, or the one place for all.
-struct Sources<'a> {
+pub(super) struct Sources<'a> {
     named: Vec<(&'a str, &'a Path)>,
     plain: Vec<&'a Path>,
 }
 
 impl<'a> Sources<'a> {
-    fn new(options: &'a [String], gates: &[&(Gate, Base)]) -> Result<Self, Failure> {
+    pub(super) fn new(options: &'a [String], gates: &[&Gate]) -> Result<Self, Failure> {
         let (mut named, mut plain) = (Vec::new(), Vec::new());
         for option in options {
             match option.split_once('=') {
-                Some((name, dir)) if gates.iter().any(|(gate, _)| is_source(gate, name)) => {
+                Some((name, dir)) if gates.iter().any(|gate| is_source(gate, name)) => {
                     named.push((name, Path::new(dir)));
                 }
                 // A folder may have `=` in its name.
                 Some((name, _)) if !Path::new(option).exists() && !remote::is_address(option) => {
-                    let known: Vec<String> = gates.iter().map(|(gate, _)| repo_name(&gate.source.place)).collect();
+                    let known: Vec<String> = gates.iter().map(|gate| repo_name(&gate.source.place)).collect();
                     return Err(Failure::usage(format_args!(
                         "--source {option}: no gate has a source called {name}; there is {}",
                         known.join(", ")
@@ -190,7 +194,7 @@ impl<'a> Sources<'a> {
         Ok(Self { named, plain })
     }
 
-    fn of(&self, gate: &Gate) -> Result<&'a Path, Failure> {
+    pub(super) fn of(&self, gate: &Gate) -> Result<&'a Path, Failure> {
         if let Some((_, dir)) = self.named.iter().find(|(name, _)| is_source(gate, name)) {
             return Ok(dir);
         }
@@ -214,13 +218,13 @@ fn is_source(gate: &Gate, name: &str) -> bool {
 
 /// Opens sides; what fetches is made when the first address is named.
 #[derive(Default)]
-struct Places {
+pub(super) struct Places {
     fetcher: OnceCell<Arc<Fetcher>>,
 }
 
 impl Places {
     /// A folder as it is, or its repository at `rev`; of an address the repository at `rev`, or else at `usual`.
-    fn open(&self, option: &str, place: &Path, rev: Option<&str>, usual: &str) -> Result<Local, Failure> {
+    pub(super) fn open(&self, option: &str, place: &Path, rev: Option<&str>, usual: &str) -> Result<Local, Failure> {
         let Some(address) = place.to_str().filter(|place| remote::is_address(place)) else {
             return Local::open(place, rev).map_err(|error| Failure::usage(format_args!("{option} {error}")));
         };
@@ -298,7 +302,8 @@ fn answer(question: &Question<'_>, consumer: &Local, format: Format) -> Result<(
 
 fn decide(gate: &Gate, role: &Role, report: &Report) -> Decision {
     // Who runs it reads both sides.
-    let say = Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, discreet: false };
+    let say =
+        Say { gate, role, outcome: Outcome::Judged(report), stale_since: None, paired: Paired::No, discreet: false };
     policy::decide(&[say], &[], 0)
 }
 

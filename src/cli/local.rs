@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::remote::Remote;
 use crate::config::{Check, Gate};
 use crate::gate::finding::{Finding, Kind};
+use crate::gate::repair::{self, After, Edit};
 use crate::gate::{
     self, Before, Case, Proposed, Relation, Report, Revision, Side, Version, World, judge, judge_proposed,
 };
@@ -93,6 +94,32 @@ impl Local {
             History::There(remote) => remote.resolve(rev).map_err(|error| error.to_string()),
         };
         found.map(Revision::Commit)
+    }
+
+    /// The folder that is judged as it is on disk, without links; `None` for a commit.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    /// Whether a commit is checked out there, or judged.
+    pub fn has_commits(&self) -> bool {
+        matches!(self.commit(&Revision::WorkTree), Ok(Some(_)) | Err(_))
+    }
+
+    /// The file that the commit which is checked out has at `path`; `None` where it has none.
+    ///
+    /// # Errors
+    /// In words: the repository cannot be read.
+    pub fn committed(&self, path: &str) -> Result<Option<ObjectId>, String> {
+        let read = || -> Result<Option<ObjectId>, TreeError> {
+            let Some(head) = self.commit(&Revision::WorkTree)? else { return Ok(None) };
+            let Some(tree) = self.tree(&Revision::Commit(head))? else { return Ok(None) };
+            match tree.node(path)? {
+                Some(Node::File { .. }) => tree.blob_id(path).map(Some),
+                _ => Ok(None),
+            }
+        };
+        read().map_err(|error| incomplete(&error))
     }
 
     /// Whether the commit that is checked out has something at `path`; what cannot be read counts as tracked.
@@ -257,6 +284,30 @@ impl<'a> Pair<'a> {
         self.whole(|| judge_proposed(gate, before, case, self))
     }
 
+    /// Proposes what would end the drift, on a consumer with these edits; what a repository at an address lacks is fetched.
+    ///
+    /// # Errors
+    /// As [`Pair::judge`].
+    pub fn propose(&self, gate: &Gate, case: &Case, edits: &[Edit]) -> Result<repair::Proposed, String> {
+        let Case::Branch { consumer, .. } = case else { return Err("only a branch is repaired".to_owned()) };
+        self.whole(|| repair::propose(gate, case, &After::new(self, Side::Consumer, consumer, edits)?))
+    }
+
+    /// The bytes of a file of one side; `None` where there is no file.
+    ///
+    /// # Errors
+    /// As [`Pair::judge`].
+    pub fn bytes(&self, side: Side, revision: &Revision, path: &str) -> Result<Option<Vec<u8>>, String> {
+        self.whole(|| {
+            let Some(tree) = self.tree(side, revision)? else { return Ok(None) };
+            if !matches!(tree.node(path)?, Some(Node::File { .. } | Node::Link { .. })) {
+                return Ok(None);
+            }
+            tree.expect(&[path])?;
+            Ok(Some(tree.read(path)?.to_vec()))
+        })
+    }
+
     /// Reads until all is here.
     fn whole<T>(&self, mut read: impl FnMut() -> Result<T, TreeError>) -> Result<T, String> {
         let Some(remote) = self.consumer.remote().or(self.source.remote()) else {
@@ -297,6 +348,11 @@ impl<'a> Pair<'a> {
             Case::SourcePull { head, base, consumer } => {
                 let merged = self.merged(Side::Source, head, base);
                 Seen { pair: self, consumer: tree(Side::Consumer, consumer), bound: merged.clone(), head: merged }
+            }
+            Case::PairedPull { head, base, partner, onto } => {
+                let merged = self.merged(Side::Source, head, base);
+                let consumer = self.merged(Side::Consumer, partner, onto);
+                Seen { pair: self, consumer, bound: merged.clone(), head: merged }
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod explain;
 mod local;
 mod own_file;
 mod remote;
+pub mod repair;
 pub mod serve;
 pub mod status;
 pub mod store;
@@ -51,6 +52,8 @@ const EXIT_CODES: &str =
 enum Command {
     /// The verdict on local repositories and folders, here and now
     Check(check::Arguments),
+    /// What would end the drift, as a patch or written into the work tree
+    Repair(repair::Arguments),
     /// The file tree that a docker build would produce, without building
     Tree(tree::Arguments),
     /// The verdict at every moment of two histories: when drift began, and when it ended
@@ -75,6 +78,7 @@ enum Command {
 pub fn run(cli: Cli) -> u8 {
     let done = match cli.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
         Command::Tree(arguments) => tree::run(&arguments),
         Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -17,6 +17,7 @@ use super::rules::{self, Ruled};
 use super::secret::Secret;
 
 mod checks;
+mod repair;
 
 /// Goes over a file whose shape is right.
 pub(super) struct Reading<'a> {
@@ -194,6 +195,9 @@ impl Reading<'_> {
         let ignore = self.globs("ignore", &raw.ignore);
         let optional = self.globs("optional", &raw.optional);
         let grace = self.ruled("grace", &raw.grace, rules::duration);
+        let enforce_after = self.optional("enforce_after", raw.enforce_after.as_ref(), rules::moment);
+        let watch = self.globs("watch", &raw.watch);
+        let retired = self.optional("retired", raw.retired.as_ref(), rules::reason);
         let unreadable_after = self.ruled("unreadable_after", &raw.unreadable_after, rules::duration);
         let commands = match self.scope {
             // Its own table is refused.
@@ -210,6 +214,7 @@ impl Reading<'_> {
             }
             self.check(check)
         });
+        let repairs = self.repairs(raw, binding.as_ref());
         let gate = Gate {
             name: name?,
             context: context?,
@@ -235,12 +240,16 @@ impl Reading<'_> {
             unreadable_after: unreadable_after?,
             advisory: raw.advisory,
             strict_assumptions: raw.strict_assumptions,
+            enforce_after: enforce_after?,
+            watch: watch?,
+            retired: retired?,
             quote: match raw.quote {
                 raw::Quote::Readers => Quote::Readers,
                 raw::Quote::Always => Quote::Always,
             },
             commands: commands?,
             checks: checks.filter(|checks| !checks.is_empty())?,
+            repairs: repairs?,
             digest: String::new(),
         };
         Some(Gate { digest: digest(&gate), ..gate })
@@ -339,7 +348,11 @@ impl Reading<'_> {
         let sample = "`consumer = { forge = \"main\", repo = \"molecule/core\", branches = [\"main\"] }`";
         let Some(at) = at else {
             if !self.scope.is_service() {
-                return Some(Consumer { place: self.here(), branches: self.default_branches() });
+                return Some(Consumer {
+                    place: self.here(),
+                    branches: self.default_branches(),
+                    queue_branches: Vec::new(),
+                });
             }
             self.wrong(gate.clone(), "[[gate]] has no `consumer`", format!("add {sample}"));
             return None;
@@ -372,7 +385,8 @@ impl Reading<'_> {
                 None
             }
         };
-        Some(Consumer { place: place?, branches: branches? })
+        let queue_branches = each(&raw.queue_branches, |glob| self.ruled("queue_branches", glob, rules::branches));
+        Some(Consumer { place: place?, branches: branches?, queue_branches: queue_branches? })
     }
 
     fn on_forge(&mut self, forge: &Text, repo: &Text) -> Option<Place> {
@@ -405,6 +419,19 @@ impl Reading<'_> {
                 self.wrong(text.span(), format!("`{key}` {}", wrong.message), wrong.help);
                 None
             }
+        }
+    }
+
+    /// A key that may be left out.
+    fn optional<T>(
+        &mut self,
+        key: &str,
+        text: Option<&Text>,
+        rule: impl FnOnce(&str) -> Ruled<T>,
+    ) -> Option<Option<T>> {
+        match text {
+            Some(text) => self.ruled(key, text, rule).map(Some),
+            None => Some(None),
         }
     }
 

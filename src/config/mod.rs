@@ -32,8 +32,8 @@ use meaning::Reading;
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use model::{
     Absent, Bake, Binding, Bringer, Check, Commands, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format,
-    Gate, Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, Quote, Relation, Repository, Retired, Server,
-    Source, Stale, Store, Values, ValuesSide,
+    Gate, Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, PullRequest, Quote, Relation, Repair,
+    Repository, Retired, Server, Source, Stale, Store, Template, To, Values, ValuesSide, Words,
 };
 pub use pin::{PinPath, PinPathError, PinStep};
 pub use secret::{Secret, SecretError, SecretValue};

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::diagnostic::Document;
 use super::secret::Secret;
 
 mod checks;
+mod repair;
 
 pub use checks::{
     Absent, Bake, Check, Compare, Extract, Format, Mirror, Mirrored, Pattern, Pin, PinAt, Relation, Retired, Values,
     ValuesSide,
 };
+pub use repair::{PullRequest, Repair, Template, To, Words};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -152,6 +155,15 @@ pub struct Gate {
     pub advisory: bool,
     /// An assumption is as good as not decided.
     pub strict_assumptions: bool,
+    /// Until then drift is told in words on a green status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforce_after: Option<DateTime<Utc>>,
+    /// Files of the consumer that a pull request changes only with somebody's word: globs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<String>,
+    /// Why the gate ends: nothing is compared any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<String>,
     /// Who may see file contents.
     pub quote: Quote,
     /// Who may waive what it finds. No part of what it judges: a verdict does not depend on it.
@@ -159,6 +171,9 @@ pub struct Gate {
     pub commands: Commands,
     /// Never empty.
     pub checks: Vec<Check>,
+    /// What ends the drift, in the order of the file. It has no say in a verdict, so it is not part of [`Gate::digest`].
+    #[serde(skip)]
+    pub repairs: Vec<Repair>,
     /// SHA-256 of what the gate says, hexadecimal, independent of comments and order of keys.
     #[serde(skip)]
     pub digest: String,
@@ -196,6 +211,9 @@ pub struct Consumer {
     pub place: Place,
     /// Names or globs; empty only in a laptop file that does not say it.
     pub branches: Vec<String>,
+    /// Branches of a merge queue: globs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queue_branches: Vec<String>,
 }
 
 /// How a consumer names the source commit that it uses.

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 mod checks;
+mod repair;
 
 pub(super) use checks::{Absent, Bake, Check, Compare, Format, Mirror, Relation, Values, ValuesSide};
+pub(super) use repair::{PullRequest, Repair, To};
 
 /// A value with the bytes it stands at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -276,6 +278,18 @@ pub(super) struct Gate {
     /// Treats what had to be assumed (what a base image holds, say) as undecided.
     #[serde(default)]
     pub strict_assumptions: bool,
+    /// Until this day (`2026-12-01`, in UTC) or moment (RFC 3339) the status stays green, with the drift in words; from then on it
+    /// counts.
+    #[schemars(extend("examples" = ["2026-12-01"]))]
+    pub enforce_after: Option<Text>,
+    /// Files of the consumer, as globs, that decide what is built and are not evaluated, such as a workflow with its build flags
+    /// or a script that clones the source: a pull request that changes one fails until somebody who may waives it.
+    #[serde(default)]
+    #[schemars(extend("examples" = [[".gitea/workflows/image.yml", "scripts/clone-template.sh"]]))]
+    pub watch: Vec<Text>,
+    /// Why the gate ends: nothing is compared any more, and its heads get a green status that says so.
+    #[schemars(extend("examples" = ["the image is built in the template's repository now"]))]
+    pub retired: Option<Text>,
     /// Who sees file contents on report pages: `readers` (everyone where both repositories are public, else after a login)
     /// or `always` (everyone who has the address).
     #[serde(default)]
@@ -285,6 +299,9 @@ pub(super) struct Gate {
     /// What is compared.
     #[schemars(length(min = 1))]
     pub check: At<Vec<At<Check>>>,
+    /// What ends the drift, proposed as a pull request once it is proven to. Without any, drift is only told.
+    #[serde(default)]
+    pub repair: At<Vec<At<Repair>>>,
 }
 
 fn context() -> Text {
@@ -330,6 +347,10 @@ pub(super) struct Consumer {
     /// The branches that are judged: names or globs such as `release/*`.
     #[schemars(length(min = 1), extend("examples" = [["main"]]))]
     pub branches: Option<At<Vec<Text>>>,
+    /// The branches of a merge queue, as globs: each is judged as what merging it would give.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["gh-readonly-queue/**"]]))]
+    pub queue_branches: Vec<Text>,
 }
 
 /// How the consumer says which source commit it uses: `pin` with one of `at`, `whole`, `argument` and `regex`, a `submodule`,

@@ -4,10 +4,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use url::Url;
 
 use super::model::Pattern;
 use super::pin::{PinPath, PinPathError};
+
+mod repair;
+
+pub(super) use repair::{input, label, repair_branch, reviewer, stamp, template, title, workflow};
 
 /// The longest duration, ten years: beyond it sums with the clock could overflow.
 const LONGEST: Duration = Duration::from_secs(3650 * DAY);
@@ -225,6 +230,26 @@ pub(super) fn stage(text: &str) -> Ruled<String> {
         let help =
             "write the name behind `AS` in its FROM, for example `runtime`; a stage without one gets a name first";
         return wrong("is not the name of a stage", help);
+    }
+    Ok(text.to_owned())
+}
+
+/// A moment: a day, which begins at midnight UTC, or RFC 3339.
+pub(super) fn moment(text: &str) -> Ruled<DateTime<Utc>> {
+    let day = || Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
+    let exact = || Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
+    day().or_else(exact).ok_or_else(|| Wrong {
+        message: format!("is `{text}`, which is no day"),
+        help: "write a day, `2026-12-01` (from midnight UTC), or a moment, `2026-12-01T08:00:00+01:00`".to_owned(),
+        secret: false,
+    })
+}
+
+/// A reason for people: one line that a status can show.
+pub(super) fn reason(text: &str) -> Ruled<String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return wrong("is not a line of words", "write why, in a few words: statuses show it");
     }
     Ok(text.to_owned())
 }

@@ -14,18 +14,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Document, Problem};
 
-/// Keys that the design has and this version does not, by the table they would stand in: refused, since ignoring them
-/// would judge less than the file says.
-const NOT_BUILT: [(&[&str], &str); 5] = [
-    (&["gate"], "enforce_after"),
-    (&["gate"], "watch"),
-    (&["gate"], "retired"),
-    (&["gate"], "repair"),
-    (&["gate", "consumer"], "queue_branches"),
-];
-
-/// Likewise kinds of checks.
+/// Kinds of checks that the design has and this version does not: refused, since ignoring them would judge less than the file
+/// says.
 const NOT_BUILT_CHECKS: [&str; 1] = ["image"];
+
+/// Lists of tables that may be a single table: `[gate.repair]`.
+const MAY_BE_ALONE: [&str; 1] = ["repair"];
 
 /// Samples of what stands in a list of secrets.
 const SECRETS: [&str; 2] = ["[{ env = \"VARIABLE\" }]", "[{ file = \"/path\" }]"];
@@ -101,6 +95,11 @@ impl<'a> Walk<'a> {
                 };
                 table.map(|table| Spanned::new(span, DeValue::Table(table)))
             }
+            // One of them may be written as the table that it is.
+            (Some("array"), DeValue::Table(table)) if MAY_BE_ALONE.contains(&key) => {
+                let item = self.item(Spanned::new(span.clone(), DeValue::Table(table)), &schema["items"], key)?;
+                Some(Spanned::new(span, DeValue::Array([item].into_iter().collect())))
+            }
             (Some("array"), DeValue::Array(items)) => {
                 let were = items.len();
                 let tables = schema["items"]["type"] == "object" && !is_secret(&schema["items"]);
@@ -146,7 +145,7 @@ impl<'a> Walk<'a> {
             return None;
         };
         let (name, at) = (text_of(kind).to_owned(), kind.span());
-        if NOT_BUILT_CHECKS.contains(&name.as_str()) {
+        if self.path.last() == Some(&"check") && NOT_BUILT_CHECKS.contains(&name.as_str()) {
             let help = format!("write {write}, or remove this [[gate.check]]");
             self.wrong(at, format!("checks of kind `{name}` are not built yet"), help);
             return None;
@@ -318,10 +317,6 @@ impl<'a> Walk<'a> {
     }
 
     fn unknown(&mut self, key: &str, span: Range<usize>) {
-        if NOT_BUILT.iter().any(|(table, one)| *table == self.path && *one == key) {
-            let help = "remove it: this version cannot do what it asks for";
-            return self.wrong(span, format!("`{key}` is not built yet"), help);
-        }
         let Some(((table, known), around)) = self.parents.split_last() else { return };
         let help = if let Some(near) = nearest(key, known.iter().map(String::as_str)) {
             format!("did you mean `{near}`?")
@@ -339,7 +334,7 @@ impl<'a> Walk<'a> {
     fn table_name(&self) -> String {
         match self.path.as_slice() {
             [] => "the file".to_owned(),
-            ["gate"] | ["gate", "check"] => format!("[[{}]]", self.path.join(".")),
+            ["gate"] | ["gate", "check" | "repair"] => format!("[[{}]]", self.path.join(".")),
             ["server"] | ["store"] => format!("[{}]", self.path.join(".")),
             ["forge", "*"] => format!("[forge.{}]", self.name),
             [.., last] => format!("`{last}`"),

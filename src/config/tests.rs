@@ -7,6 +7,7 @@ mod checks;
 mod documents;
 mod faults;
 mod meaning;
+mod repair;
 mod secrets;
 mod texts;
 

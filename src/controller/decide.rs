@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Stored, Verdict};
 use super::look::{Look, millis};
-use super::plan::{Gated, Question, Target, View};
+use super::pairing::Pairing;
+use super::plan::{Ask, Gated, Question, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
 use crate::config::Quote;
 use crate::forge::{State, Status};
 use crate::gate::Revision;
 use crate::gate::finding::Kind;
-use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::gate::policy::{self, Outcome, Paired, Role, Say};
 use crate::gate::verdict::Verdict as Word;
 use crate::gate::waiver::Waiver;
 use crate::store::{Fenced, Judged, StoreError, WaiverRow, WantedRow};
@@ -53,13 +54,66 @@ pub(super) struct Decided {
 /// The answer to one question.
 pub(super) enum Answer {
     Verdict(Verdict),
+    /// Of a pull request of the source alone, and together with one of the consumer.
+    Together {
+        alone: Verdict,
+        both: Verdict,
+    },
+    Retired(String),
     Impossible(String),
     /// Something could not be read, since then (Unix milliseconds).
     Unreadable {
         why: String,
         since: i64,
         passing: bool,
+        /// It is not tried again by itself.
+        parked: bool,
     },
+}
+
+impl Answer {
+    /// The verdict that people see the report of.
+    fn shown(&self) -> Option<&Verdict> {
+        match self {
+            Self::Verdict(verdict) | Self::Together { both: verdict, .. } => Some(verdict),
+            Self::Retired(_) | Self::Impossible(_) | Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+/// A case that could not be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    /// Unix milliseconds.
+    pub since: i64,
+    /// Tries in a row that failed for a reason which does not pass.
+    tries: u32,
+    why: String,
+}
+
+impl Broken {
+    /// Tries that fail for a reason which does not pass; then the case is parked: what made the evaluator fail is not tried
+    /// again before its commits change or somebody asks for it.
+    const TRIES: u32 = 5;
+
+    pub(super) fn new(since: i64) -> Self {
+        Self { since, tries: 0, why: String::new() }
+    }
+
+    /// One more try failed.
+    fn failed(&mut self, why: &str, passing: bool) {
+        self.tries = if passing { 0 } else { self.tries + 1 };
+        why.clone_into(&mut self.why);
+    }
+
+    /// Why it is not tried any more.
+    fn parked(&self) -> Option<String> {
+        let given_up = || {
+            let Self { why, tries, .. } = self;
+            format!("{why}; given up after {tries} tries, comment `/drift-gate check` to try again")
+        };
+        (self.tries >= Self::TRIES).then(given_up)
+    }
 }
 
 impl Controller {
@@ -110,15 +164,16 @@ impl Controller {
                 let left = self.options.deadline.saturating_sub(Duration::from_millis(spent.try_into().unwrap_or(0)));
                 match tokio::time::timeout(left, self.answer_all(target, stored)).await {
                     Ok(answers) => answers?,
-                    Err(_) => target.asks.iter().map(|_| self.too_late()).collect(),
+                    Err(_) => target.asks.iter().map(|ask| self.too_late(ask)).collect(),
                 }
             }
         };
 
         let unreadable = answers.iter().find_map(|answer| match answer {
-            Answer::Unreadable { why, since, passing } => Some((why.as_str(), *since, *passing)),
+            Answer::Unreadable { why, since, passing, .. } => Some((why.as_str(), *since, *passing)),
             _ => None,
         });
+        let unfinished = answers.iter().any(|answer| matches!(answer, Answer::Unreadable { parked: false, .. }));
         if let Some((why, since, passing)) = unreadable
             && !self.is_given_up(target, row, since, passing)
         {
@@ -145,11 +200,8 @@ impl Controller {
                 && row.judgements == judgements
         });
         let keep = (!same).then(|| {
-            let reports = answers.iter().filter_map(|answer| match answer {
-                Answer::Verdict(verdict) => {
-                    Some((verdict.key.clone(), serde_json::to_string(verdict.report.as_ref()).unwrap_or_default()))
-                }
-                _ => None,
+            let reports = answers.iter().filter_map(Answer::shown).map(|verdict| {
+                (verdict.key.clone(), serde_json::to_string(verdict.report.as_ref()).unwrap_or_default())
             });
             make(status, judgements, reports.collect())
         });
@@ -158,7 +210,7 @@ impl Controller {
                 tell(look, target, kept, ask, answer);
             }
         }
-        Ok(Decided { id, keep, look_at: decision.look_again, unfinished: unreadable.is_some(), ended })
+        Ok(Decided { id, keep, look_at: decision.look_again, unfinished, ended })
     }
 
     /// The id of what a target's status is kept as.
@@ -168,38 +220,76 @@ impl Controller {
     }
 
     /// The answer where none came before the deadline.
-    fn too_late(&self) -> Answer {
-        let why = format!(
-            "not compared within {}; comment `/drift-gate check` to try again",
-            super::rounds::minutes(millis(self.options.deadline))
-        );
-        Answer::Unreadable { why, since: self.now(), passing: false }
+    fn too_late(&self, ask: &Ask) -> Answer {
+        let within = super::rounds::minutes(millis(self.options.deadline));
+        match &ask.question {
+            Question::Judge(case) => {
+                self.failed(keys::report(&ask.gated, case), &format!("not compared within {within}"), false)
+            }
+            _ => Answer::Unreadable {
+                why: format!("not compared within {within}; comment `/drift-gate check` to try again"),
+                since: self.now(),
+                passing: false,
+                parked: false,
+            },
+        }
+    }
+
+    /// A case could not be judged, once more.
+    fn failed(&self, key: String, why: &str, passing: bool) -> Answer {
+        let mut all = super::lock(&self.broken);
+        let broken = all.entry(key).or_insert_with(|| Broken::new(self.now()));
+        broken.failed(why, passing);
+        let parked = broken.parked();
+        Answer::Unreadable {
+            since: broken.since,
+            passing,
+            parked: parked.is_some(),
+            why: match parked {
+                Some(why) => why,
+                None if passing => why.to_owned(),
+                None => format!("{why}; comment `/drift-gate check` to try again"),
+            },
+        }
     }
 
     /// What every gate with a say answers.
     pub(super) async fn answer_all(&self, target: &Target, stored: Stored<'_>) -> Result<Vec<Answer>, StoreError> {
-        let asking = target.asks.iter().map(|ask| self.answer(&ask.gated, &ask.question, stored));
+        let asking = target.asks.iter().map(|ask| async move {
+            let answer = self.answer(&ask.gated, &ask.question, stored).await?;
+            match (answer, &ask.pairing) {
+                (Answer::Verdict(alone), Pairing::With { case, .. }) if alone.report.verdict != Word::InSync => {
+                    let both = self.answer(&ask.gated, &Question::Judge(case.clone()), stored).await?;
+                    Ok(if let Answer::Verdict(both) = both { Answer::Together { alone, both } } else { both })
+                }
+                (answer, _) => Ok(answer),
+            }
+        });
         futures_util::future::try_join_all(asking).await
     }
 
     async fn answer(&self, gated: &Gated, question: &Question, stored: Stored<'_>) -> Result<Answer, StoreError> {
         Ok(match question {
             Question::Impossible(why) => Answer::Impossible(why.clone()),
+            Question::Retired(reason) => Answer::Retired(reason.clone()),
             Question::Told(report) => Answer::Verdict(Verdict { key: keys::told(report), report: report.clone() }),
             Question::Unreadable { why, since } => {
-                Answer::Unreadable { why: why.clone(), since: *since, passing: true }
+                Answer::Unreadable { why: why.clone(), since: *since, passing: true, parked: false }
             }
             Question::Judge(case) => {
                 let key = keys::report(gated, case);
+                let known = super::lock(&self.broken).get(&key).cloned();
+                if let (Some(broken), false) = (known, matches!(stored, Stored::Ignored))
+                    && let Some(why) = broken.parked()
+                {
+                    return Ok(Answer::Unreadable { why, since: broken.since, passing: false, parked: true });
+                }
                 match self.judge(gated, case, stored).await {
                     Ok(verdict) => {
                         super::lock(&self.broken).remove(&key);
                         Answer::Verdict(verdict)
                     }
-                    Err(Trouble { why, passing }) => {
-                        let since = *super::lock(&self.broken).entry(key).or_insert_with(|| self.now());
-                        Answer::Unreadable { why, since, passing }
-                    }
+                    Err(Trouble { why, passing }) => self.failed(key, &why, passing),
                 }
             }
         })
@@ -218,7 +308,7 @@ impl Controller {
         }
         match row {
             Some(row) if row.state != "pending" => {
-                let patience = |ask: &super::plan::Ask| ask.gated.gate.unreadable_after;
+                let patience = |ask: &Ask| ask.gated.gate.unreadable_after;
                 let branches = target.asks.iter().filter(|ask| !ask.role.is_pull());
                 branches.map(patience).min().is_some_and(past)
             }
@@ -236,10 +326,18 @@ impl Controller {
                 Answer::Verdict(verdict) => {
                     (Outcome::Judged(&verdict.report), self.stale_since(gated, &ask.role, verdict, now).await?)
                 }
+                Answer::Together { alone, .. } => (Outcome::Judged(&alone.report), None),
+                Answer::Retired(reason) => (Outcome::Retired(reason), None),
                 Answer::Impossible(why) | Answer::Unreadable { why, .. } => (Outcome::Not(why), None),
             };
+            let paired = match (&ask.pairing, answer) {
+                (Pairing::With { name, .. }, Answer::Together { both, .. }) => Paired::With(name, &both.report),
+                (Pairing::Not { name, why }, _) => Paired::Not(name, why),
+                (Pairing::Waits { name }, _) => Paired::Waits(name),
+                (Pairing::No | Pairing::With { .. }, _) => Paired::No,
+            };
             let discreet = self.is_discreet(target, gated);
-            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, discreet });
+            says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, paired, discreet });
         }
         Ok(says)
     }
@@ -268,7 +366,7 @@ impl Controller {
         };
         let branch = match role {
             Role::ConsumerBranch { branch } | Role::SourceBranch { consumer_branch: branch } => branch,
-            Role::ConsumerPull { .. } | Role::SourcePull { .. } => return Ok(None),
+            Role::ConsumerPull { .. } | Role::SourcePull { .. } | Role::ConsumerQueue { .. } => return Ok(None),
         };
         if !stale || gated.gate.grace.is_zero() {
             return Ok(None);
@@ -299,7 +397,7 @@ impl Controller {
 /// The waivers that the pull requests of a target have for its gates, each with its number.
 pub(super) fn waivers_of(target: &Target, rows: &[WaiverRow]) -> Vec<(i64, Waiver)> {
     let of = |row: &WaiverRow| {
-        let is_role = |role: &Role| role.pull().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
+        let is_role = |role: &Role| role.waived_with().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
         target.asks.iter().find(|ask| is_role(&ask.role))?;
         let gate = &target.asks.iter().find(|ask| ask.gated.id == row.gate)?.gated.gate;
         let waiver = Waiver {
@@ -322,6 +420,10 @@ fn ended(says: &[Say<'_>], waivers: &[(i64, Waiver)], now: i64) -> Vec<(i64, Str
         if waiver.is_over(now) {
             return Some("its time is over");
         }
+        // What a queue would merge holds others' changes too: that they are not covered ends nothing.
+        if !says.iter().any(|say| say.role.pull().is_some()) {
+            return None;
+        }
         let mut own = says.iter().filter(|say| waiver.is_of(say.gate));
         let is_known = own.all(|say| policy::is_known(say, now));
         (is_known && !policy::covers(waiver, says, now)).then_some("other findings came")
@@ -336,20 +438,18 @@ pub(super) fn judgements(target: &Target, answers: &[Answer]) -> String {
     serde_json::to_string(&judgements).unwrap_or_default()
 }
 
-fn judgement(ask: &super::plan::Ask, answer: &Answer) -> Judgement {
+fn judgement(ask: &Ask, answer: &Answer) -> Judgement {
     let (report, why) = match answer {
-        Answer::Verdict(verdict) => (Some(verdict.key.clone()), None),
+        Answer::Verdict(verdict) | Answer::Together { both: verdict, .. } => (Some(verdict.key.clone()), None),
+        Answer::Retired(reason) => (None, Some(format!("retired: {reason}"))),
         Answer::Impossible(why) | Answer::Unreadable { why, .. } => (None, Some(why.clone())),
     };
     Judgement { gate: ask.gated.id.clone(), role: ask.role.clone(), report, why }
 }
 
 /// One line of the log for each gate that has a say in a new decision: what it is about, what the gate said, what is wanted.
-fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &super::plan::Ask, answer: &Answer) {
-    let report = match answer {
-        Answer::Verdict(verdict) => Some(verdict.report.as_ref()),
-        Answer::Impossible(_) | Answer::Unreadable { .. } => None,
-    };
+fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &Ask, answer: &Answer) {
+    let report = answer.shown().map(|verdict| verdict.report.as_ref());
     let commit = |revision: Option<&Revision>| match revision {
         Some(Revision::Commit(id)) => id.to_string(),
         Some(Revision::WorkTree) | None => String::new(),
@@ -378,4 +478,27 @@ fn tell(look: &Look<'_>, target: &Target, kept: &Judged, ask: &super::plan::Ask,
 
 fn has_head(view: &View, sha: &ObjectId) -> bool {
     view.heads.values().any(|head| head == sha) || view.pulls.iter().any(|pull| pull.head_sha == *sha)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_the_evaluator_fail_is_parked_after_five_tries_and_an_outage_never() {
+        let mut broken = Broken::new(7);
+        for _ in 0..4 {
+            broken.failed("the evaluation broke", false);
+            assert_eq!(broken.parked(), None);
+        }
+        broken.failed("the forge does not answer", true);
+        for _ in 0..4 {
+            broken.failed("the evaluation broke", false);
+            assert_eq!(broken.parked(), None, "they must follow each other");
+        }
+        broken.failed("the evaluation broke", false);
+        let why = "the evaluation broke; given up after 5 tries, comment `/drift-gate check` to try again";
+        assert_eq!(broken.parked().as_deref(), Some(why));
+        assert_eq!(broken.since, 7);
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use super::brought::{self, Brought, Proposal};
+use super::decide::Broken;
 use super::judge::Pair;
 use super::plan::{Gated, Proposals, RepoKey, View};
 use super::sight::Sight;
@@ -149,7 +150,7 @@ impl Controller {
                 },
                 Err(Trouble { why, .. }) => {
                     let key = format!("{repo}#{} {}", pull.number, FILE);
-                    let since = *lock(&self.broken).entry(key).or_insert_with(|| self.now());
+                    let since = lock(&self.broken).entry(key).or_insert_with(|| Broken::new(self.now())).since;
                     Proposal::Unreadable { why, since }
                 }
             };

@@ -23,7 +23,7 @@ use super::decide::Decided;
 use super::plan::{self, Known, RepoKey, Seen, Target, View};
 use super::sight::Change;
 use super::{Controller, backoff, pairs};
-use crate::store::{Claim, Claimed, Due, Fenced, Judged, Lease, Level, StoreError, WaiverRow, WantedRow};
+use crate::store::{Claim, Claimed, Due, Fenced, Lease, Level, StoreError, WaiverRow, WantedRow};
 
 /// Looks at a time, for each forge.
 const LOOKS: usize = 8;
@@ -226,8 +226,9 @@ impl Controller {
         needed.insert(repo.clone());
         let seen = self.seen(&needed);
         self.ask_for(&needed, &seen).await?;
-        let known =
-            Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
+        let page = |repo: &RepoKey, number| self.pull_page(repo, number);
+        let trouble = sight.brought.trouble.as_deref();
+        let known = Known { gates: &gates, seen: &seen, proposals: &proposals, trouble, page: &page };
         let mut targets = plan::targets(&known, repo);
         let put_off = put_off(&claimed.due, &mut targets);
         let current = self.store.current(Some((&repo.forge, &repo.name))).await?;
@@ -338,29 +339,10 @@ impl Controller {
                 return Ok(left);
             }
         }
-        ids.extend(self.left_pending(look, &ids, rows).await?);
+        ids.extend(self.say_the_last_word(look, &ids, rows).await?);
         // Lost or not: whoever looks now says which commits are heads.
         let _ = self.store.heads_held(look.lease, &ids, self.now()).await?;
         Ok(left)
-    }
-
-    /// Commits that stopped being heads while they were `pending`: nothing stays so, they get `error`. Answers whom the forge
-    /// has still to be told of.
-    async fn left_pending(
-        &self,
-        look: &Look<'_>,
-        heads: &[String],
-        rows: &BTreeMap<String, WantedRow>,
-    ) -> Result<Vec<String>, StoreError> {
-        let gone = rows.values().filter(|row| !heads.contains(&row.id));
-        let (pending, told_of): (Vec<&WantedRow>, Vec<&WantedRow>) = gone.partition(|row| row.state == "pending");
-        let ended: Vec<Judged> = pending.iter().map(|row| superseded(row, self.now())).collect();
-        if !ended.is_empty() {
-            // Where it is lost, whoever looks now finds them as well.
-            let _ = self.store.decide_held(&ended, &[look.lease]).await?;
-        }
-        let unsent = told_of.into_iter().filter(|row| row.description == SUPERSEDED && !row.is_told());
-        Ok(unsent.chain(pending).map(|row| row.id.clone()).collect())
     }
 }
 
@@ -375,27 +357,6 @@ async fn gather(decided: &mut Decisions, chunk: &mut Vec<Result<Decided, StoreEr
         chunk.push(next);
     }
     true
-}
-
-/// What is said of a commit that was not judged before another took its place.
-const SUPERSEDED: &str = "not judged: no head of a branch or open pull request any more";
-
-fn superseded(row: &WantedRow, now: i64) -> Judged {
-    Judged {
-        id: row.id.clone(),
-        forge: row.forge.clone(),
-        repository: row.repository.clone(),
-        forge_id: row.forge_id,
-        sha: row.sha.clone(),
-        context: row.context.clone(),
-        state: "error".to_owned(),
-        description: SUPERSEDED.to_owned(),
-        url: row.url.clone(),
-        judgements: "[]".to_owned(),
-        decided_at: now,
-        is_new: false,
-        reports: Vec::new(),
-    }
 }
 
 type Decisions = mpsc::UnboundedReceiver<Result<Decided, StoreError>>;

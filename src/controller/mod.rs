@@ -33,6 +33,7 @@ mod commands;
 mod counted;
 mod decide;
 pub mod dry;
+mod ended;
 mod gates;
 mod grace;
 mod guest;
@@ -40,6 +41,7 @@ mod judge;
 mod keys;
 mod look;
 pub mod pages;
+mod pairing;
 pub mod plan;
 mod publish;
 mod pull_now;
@@ -144,7 +146,7 @@ pub struct Controller {
     /// How many evaluations may run at a time.
     evaluations: tokio::sync::Semaphore,
     /// Cases that cannot be judged, by the key of their report, and since when (Unix milliseconds).
-    broken: Mutex<HashMap<String, i64>>,
+    broken: Mutex<HashMap<String, decide::Broken>>,
     /// Where the last delivery left each branch.
     told: Mutex<HashMap<(RepoKey, String), ObjectId>>,
     /// Our own user on each forge.
@@ -219,6 +221,9 @@ impl Controller {
             "watching {}",
             watched.join(", ")
         );
+        if let Err(error) = self.leave_repositories().await {
+            tracing::error!(%error, "repositories that are not gated any more keep their statuses until the next start");
+        }
         let me = self.clone();
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move {
             // What comes back as a delivery is told from what others post by who posted it.

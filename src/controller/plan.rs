@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::brought::{self, Proposal};
+use super::pairing::{self, Pairing};
 use crate::config::{self, Place};
 use crate::forge::{Pull, Repository};
 use crate::gate::policy::Role;
@@ -109,6 +110,11 @@ impl Gated {
         self.gate.consumer.branches.iter().any(|pattern| glob::matches(pattern, branch))
     }
 
+    /// Whether a branch of the consumer is a merge queue's, and not gated itself.
+    fn queues(&self, branch: &str) -> bool {
+        !self.gates_branch(branch) && glob::any(&self.gate.consumer.queue_branches, branch)
+    }
+
     /// Whether a repository is one of its sides.
     pub fn touches(&self, repo: &RepoKey) -> bool {
         self.consumer == *repo || self.source == *repo
@@ -144,6 +150,8 @@ pub struct Ask {
     pub role: Role,
     /// What to answer, or why nobody can.
     pub question: Question,
+    /// What it has to do with a pull request of the other side.
+    pub pairing: Pairing,
 }
 
 /// What is asked, or why it cannot be.
@@ -155,6 +163,8 @@ pub enum Question {
     Told(Arc<Report>),
     /// The forge said something that leaves nothing to compare: a missing branch.
     Impossible(String),
+    /// The gate has ended, for this reason: nothing is compared.
+    Retired(String),
     /// The other side cannot be read, since then (Unix milliseconds).
     Unreadable {
         /// In words, for people.
@@ -182,6 +192,21 @@ pub fn heads_for_others(gates: &[Arc<Gated>], repo: &RepoKey, view: &View) -> BT
     heads.map(|(branch, sha)| (branch.clone(), sha.clone())).collect()
 }
 
+/// What its partners' pull requests are paired by: of a source those that name others, of a consumer those that are named.
+pub fn pulls_for_others(
+    gates: &[Arc<Gated>],
+    repo: &RepoKey,
+    view: &View,
+    seen: &impl Fn(&RepoKey) -> Option<Arc<View>>,
+) -> Vec<Pull> {
+    let names_any =
+        |source: &RepoKey| seen(source).is_some_and(|view| view.pulls.iter().any(|pull| !pull.depends_on.is_empty()));
+    let is_named = gates.iter().any(|gated| gated.consumer == *repo && names_any(&gated.source));
+    let is_source = gates.iter().any(|gated| gated.source == *repo);
+    let matters = |pull: &&Pull| is_named || (is_source && !pull.depends_on.is_empty());
+    view.pulls.iter().filter(matters).cloned().collect()
+}
+
 /// What the open pull requests of a consumer make of its own file of gates, by their number; those that leave it are absent.
 pub type Proposals = BTreeMap<u64, Proposal>;
 
@@ -204,6 +229,8 @@ pub struct Known<'a> {
     pub proposals: &'a Proposals,
     /// Why the file of gates on its default branch cannot be used; the last valid one judges on.
     pub trouble: Option<&'a str>,
+    /// Where people see a pull request of a repository.
+    pub page: &'a (dyn Fn(&RepoKey, u64) -> Option<String> + Sync),
 }
 
 /// All targets of one repository, as far as it could be read.
@@ -212,7 +239,9 @@ pub fn targets(known: &Known<'_>, repo: &RepoKey) -> Vec<Target> {
     let mut found: BTreeMap<(ObjectId, String), Vec<Ask>> = BTreeMap::new();
     let mut add = |gated: &Arc<Gated>, (sha, role, question): Found| {
         let key = (sha, gated.gate.context.clone());
-        found.entry(key).or_default().push(Ask { gated: gated.clone(), role, question });
+        let question = gated.gate.retired.clone().map_or(question, Question::Retired);
+        let pairing = pairing::of(known, view, gated, &role, &question);
+        found.entry(key).or_default().push(Ask { gated: gated.clone(), role, question, pairing });
     };
     for gated in known.gates {
         if gated.consumer == *repo {
@@ -240,7 +269,28 @@ fn of_consumer(gated: &Gated, view: &View, source: Option<&Seen>) -> Vec<Found> 
         found.push((sha.clone(), Role::ConsumerBranch { branch: branch.clone() }, question));
     }
     found.extend(view.pulls.iter().map(|pull| of_consumer_pull(view, pull, &head)));
+    for (branch, sha) in view.heads.iter().filter(|(branch, _)| gated.queues(branch)) {
+        found.push(of_queue(gated, view, branch, sha, &head));
+    }
     found
+}
+
+/// What a merge queue is about to merge: judged as what that gives.
+fn of_queue(gated: &Gated, view: &View, branch: &str, sha: &ObjectId, head: &Result<Revision, Question>) -> Found {
+    // GitHub's are called `gh-readonly-queue/main/pr-7-...`: the branch between is the one that they are for.
+    let names_it = |base: &str| format!("/{branch}/").contains(&format!("/{base}/"));
+    let bases = || gated_branches(gated, view).map(|(name, _)| name).filter(|name| *name != branch);
+    let base = bases().filter(|base| names_it(base)).max_by_key(|base| base.len());
+    let base =
+        base.or_else(|| bases().find(|base| **base == view.repository.default_branch)).or_else(|| bases().next());
+    let question = match base.and_then(|base| view.heads.get(base)) {
+        None => Question::Impossible("no gated branch is there that it could be for".to_owned()),
+        Some(onto) => ask(head, |source| Case::ConsumerPull { head: commit(sha), base: commit(onto), source }),
+    };
+    let words = branch.split(['/', '-']).collect::<Vec<_>>();
+    let pull = words.windows(2).find(|pair| pair[0] == "pr").and_then(|pair| pair[1].parse().ok());
+    let role = Role::ConsumerQueue { branch: branch.to_owned(), base: base.cloned().unwrap_or_default(), pull };
+    (sha.clone(), role, question)
 }
 
 /// One pull request of the consumer, with the source's head.

@@ -54,8 +54,9 @@ impl Controller {
         needed.extend(plan::sources(&proposals));
         needed.insert(repo.clone());
         let seen = self.seen(&needed);
-        let known =
-            Known { gates: &gates, seen: &seen, proposals: &proposals, trouble: sight.brought.trouble.as_deref() };
+        let page = |repo: &RepoKey, number| self.pull_page(repo, number);
+        let trouble = sight.brought.trouble.as_deref();
+        let known = Known { gates: &gates, seen: &seen, proposals: &proposals, trouble, page: &page };
         let is_it = |target: &Target| target.asks.iter().any(|ask| ask.role.pull() == Some(number));
         let mut targets = Vec::new();
         for target in plan::targets(&known, repo).into_iter().filter(is_it) {

@@ -118,6 +118,12 @@ impl Controller {
         self.sight(repo)?.view.clone()
     }
 
+    /// Where people see a pull request.
+    pub(super) fn pull_page(&self, repo: &RepoKey, number: u64) -> Option<String> {
+        let api = self.forges.get(&repo.forge)?;
+        Some(api.pull_page(&self.current_name(repo), number))
+    }
+
     pub(super) fn known(&self, repo: &RepoKey) -> Option<Repository> {
         self.view(repo).map(|view| view.repository.clone())
     }
@@ -172,7 +178,9 @@ impl Controller {
         let by_others = |sight: &Sight| {
             let heads = sight.view.as_ref().map(|view| plan::heads_for_others(&gates, repo, view));
             let private = sight.view.as_ref().map(|view| view.repository.private);
-            (heads, private, sight.outage.is_some(), sight.brought.clone())
+            let seen = |repo: &RepoKey| self.view(repo);
+            let pulls = sight.view.as_ref().map(|view| plan::pulls_for_others(&gates, repo, view, &seen));
+            (heads, pulls, private, sight.outage.is_some(), sight.brought.clone())
         };
         let mut concerned = BTreeSet::new();
         if by_others(before) != by_others(now) {

@@ -297,7 +297,7 @@ fn copy(statement: &Statement, add: bool) -> Result<Copy, String> {
     Ok(copy)
 }
 
-fn whitespace_words(rest: &str) -> Vec<String> {
+pub(super) fn whitespace_words(rest: &str) -> Vec<String> {
     if rest.is_empty() {
         return Vec::new();
     }

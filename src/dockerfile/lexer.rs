@@ -35,6 +35,8 @@ pub(super) struct Script {
 pub(super) struct Statement {
     /// The first line, counted from 1.
     pub line: u32,
+    /// The last one, with continuations and heredocs.
+    pub end: u32,
     /// As written; instructions are compared without case.
     pub keyword: String,
     pub flags: Vec<String>,
@@ -158,6 +160,7 @@ fn read_statement<'t>(
             statement.heredocs.push(heredoc);
         }
     }
+    statement.end = reader.number;
     Ok(statement)
 }
 
@@ -169,6 +172,7 @@ pub(super) fn split(text: &str, line: u32, escape: char) -> Statement {
     let (flags, rest) = take_flags(rest.trim_start_matches(is_separator), escape);
     Statement {
         line,
+        end: line,
         keyword: keyword.to_owned(),
         flags,
         rest: rest.trim().to_owned(),

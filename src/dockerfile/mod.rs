@@ -15,6 +15,7 @@ mod budget;
 mod candidates;
 mod chmod;
 mod context;
+mod copies;
 mod copy;
 mod declared;
 mod expansion;
@@ -29,7 +30,8 @@ mod run;
 mod stage;
 mod stages;
 
-pub use declared::declared;
+pub use copies::{Copying, copies};
+pub use declared::{declared, redeclared};
 pub use ignore::{IgnoreFile, ignore_file};
 
 /// The largest Dockerfile that is read, in bytes.

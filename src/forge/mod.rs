@@ -12,6 +12,7 @@
 //! | `api`, `answer`, `wire`, `rest` | a REST API on top of it: requests, what answers mean, their JSON, the calls all forges share |
 //! | [`gitea`], [`github`] | the two dialects |
 //! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
+//! | [`depends`] | `Depends-On:` lines of pull requests (pure) |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
 //!
 //! May use: `config`, `tree`.
@@ -19,6 +20,7 @@
 mod answer;
 mod api;
 mod conversation;
+pub mod depends;
 pub mod gitea;
 pub mod github;
 pub mod http;
@@ -110,6 +112,9 @@ pub struct Pull {
     pub base_ref: String,
     /// Login of who opened it.
     pub author: String,
+    /// What its text says that it depends on: see [`depends`].
+    #[serde(default)]
+    pub depends_on: Vec<String>,
 }
 
 /// The four states that every forge knows.

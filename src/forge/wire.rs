@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::depends::depends_on;
 use super::{Comment, Pull, RepoName, Repository, Status, User};
 use crate::tree::ObjectId;
 
@@ -49,6 +50,7 @@ pub(super) struct WirePull {
     pub number: u64,
     #[serde(default)]
     title: Option<String>,
+    body: Option<String>,
     #[serde(default)]
     state: String,
     merged: Option<bool>,
@@ -173,6 +175,7 @@ impl WirePull {
             head_repo: head.repo.and_then(|repo| RepoName::parse(&repo.full_name)),
             base_ref: base.name,
             author: self.user.map(|user| user.login).unwrap_or_default(),
+            depends_on: self.body.as_deref().map(depends_on).unwrap_or_default(),
         })
     }
 }

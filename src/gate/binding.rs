@@ -63,7 +63,7 @@ pub fn read(binding: &Binding, tree: &dyn Tree) -> Result<Bound, TreeError> {
 }
 
 /// Where a pin belongs, for people.
-fn place(file: &str, at: &PinAt) -> String {
+pub(super) fn place(file: &str, at: &PinAt) -> String {
     match at {
         PinAt::Path { at, .. } => format!("at `{at}` of {file}"),
         PinAt::Whole => format!("into {file}, and nothing else"),

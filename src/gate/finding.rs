@@ -60,6 +60,8 @@ pub enum Kind {
     ValuesTooFew,
     /// Something that an `absent` check calls retired is there.
     NotAbsent,
+    /// A pull request changes a file that decides what is built and is not evaluated.
+    WatchedFileChanged,
     /// The configuration that should judge cannot be used.
     ConfigInvalid,
     /// A changed configuration asks for less than the one that judged until now.

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use super::binding::{self, Bound};
-use super::changes::changed;
+use super::changes::{changed, watched};
 use super::checks::{self, Outcome};
 use super::finding::{Assumption, Cause, Finding, Kind, Severity, Undecided};
 use super::merge::{self, Merge};
 use super::verdict::{BindingState, ConsumerSide, Report, SourceSide, Verdict};
 use super::{Case, Relation, Revision, Side, World};
 use crate::config::{Binding, Gate, Place};
-use crate::tree::{ObjectId, Tree, TreeError};
+use crate::tree::{Node, ObjectId, Tree, TreeError};
 
 /// Judges one case of a gate.
 ///
@@ -44,7 +44,8 @@ pub fn judge_proposed(gate: &Gate, before: Before<'_>, case: &Case, world: &dyn 
     let judged = match case {
         Case::Branch { consumer, source } => judge.branch(consumer, source),
         Case::ConsumerPull { head, base, source } => judge.consumer_pull(head, base, source),
-        Case::SourcePull { head, base, consumer } => judge.source_pull(head, base, consumer),
+        Case::SourcePull { head, base, consumer } => judge.source_pull(head, base, consumer, None),
+        Case::PairedPull { head, base, partner, onto } => judge.source_pull(head, base, onto, Some(partner)),
     };
     match judged {
         Err(error @ TreeError::NotHere(_)) => return Err(error),
@@ -125,6 +126,22 @@ impl Judge<'_> {
             Binding::Pin { .. } => None,
         });
         self.out = inherit(now.0, before.as_ref().map(|(outcome, _)| outcome));
+        self.watched(&base_tree, &merged)
+    }
+
+    /// Files that decide what is built and are not evaluated: a pull request that changes one is somebody's to look at.
+    fn watched(&mut self, base: &Shared, merged: &Shared) -> Result<(), TreeError> {
+        for path in watched(self.gate, base.as_ref(), merged.as_ref())? {
+            let file = |node| matches!(node, Some(Node::File { .. } | Node::Link { .. }));
+            let content =
+                if file(merged.node(&path)?) { merged.blob_id(&path)?.to_string() } else { "gone".to_owned() };
+            let message = format!("{path} is changed, which decides what is built and is not evaluated");
+            let fix = "let somebody who answers for the gate look at it: `/drift-gate waive <reason>`".to_owned();
+            let cause = Cause { file: path.clone(), line: None };
+            self.out
+                .findings
+                .push(Finding::new(Kind::WatchedFileChanged, path, message, fix).at(Some(cause)).of(content));
+        }
         Ok(())
     }
 
@@ -189,15 +206,28 @@ impl Judge<'_> {
         }
     }
 
-    /// Would merging `head` into the source's `base` break what the consumer bakes?
-    fn source_pull(&mut self, head: &Revision, base: &Revision, consumer: &Revision) -> Result<(), TreeError> {
+    /// Would merging `head` into the source's `base` break what the consumer bakes, or would bake with `partner` merged?
+    fn source_pull(
+        &mut self,
+        head: &Revision,
+        base: &Revision,
+        consumer: &Revision,
+        partner: Option<&Revision>,
+    ) -> Result<(), TreeError> {
         let (Some(merged), Some(base_tree)) = (self.merged(Side::Source, head, base)?, self.tree(Side::Source, base)?)
         else {
             return Ok(());
         };
-        let Some(consumer) = self.tree(Side::Consumer, consumer)? else { return Ok(()) };
-        let before = allow(self.bake(&consumer, &base_tree, base))?;
-        let now = self.bake(&consumer, &merged, base)?;
+        let Some(shipped) = self.tree(Side::Consumer, consumer)? else { return Ok(()) };
+        let before = allow(self.bake(&shipped, &base_tree, base))?;
+        let baking = match partner {
+            None => shipped,
+            Some(partner) => match self.merged(Side::Consumer, partner, consumer)? {
+                Some(both) => both,
+                None => return Ok(()),
+            },
+        };
+        let now = self.bake(&baking, &merged, base)?;
         self.state.state = if matches!(self.gate.binding, Binding::Follow) { "follow" } else { "unknown" }.into();
         self.out = inherit(now, before.as_ref());
         Ok(())
@@ -423,6 +453,7 @@ impl Judge<'_> {
             Case::Branch { consumer, source } => (known(consumer), None, known(source), None),
             Case::ConsumerPull { head, base, source } => (known(head), known(base), known(source), None),
             Case::SourcePull { head, base, consumer } => (known(consumer), None, known(head), known(base)),
+            Case::PairedPull { head, base, partner, onto } => (known(partner), known(onto), known(head), known(base)),
         };
         Report {
             schema: 1,

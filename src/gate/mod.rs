@@ -61,6 +61,17 @@ pub enum Case {
         /// Head of the gated branch of the consumer.
         consumer: Revision,
     },
+    /// The same, with a pull request of the consumer merged: do both together bake?
+    PairedPull {
+        /// Head of the source's pull request.
+        head: Revision,
+        /// What that would be merged into: head of the source's branch.
+        base: Revision,
+        /// Head of the consumer's pull request.
+        partner: Revision,
+        /// What that would be merged into: head of the gated branch of the consumer.
+        onto: Revision,
+    },
 }
 
 /// How a bound source commit stands to the source branch's head.
@@ -134,6 +145,7 @@ mod judge;
 mod merge;
 pub mod own_file;
 pub mod policy;
+pub mod repair;
 pub mod verdict;
 pub mod waiver;
 mod weakened;

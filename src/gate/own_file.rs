@@ -67,7 +67,7 @@ pub fn file_gate(place: Place, context: &str, branch: &str) -> Gate {
         name: "configuration".to_owned(),
         context: context.to_owned(),
         source: Source { place: place.clone(), branch: branch.to_owned() },
-        consumer: Consumer { place, branches: Vec::new() },
+        consumer: Consumer { place, branches: Vec::new(), queue_branches: Vec::new() },
         binding: Binding::Follow,
         identity: Vec::new(),
         ignore: Vec::new(),
@@ -79,9 +79,13 @@ pub fn file_gate(place: Place, context: &str, branch: &str) -> Gate {
         unreadable_after: Duration::from_secs(60 * 60),
         advisory: false,
         strict_assumptions: false,
+        enforce_after: None,
+        watch: Vec::new(),
+        retired: None,
         quote: Quote::Readers,
         commands: crate::config::Commands::default(),
         checks: Vec::new(),
+        repairs: Vec::new(),
         digest: String::new(),
     }
 }

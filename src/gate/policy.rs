@@ -34,6 +34,15 @@ pub enum Role {
         /// The consumer's branch that it would be merged into.
         base: String,
     },
+    /// A branch of a merge queue of the consumer: what merging into `base` would give.
+    ConsumerQueue {
+        /// Without `refs/heads/`.
+        branch: String,
+        /// The consumer's branch that it is for.
+        base: String,
+        /// The pull request that the branch's name holds (`pr-7`).
+        pull: Option<u64>,
+    },
     /// An open pull request of the source onto `base`, judged with one gated branch of the consumer.
     SourcePull {
         /// As the forge counts the source's pull requests.
@@ -46,23 +55,31 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether it is a pull request: it answers for what it adds.
+    /// Whether it is what a merge would give: it answers for what it adds.
     pub fn is_pull(&self) -> bool {
-        matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. })
+        matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. } | Self::ConsumerQueue { .. })
     }
 
     /// The number of the pull request, where it is one.
     pub fn pull(&self) -> Option<u64> {
         match self {
             Self::ConsumerPull { number, .. } | Self::SourcePull { number, .. } => Some(*number),
-            Self::ConsumerBranch { .. } | Self::SourceBranch { .. } => None,
+            Self::ConsumerBranch { .. } | Self::SourceBranch { .. } | Self::ConsumerQueue { .. } => None,
+        }
+    }
+
+    /// The pull request whose waivers hold for it: of a queue's branch the one that is to be merged.
+    pub fn waived_with(&self) -> Option<u64> {
+        match self {
+            Self::ConsumerQueue { pull, .. } => *pull,
+            other => other.pull(),
         }
     }
 
     /// The branch that a pull request is for.
     fn base(&self) -> &str {
         match self {
-            Self::ConsumerPull { base, .. } | Self::SourcePull { base, .. } => base,
+            Self::ConsumerPull { base, .. } | Self::SourcePull { base, .. } | Self::ConsumerQueue { base, .. } => base,
             Self::ConsumerBranch { .. } | Self::SourceBranch { .. } => "the base",
         }
     }
@@ -75,6 +92,21 @@ pub enum Outcome<'a> {
     Judged(&'a Report),
     /// It could not be judged; why, in a few words.
     Not(&'a str),
+    /// The gate has ended, for this reason.
+    Retired(&'a str),
+}
+
+/// What a pull request has to do with one of the other side.
+#[derive(Clone, Copy, Debug)]
+pub enum Paired<'a> {
+    /// Nothing.
+    No,
+    /// It is judged together with this one as well; this is the report on both.
+    With(&'a str, &'a Report),
+    /// It names this one, which does not count, and why.
+    Not(&'a str, &'a str),
+    /// This one of the source names it.
+    Waits(&'a str),
 }
 
 /// One gate's say about a commit.
@@ -88,6 +120,8 @@ pub struct Say<'a> {
     pub outcome: Outcome<'a>,
     /// When the oldest change of the source that is not adopted was first seen, Unix milliseconds.
     pub stale_since: Option<i64>,
+    /// A pull request of the other side that belongs to it.
+    pub paired: Paired<'a>,
     /// Readers of the status may not be able to read the gate's other repository: nothing is named that only it has.
     pub discreet: bool,
 }
@@ -205,9 +239,63 @@ struct Voice {
 }
 
 fn voice(say: &Say<'_>, now: i64) -> Voice {
+    let voice = paired(say, verdict_of(say, now), now);
+    // What could not be judged is not softened: nothing was compared.
+    if voice.state == State::Success || matches!(say.outcome, Outcome::Not(_)) {
+        return voice;
+    }
+    if say.gate.advisory {
+        return Voice {
+            state: State::Success,
+            words: format!("advisory: {}", voice.words),
+            softened: true,
+            until: None,
+        };
+    }
+    match say.gate.enforce_after.map(|moment| (moment, moment.timestamp_millis())) {
+        Some((moment, millis)) if now < millis => Voice {
+            state: State::Success,
+            words: format!("not enforced before {}: {}", moment.format("%Y-%m-%d %H:%M UTC"), voice.words),
+            softened: true,
+            until: Some(voice.until.map_or(millis, |until| until.min(millis))),
+        },
+        _ => voice,
+    }
+}
+
+/// What a pull request of the other side makes of a status that is not green.
+fn paired(say: &Say<'_>, alone: Voice, now: i64) -> Voice {
+    if alone.state == State::Success {
+        return alone;
+    }
+    let shown = |name: &str| if say.discreet { "a pull request of the other side".to_owned() } else { name.to_owned() };
+    match say.paired {
+        Paired::No => alone,
+        Paired::With(name, report) => {
+            let both = Say { outcome: Outcome::Judged(report), paired: Paired::No, ..say.clone() };
+            let both = verdict_of(&both, now);
+            if both.state == State::Success {
+                let words = format!("bakes with {}, which is merged after it", shown(name));
+                return Voice { words, softened: true, ..both };
+            }
+            Voice { words: format!("also with {}: {}", shown(name), both.words), ..both }
+        }
+        Paired::Not(_, _) if say.discreet => alone,
+        Paired::Not(name, why) => Voice { words: format!("{}; {name} {why}", alone.words), ..alone },
+        Paired::Waits(name) => {
+            Voice { words: format!("waits for {}: merge that, then bump; {}", shown(name), alone.words), ..alone }
+        }
+    }
+}
+
+/// What the gate's verdict comes to, before what softens all of it.
+fn verdict_of(say: &Say<'_>, now: i64) -> Voice {
     let plain = |state, words: String| Voice { state, words, softened: false, until: None };
     let report = match &say.outcome {
         Outcome::Judged(report) => report,
+        Outcome::Retired(reason) => {
+            return Voice { softened: true, ..plain(State::Success, format!("retired: {reason}")) };
+        }
         Outcome::Not(_) if say.discreet => {
             return plain(State::Error, "a repository of this gate cannot be read".into());
         }
@@ -225,7 +313,7 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
     let undecided = report.undecided.iter().find(|part| weigh(part.inherited));
     let drifts = report.findings.iter().any(|finding| finding.inherited && finding.severity == Severity::Error);
     let is_inherited = drifts || report.undecided.iter().any(|part| part.inherited);
-    let voice = if !hard.is_empty() {
+    if !hard.is_empty() {
         plain(State::Failure, told(say, &hard))
     } else if let Some(stale) = stale.as_ref().filter(|stale| stale.state == State::Failure) {
         stale.clone()
@@ -242,16 +330,7 @@ fn voice(say: &Say<'_>, now: i64) -> Voice {
         Voice { softened: true, ..plain(State::Success, words) }
     } else {
         plain(State::Success, IN_SYNC.into())
-    };
-    if say.gate.advisory && voice.state != State::Success {
-        return Voice {
-            state: State::Success,
-            words: format!("advisory: {}", voice.words),
-            softened: true,
-            until: None,
-        };
     }
-    voice
 }
 
 fn guessed(say: &Say<'_>, part: &Undecided) -> String {
@@ -305,14 +384,16 @@ fn told(say: &Say<'_>, findings: &[&Finding]) -> String {
         }
         (Role::SourceBranch { consumer_branch }, _) => format!("{consumer} {consumer_branch}: {what}{more}"),
         (Role::SourcePull { .. }, _) => format!("{consumer} cannot take it: {what}{more}"),
-        (Role::ConsumerBranch { .. } | Role::ConsumerPull { .. }, _) => format!("{what}{more}"),
+        (Role::ConsumerBranch { .. } | Role::ConsumerPull { .. } | Role::ConsumerQueue { .. }, _) => {
+            format!("{what}{more}")
+        }
     }
 }
 
 /// A finding in words that name at most a file of the side that reads them: nobody can tell what its own words quote.
 fn discreetly(role: &Role, finding: &Finding) -> String {
     let own = match role {
-        Role::ConsumerBranch { .. } | Role::ConsumerPull { .. } => Side::Consumer,
+        Role::ConsumerBranch { .. } | Role::ConsumerPull { .. } | Role::ConsumerQueue { .. } => Side::Consumer,
         Role::SourceBranch { .. } | Role::SourcePull { .. } => Side::Source,
     };
     let words = words::in_general(finding.kind).trim_end_matches('.');
@@ -346,6 +427,7 @@ pub fn short(finding: &Finding) -> String {
         Kind::ValuesTooFew => format!("{path} gives too few values"),
         Kind::NotAbsent => format!("{path} is back: it must stay absent"),
         Kind::PinBackwards => format!("{path}: the pin moves back to an older commit"),
+        Kind::WatchedFileChanged => format!("{path} is changed, which decides what is built: somebody must look"),
         Kind::CopiesNothing
         | Kind::PinMissing
         | Kind::PinAmbiguous

@@ -27,6 +27,7 @@ mod mirror;
 mod pin_places;
 mod pins;
 mod pulls;
+mod repair;
 mod source;
 mod statuses;
 mod values;
@@ -138,7 +139,7 @@ fn gate() -> Gate {
         name: "identity".into(),
         context: "drift-gate".into(),
         source: Source { place: place("molecule/template"), branch: "main".into() },
-        consumer: Consumer { place: place("molecule/core"), branches: vec!["main".into()] },
+        consumer: Consumer { place: place("molecule/core"), branches: vec!["main".into()], queue_branches: Vec::new() },
         binding: Binding::Pin {
             file: "manifest.json".into(),
             at: PinAt::Path { format: Format::Json, at: PinPath::new(vec![key("templates"), select, key("ref")]) },
@@ -154,9 +155,13 @@ fn gate() -> Gate {
         unreadable_after: std::time::Duration::from_secs(3600),
         advisory: false,
         strict_assumptions: false,
+        enforce_after: None,
+        watch: Vec::new(),
+        retired: None,
         quote: Quote::Readers,
         commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(bake())],
+        repairs: Vec::new(),
         digest: "d".into(),
     }
 }

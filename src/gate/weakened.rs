@@ -83,6 +83,7 @@ fn of_gate(old: &Gate, new: &Gate, loosened: &mut Loosened) {
     loosened
         .unless_same("source", &old.source, &new.source, || "it has another source, or another branch of it".into());
     branches(&old.consumer.branches, &new.consumer.branches, loosened);
+    loosened.kept("queue_branches", &old.consumer.queue_branches, &new.consumer.queue_branches);
     binding(&old.binding, &new.binding, loosened);
     lists(old, new, loosened);
     options(old, new, loosened);
@@ -157,6 +158,13 @@ fn options(old: &Gate, new: &Gate, loosened: &mut Loosened) {
     if !old.advisory && new.advisory {
         loosened.say("advisory", "`advisory = true`: drift does not fail anything");
     }
+    if new.enforce_after.is_some_and(|new| old.enforce_after.is_none_or(|old| new > old)) {
+        loosened.say("enforce_after", "`enforce_after` is set, or later: drift does not fail anything before");
+    }
+    if let (None, Some(reason)) = (&old.retired, &new.retired) {
+        loosened.say("retired", format!("it is retired: nothing of it is compared any more ({reason})"));
+    }
+    loosened.kept("watch", &old.watch, &new.watch);
     if old.strict_assumptions && !new.strict_assumptions {
         loosened.say("strict_assumptions", "`strict_assumptions` is off: what is assumed counts as known");
     }

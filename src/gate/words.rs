@@ -33,6 +33,7 @@ pub fn title(kind: Kind) -> &'static str {
         Kind::ValuesTooFew => "too few values",
         Kind::NotAbsent => "not absent",
         Kind::ConfigInvalid => "invalid configuration",
+        Kind::WatchedFileChanged => "a watched file is changed",
         Kind::GateWeakened => "the gate is weakened",
     }
 }
@@ -81,6 +82,7 @@ pub fn in_general(kind: Kind) -> &'static str {
         Kind::ValuesTooFew => "A side gives fewer values than the gate wants, or none.",
         Kind::NotAbsent => "The consumer has something again that must stay absent.",
         Kind::ConfigInvalid => "The gate's configuration cannot be used.",
+        Kind::WatchedFileChanged => "A file is changed that decides what is built and is not evaluated.",
         Kind::GateWeakened => "The gate's configuration asks for less than before.",
     }
 }
@@ -113,6 +115,7 @@ pub fn to_do(kind: Kind) -> &'static str {
         Kind::ValuesTooFew => "Restore the values, or correct where the gate looks for them.",
         Kind::NotAbsent => "Remove it again.",
         Kind::ConfigInvalid => "Correct the configuration; drift-gate config check says where.",
+        Kind::WatchedFileChanged => "Let somebody who answers for the gate look at it, and waive it.",
         Kind::GateWeakened => "Restore it, or let somebody who answers for the gate accept the change.",
     }
 }
@@ -142,6 +145,7 @@ pub fn path_side(kind: Kind) -> Option<Side> {
         | Kind::PinBackwards
         | Kind::CopyExtra
         | Kind::NotAbsent
+        | Kind::WatchedFileChanged
         | Kind::ConfigInvalid
         | Kind::GateWeakened => Some(Side::Consumer),
         Kind::WrongDestination

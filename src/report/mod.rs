@@ -14,6 +14,8 @@ pub mod findings;
 mod judged;
 pub mod junit;
 pub mod markdown;
+pub mod patch;
+pub mod repair;
 pub mod safe;
 pub mod sarif;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{Judged, annotations, junit, markdown, sarif};
 use crate::config::{Bake, Binding, Check, Consumer, Gate, Inherited, Level, Place, Quote, Source, Stale};
 use crate::gate::Revision;
 use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
-use crate::gate::policy::{self, Outcome, Role, Say};
+use crate::gate::policy::{self, Outcome, Paired, Role, Say};
 use crate::gate::verdict::{BindingState, ConsumerSide, Report, SourceSide, Verdict};
 use crate::tree::ObjectId;
 
@@ -22,7 +22,7 @@ fn gate(name: &str, advisory: bool) -> Gate {
         name: name.into(),
         context: "drift-gate".into(),
         source: Source { place: Place::Url("https://git.example.org/molecule/template".into()), branch: "main".into() },
-        consumer: Consumer { place: Place::Here, branches: vec!["main".into()] },
+        consumer: Consumer { place: Place::Here, branches: vec!["main".into()], queue_branches: Vec::new() },
         binding: Binding::Follow,
         identity: vec!["config.yaml".into()],
         ignore: Vec::new(),
@@ -34,6 +34,9 @@ fn gate(name: &str, advisory: bool) -> Gate {
         unreadable_after: Duration::from_secs(3600),
         advisory,
         strict_assumptions: false,
+        enforce_after: None,
+        watch: Vec::new(),
+        retired: None,
         quote: Quote::Readers,
         commands: crate::config::Commands::default(),
         checks: vec![Check::Bake(Bake {
@@ -46,6 +49,7 @@ fn gate(name: &str, advisory: bool) -> Gate {
             git_context: false,
             generated: Vec::new(),
         })],
+        repairs: Vec::new(),
         digest: "d".into(),
     }
 }
@@ -109,7 +113,14 @@ fn told(document: impl Fn(&[Judged<'_>]) -> String) -> String {
     let role = Role::ConsumerPull { number: 0, base: "main".into() };
     let decide = |gate, report| {
         policy::decide(
-            &[Say { gate, role: &role, outcome: Outcome::Judged(report), stale_since: None, discreet: false }],
+            &[Say {
+                gate,
+                role: &role,
+                outcome: Outcome::Judged(report),
+                stale_since: None,
+                paired: Paired::No,
+                discreet: false,
+            }],
             &[],
             0,
         )

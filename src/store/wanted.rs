@@ -178,6 +178,21 @@ impl Store {
         Ok(Fenced::Done)
     }
 
+    /// These keys are heads no longer, from `now` on (Unix milliseconds).
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn leave(&self, ids: &[String], now: i64) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let statement =
+            format!("UPDATE wanted SET head = 0, left_at = $2 WHERE head = 1 AND id IN {}", self.db.names(1));
+        let mut connection = self.db.write().await?;
+        sqlx::query(AssertSqlSafe(statement)).bind(json(ids)).bind(now).execute(&mut *connection).await?;
+        Ok(())
+    }
+
     /// Leases unsent statuses of one forge to a holder: those of all its repositories in turn, so that one with thousands
     /// holds up nobody, the longest waiting first. No status is leased to two at once. A row that was taken over is in doubt,
     /// and is read once more from `recheck_at` on (Unix milliseconds): by then nothing that its last holder sent may be

@@ -3,7 +3,7 @@
 //! A gate compares trees: a commit's, a work tree's, a merge result's, an image's. All of them are read through
 //! [`Tree`], so that the same code judges in the service, on a laptop and in a test. This room is pure: it does no I/O
 //! of its own and knows neither git nor a forge; `snapshot` implements the trait, [`Mounted`], [`Subtree`] and
-//! [`Merged`] combine trees, [`follow`] says where a path leads through symbolic links.
+//! [`Merged`] combine trees, [`Edited`] is one with other files in it, [`follow`] says where a path leads through symbolic links.
 //!
 //! The trap it handles: a partial clone. An object may be *known but not here*. A read then answers
 //! [`TreeError::NotHere`] with what to fetch, and whoever drives the evaluation fetches it and evaluates again; an
@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 mod combine;
+mod edited;
 mod follow;
 mod lines;
 mod memory;
@@ -22,6 +23,7 @@ mod tests;
 mod without;
 
 pub use combine::{Mounted, Subtree};
+pub use edited::{Change, Edited};
 pub use follow::{Led, follow};
 pub use memory::{BlobHasher, Memory, blob_id};
 pub use merged::Merged;

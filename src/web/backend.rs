@@ -181,6 +181,7 @@ async fn judgement(controller: &Controller, key: &RepoKey, told: &pages::Told) -
     let gated = &told.gated;
     let (role, place) = match &told.role {
         GateRole::ConsumerBranch { branch } => (Role::Branch(branch.clone()), Side::Consumer),
+        GateRole::ConsumerQueue { branch, .. } => (Role::Branch(branch.clone()), Side::Consumer),
         GateRole::SourceBranch { .. } => (Role::Branch(gated.gate.source.branch.clone()), Side::Source),
         GateRole::ConsumerPull { number, base } => (pull(controller, key, *number, base), Side::Consumer),
         GateRole::SourcePull { number, base, .. } => (pull(controller, key, *number, base), Side::Source),

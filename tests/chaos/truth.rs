@@ -13,7 +13,7 @@ use drift_gate::config::{Config, Gate, Stale};
 use drift_gate::demo::person::{Person, PersonError};
 use drift_gate::forge::{State, Status};
 use drift_gate::gate::Report;
-use drift_gate::gate::policy::{Outcome, Role, Say, decide};
+use drift_gate::gate::policy::{Outcome, Paired, Role, Say, decide};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -173,6 +173,7 @@ impl Truth {
                     Err(why) => Outcome::Not(why),
                 },
                 stale_since: None,
+                paired: Paired::No,
                 discreet: false,
             })
             .collect();

@@ -4,10 +4,12 @@
 mod audit;
 mod brought;
 mod comments;
+mod ends;
 mod faults;
 #[allow(dead_code, reason = "the kills use all of it")]
 mod host;
 mod inputs;
+mod paired;
 mod pulls;
 mod pushes;
 mod relay;

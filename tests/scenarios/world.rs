@@ -65,6 +65,7 @@ pub struct World {
     more: String,
     behind: &'static str,
     brings: bool,
+    queues: &'static str,
     service: Option<Service>,
     folder: TempDir,
 }
@@ -159,6 +160,7 @@ impl World {
             more: setting.gate.to_owned(),
             behind: setting.behind,
             brings: setting.brings,
+            queues: "",
             service: None,
             folder,
         };
@@ -202,6 +204,16 @@ destination = "/opt/molecule-platform-agent-template"
         self.binding = "{ follow = true }".to_owned();
     }
 
+    /// Core has a merge queue.
+    pub fn queue(&mut self, glob: &'static str) {
+        self.queues = glob;
+    }
+
+    /// Other further keys of the gate, from the next start on.
+    pub fn change_gate(&mut self, more: &str) {
+        more.clone_into(&mut self.more);
+    }
+
     pub fn config(&self) -> String {
         let write = |name: &str, text: &str| {
             let path = self.folder.path().join(name);
@@ -214,7 +226,9 @@ destination = "/opt/molecule-platform-agent-template"
             format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n")
         } else {
             let source = format!("{{ forge = \"main\", repo = \"{TEMPLATE}\", branch = \"main\" }}");
-            let consumer = format!("consumer = {{ forge = \"main\", repo = \"{CORE}\", branches = [\"main\"] }}");
+            let queues = format!("queue_branches = [{}]", self.queues);
+            let consumer =
+                format!("consumer = {{ forge = \"main\", repo = \"{CORE}\", branches = [\"main\"], {queues} }}");
             format!("{}{}", self.gate(&source, &consumer, &self.more), self.behind)
         };
         format!(

@@ -308,6 +308,11 @@ impl Reading<'_> {
     }
 }
 
+/// Whether a check is of kind `mirror`.
+pub(super) fn mirrors(check: &raw::Check) -> bool {
+    matches!(check, raw::Check::Mirror(_))
+}
+
 fn format(raw: &At<raw::Format>) -> Format {
     match raw.value() {
         raw::Format::Json => Format::Json,

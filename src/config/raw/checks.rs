@@ -44,7 +44,7 @@ impl JsonSchema for Check {
 }
 
 /// The table with its `kind` in it.
-fn of_kind(kind: &str, mut table: Schema) -> Schema {
+pub(super) fn of_kind(kind: &str, mut table: Schema) -> Schema {
     let says = table.get("description").cloned().unwrap_or_default();
     if let Some(properties) = table.get_mut("properties").and_then(|properties| properties.as_object_mut()) {
         properties.insert("kind".into(), serde_json::json!({ "type": "string", "const": kind, "description": says }));

@@ -49,6 +49,14 @@ fn a_gate_of_a_repository_is_between_that_repository_and_a_listed_source() {
 }
 
 #[test]
+fn a_repository_repairs_itself_and_no_other() {
+    let repair = |to: &str| gates(&format!("{GATE}[gate.repair]\nkind = \"mirror\"\n{to}"));
+    assert_eq!(repair("").expect("a gate")[0].repairs.len(), 1);
+    let fault = repair("to = \"source\"\n").expect_err("a fault").to_string();
+    assert!(fault.contains("`to = \"source\"` is not for a repository to say"), "{fault}");
+}
+
+#[test]
 fn an_address_is_the_same_in_another_spelling() {
     for spelling in
         ["https://git.example.org/Molecule/Design-Tokens.git", "https://git.example.org/molecule/design-tokens/"]

@@ -34,29 +34,9 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 fn what_is_not_built_yet_is_refused_not_ignored() {
     each_is_said(&[
         (
-            "branches = [\"main\"] }",
-            "branches = [\"main\"], queue_branches = [\"mq/*\"] }",
-            "13:75: `queue_branches` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
-            "ignore = [",
-            "enforce_after = \"2027-01-01\"\nignore = [",
-            "16:1: `enforce_after` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
-            "ignore = [",
-            "watch = true\nignore = [",
-            "16:1: `watch` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
-            "ignore = [",
-            "retired = true\nignore = [",
-            "16:1: `retired` is not built yet => remove it: this version cannot do what it asks for",
-        ),
-        (
             "[[gate.check]]",
             "[gate.repair]\nbranch = \"mend\"\n[[gate.check]]",
-            "18:7: `repair` is not built yet => remove it: this version cannot do what it asks for",
+            r#"18:1: [[gate.repair]] has no `kind` => add `kind = "pin"` or `"mirror"` or `"stamp"` or `"dispatch"`"#,
         ),
         (
             "kind = \"bake\"",

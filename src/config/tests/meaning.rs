@@ -46,7 +46,11 @@ fn a_short_file_means_the_defaults() {
         name: "agent".to_owned(),
         context: "drift-gate".to_owned(),
         source: Source { place: on_main("molecule/template"), branch: "main".to_owned() },
-        consumer: Consumer { place: on_main("molecule/core"), branches: vec!["main".to_owned()] },
+        consumer: Consumer {
+            place: on_main("molecule/core"),
+            branches: vec!["main".to_owned()],
+            queue_branches: Vec::new(),
+        },
         binding: Binding::Pin {
             file: "manifest.json".to_owned(),
             at: PinAt::Path { format: Format::Json, at: PinPath::parse("templates[name=agent].ref").unwrap() },
@@ -62,6 +66,9 @@ fn a_short_file_means_the_defaults() {
         unreadable_after: Duration::from_secs(3600),
         advisory: false,
         strict_assumptions: false,
+        enforce_after: None,
+        watch: Vec::new(),
+        retired: None,
         quote: Quote::Readers,
         commands: Commands::default(),
         checks: vec![Check::Bake(Bake {
@@ -74,6 +81,7 @@ fn a_short_file_means_the_defaults() {
             git_context: false,
             generated: Vec::new(),
         })],
+        repairs: Vec::new(),
         digest: gate.digest.clone(),
     };
     assert_eq!(*gate, expected);
@@ -205,7 +213,10 @@ destination = "/opt/agent"
 "#;
     let config = Config::parse_laptop(text, ".drift-gate.toml").unwrap();
     assert_eq!(config.gates[0].source.place, Place::Url("https://git.example.org/molecule/template".to_owned()));
-    assert_eq!(config.gates[0].consumer, Consumer { place: Place::Here, branches: Vec::new() });
+    assert_eq!(
+        config.gates[0].consumer,
+        Consumer { place: Place::Here, branches: Vec::new(), queue_branches: Vec::new() }
+    );
     // The service needs more than that.
     assert_eq!(
         said(text),
@@ -353,4 +364,20 @@ etc/drift-gate.toml:5:8: error: `kind` cannot be `gitlab`
   |        ^^^^^^^^
   = help: write `kind = \"gitea\"` or `\"github\"`"
     );
+}
+
+#[test]
+fn a_gate_can_begin_later_and_end() {
+    let moment =
+        |text: &str| gate_with(&format!("enforce_after = \"{text}\"")).enforce_after.expect("a moment").timestamp();
+    assert_eq!(moment("2026-12-01"), 1_796_083_200);
+    assert_eq!(moment("2026-12-01T01:00:00+01:00"), 1_796_083_200);
+    let gate = gate_with("watch = [\"scripts/*.sh\"]\nretired = \"it moved\"");
+    assert_eq!((gate.watch, gate.retired.as_deref()), (vec!["scripts/*.sh".to_owned()], Some("it moved")));
+}
+
+#[test]
+fn what_a_gate_does_not_say_is_not_in_its_digest() {
+    assert_ne!(gate_with("").digest, gate_with("retired = \"it moved\"").digest);
+    assert_eq!(gate_with("").digest, gate_with("watch = []").digest);
 }

@@ -419,3 +419,30 @@ fn a_size_on_disk_has_a_unit_and_is_no_trifle() {
     let config = GOOD.replace("[forge.main]", "[store]\ncache_limit = \"500MB\"\n[forge.main]");
     assert_eq!(Config::parse(&config, "drift-gate.toml").expect("a configuration").store.cache_limit, 500_000_000);
 }
+
+#[test]
+fn a_day_and_a_reason_are_what_people_write() {
+    let day = "write a day, `2026-12-01` (from midnight UTC), or a moment, `2026-12-01T08:00:00+01:00`";
+    each_is_said(&[
+        (
+            "ignore = [",
+            "enforce_after = \"next week\"\nignore = [",
+            &format!("16:17: `enforce_after` is `next week`, which is no day => {day}"),
+        ),
+        (
+            "ignore = [",
+            "enforce_after = \"2026-02-30\"\nignore = [",
+            &format!("16:17: `enforce_after` is `2026-02-30`, which is no day => {day}"),
+        ),
+        (
+            "ignore = [",
+            "retired = \" \"\nignore = [",
+            "16:11: `retired` is not a line of words => write why, in a few words: statuses show it",
+        ),
+        (
+            "branches = [\"main\"] }",
+            "branches = [\"main\"], queue_branches = [\"refs/heads/mq/*\"] }",
+            "13:93: `queue_branches` names a ref => write the branch's name: `mq/*`",
+        ),
+    ]);
+}

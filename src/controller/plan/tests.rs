@@ -53,7 +53,13 @@ fn pull(number: u64, head: char, base: &str) -> Pull {
         head_repo: None,
         base_ref: base.into(),
         author: "somebody".into(),
+        depends_on: Vec::new(),
     }
+}
+
+/// Where people see a pull request.
+fn page(repo: &RepoKey, number: u64) -> Option<String> {
+    Some(format!("https://git.example.org/{}/pulls/{number}", repo.name))
 }
 
 fn view(heads: &[(&str, char)], pulls: Vec<Pull>) -> Seen {
@@ -71,7 +77,7 @@ fn view(heads: &[(&str, char)], pulls: Vec<Pull>) -> Seen {
 
 fn ask_all(gates: &[Arc<Gated>], core: Seen, template: Seen) -> Vec<Target> {
     let seen = BTreeMap::from([(key("core"), core), (key("template"), template)]);
-    let known = Known { gates, seen: &seen, proposals: &Proposals::new(), trouble: None };
+    let known = Known { gates, seen: &seen, proposals: &Proposals::new(), trouble: None, page: &page };
     [key("core"), key("template")].iter().flat_map(|repo| targets(&known, repo)).collect()
 }
 
@@ -80,7 +86,9 @@ fn shown(targets: &[Target]) -> Vec<String> {
     let question = |ask: &Ask| match &ask.question {
         Question::Judge(Case::Branch { .. }) => "branch".to_owned(),
         Question::Judge(Case::ConsumerPull { .. } | Case::SourcePull { .. }) => "pull".to_owned(),
+        Question::Judge(Case::PairedPull { .. }) => "pair".to_owned(),
         Question::Told(report) => format!("told: {}", report.findings[0].message),
+        Question::Retired(reason) => format!("retired: {reason}"),
         Question::Impossible(why) => format!("impossible: {why}"),
         Question::Unreadable { why, .. } => format!("unreadable: {why}"),
     };

@@ -159,6 +159,7 @@ fn hint(event: &str, body: &[u8]) -> Option<Hint> {
         "create" => read(body).and_then(|payload| branch(payload, BranchChange::Created)),
         "delete" => read(body).and_then(|payload| branch(payload, BranchChange::Deleted)),
         "pull_request" => read(body).and_then(pull_request),
+        "merge_group" => read(body).and_then(merge_group),
         "issue_comment" => read(body).and_then(comment),
         "status" => read(body).and_then(status),
         "repository" | "public" => Some(Hint::RepositoryChanged),
@@ -208,6 +209,13 @@ fn branch(payload: RefPayload, change: BranchChange) -> Option<Hint> {
         "repository" => Some(Hint::RepositoryChanged),
         _ => None,
     }
+}
+
+/// GitHub's queue made a branch of what merging would give, or gave it up.
+fn merge_group(payload: QueuePayload) -> Option<Hint> {
+    let branch = payload.merge_group.head_ref.strip_prefix("refs/heads/")?.to_owned();
+    let change = if payload.action == "destroyed" { BranchChange::Deleted } else { BranchChange::Created };
+    Some(Hint::Branch { branch, change })
 }
 
 fn pull_request(payload: PullPayload) -> Option<Hint> {
@@ -288,6 +296,17 @@ struct PullPayload {
     number: Option<u64>,
     /// Null where Gitea could not convert it.
     pull_request: Option<PayloadNumber>,
+}
+
+#[derive(Deserialize)]
+struct QueuePayload {
+    action: String,
+    merge_group: PayloadGroup,
+}
+
+#[derive(Deserialize)]
+struct PayloadGroup {
+    head_ref: String,
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,7 @@ use super::source::Source;
 use super::{Outcome, Versions};
 use crate::config::{Bake, Binding, Gate, PinAt};
 use crate::dockerfile::{self, Build, BuildError, Generated, Image};
+use crate::gate::Version;
 use crate::gate::finding::{Assumption, Cause, Finding, Kind, Undecided};
 use crate::tree::{Led, Mounted, Node, Subtree, Tree, TreeError, follow, join, split};
 
@@ -48,6 +49,55 @@ pub fn check(
     Ok(check.out)
 }
 
+/// What a build of the consumer would produce.
+pub(in crate::gate) struct Built {
+    pub image: Image,
+    /// Where the Dockerfile lies in the tree that is built, through links, and what it says.
+    pub dockerfile: (String, Arc<[u8]>),
+    /// Where the context has the source's files: empty or with a trailing slash; `None` when it lies outside.
+    pub source_dir: Option<String>,
+}
+
+/// Builds a check's image; `None` where there is none, whatever the reason.
+///
+/// # Errors
+/// Only [`TreeError::NotHere`].
+pub(in crate::gate) fn built(
+    gate: &Gate,
+    bake: &Bake,
+    consumer: &Arc<dyn Tree>,
+    source: &Arc<dyn Tree>,
+) -> Result<Option<Built>, TreeError> {
+    let mut check = Check { gate, bake, versions: &|_, _| Version::NotLookedUp, out: Outcome::default() };
+    let mut build = || -> Result<Option<Built>, TreeError> {
+        let whole = brought(bake, consumer, source);
+        let Some(context) = check.context(&whole)? else { return Ok(None) };
+        let Some(dockerfile) = check.dockerfile(&whole)? else { return Ok(None) };
+        let Some((image, _)) = check.build(whole.as_ref(), &context, &dockerfile)? else { return Ok(None) };
+        let text = whole.read(&dockerfile.path)?;
+        let source_dir = source_dir_in(&context, bake);
+        Ok(Some(Built { image, dockerfile: (dockerfile.path, text), source_dir }))
+    };
+    match build() {
+        Err(error @ TreeError::NotHere(_)) => Err(error),
+        built => Ok(built.unwrap_or_default()),
+    }
+}
+
+/// The consumer with the source's files where the build puts them.
+fn brought(bake: &Bake, consumer: &Arc<dyn Tree>, source: &Arc<dyn Tree>) -> Arc<dyn Tree> {
+    Arc::new(Mounted { base: Arc::clone(consumer), at: bake.source_dir.clone(), mounted: Arc::clone(source) })
+}
+
+/// Where a context has the source's files: empty or with a trailing slash; `None` when they lie outside.
+pub(super) fn source_dir_in(context: &Subtree, bake: &Bake) -> Option<String> {
+    match context.at.as_str() {
+        "" => Some(format!("{}/", bake.source_dir)),
+        at if at == bake.source_dir => Some(String::new()),
+        at => bake.source_dir.strip_prefix(at).and_then(|rest| rest.strip_prefix('/')).map(|dir| format!("{dir}/")),
+    }
+}
+
 struct Check<'a> {
     gate: &'a Gate,
     bake: &'a Bake,
@@ -71,8 +121,7 @@ impl Check<'_> {
         if truth.identity().next().is_none() {
             return Ok(());
         }
-        let whole: Arc<dyn Tree> =
-            Arc::new(Mounted { base: Arc::clone(consumer), at: bake.source_dir.clone(), mounted: Arc::clone(source) });
+        let whole = brought(bake, consumer, source);
         let Some(context) = self.context(&whole)? else { return Ok(()) };
         let Some(dockerfile) = self.dockerfile(&whole)? else { return Ok(()) };
         let Some((image, id)) = self.build(whole.as_ref(), &context, &dockerfile)? else { return Ok(()) };

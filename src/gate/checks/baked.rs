@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::bake::digest;
+use super::bake::{digest, source_dir_in};
 use super::image::{self, Lookup};
 use super::source::{Source, Truth, is_identity};
 use super::{Outcome, Versions};
@@ -52,11 +52,7 @@ impl<'a> Comparison<'a> {
         dockerfile: &'a str,
         versions: Versions<'a>,
     ) -> Self {
-        let source_dir = match context.at.as_str() {
-            "" => Some(format!("{}/", bake.source_dir)),
-            at if at == bake.source_dir => Some(String::new()),
-            at => bake.source_dir.strip_prefix(at).and_then(|rest| rest.strip_prefix('/')).map(|dir| format!("{dir}/")),
-        };
+        let source_dir = source_dir_in(context, bake);
         let (inputs, originals, places) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         Self { gate, bake, source, image, context, dockerfile, source_dir, versions, inputs, originals, places }
     }

@@ -26,6 +26,7 @@ mod pin;
 mod source;
 mod values;
 
+pub(in crate::gate) use bake::built;
 pub(in crate::gate) use source::is_identity;
 
 /// Files of a tree that are looked at; more is no identity.
@@ -185,7 +186,7 @@ fn reads(check: &Check, path: &str) -> bool {
 }
 
 /// `path` as seen from a folder that it is below.
-fn below<'a>(folder: &str, path: &'a str) -> Option<&'a str> {
+pub(in crate::gate) fn below<'a>(folder: &str, path: &'a str) -> Option<&'a str> {
     if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
 }
 

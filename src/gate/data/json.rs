@@ -4,7 +4,8 @@ use super::{DEPTH, Invalid, Kind, Value, number};
 
 /// Reads one value and nothing after it.
 pub fn parse(text: &str) -> Result<Value, Invalid> {
-    let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1, depth: 0 };
+    let rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { length: text.len(), rest, line: 1, depth: 0 };
     let value = reader.value()?;
     reader.blank();
     match reader.rest.chars().next() {
@@ -14,6 +15,8 @@ pub fn parse(text: &str) -> Result<Value, Invalid> {
 }
 
 struct Reader<'a> {
+    /// Of the whole file, in bytes.
+    length: usize,
     rest: &'a str,
     line: u32,
     depth: u32,
@@ -22,6 +25,10 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn wrong(&self, what: &str) -> Invalid {
         Invalid { line: self.line, what: what.to_owned() }
+    }
+
+    fn at(&self) -> usize {
+        self.length - self.rest.len()
     }
 
     fn blank(&mut self) {
@@ -43,7 +50,7 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self) -> Result<Value, Invalid> {
         self.blank();
-        let line = self.line;
+        let (line, start) = (self.line, self.at());
         let kind = match self.rest.chars().next() {
             None => return Err(self.wrong("the file ends where a value should begin")),
             Some('{') => self.nested(Self::object)?,
@@ -55,7 +62,7 @@ impl<'a> Reader<'a> {
             Some(_) if self.take("false") => Kind::Bool(false),
             Some(other) => return Err(self.wrong(&format!("`{other}` does not begin a JSON value"))),
         };
-        Ok(Value { line, kind })
+        Ok(Value { line, span: start..self.at(), kind })
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Result<Kind, Invalid>) -> Result<Kind, Invalid> {
@@ -173,7 +180,7 @@ mod tests {
         let Kind::Object(members) = value.kind else { panic!("an object") };
         assert_eq!(members.len(), 2, "doubled keys are kept");
         let Kind::List(items) = &members[0].1.kind else { panic!("a list") };
-        assert_eq!(items[1], Value { line: 3, kind: Kind::Text("x\n".into()) });
+        assert_eq!(items[1], Value { line: 3, span: 17..22, kind: Kind::Text("x\n".into()) });
         assert_eq!(members[1].1.line, 4);
     }
 

@@ -11,6 +11,8 @@ mod path;
 mod toml;
 mod yaml;
 
+use std::ops::Range;
+
 use crate::config::Format;
 
 pub use path::{Lost, walk};
@@ -22,10 +24,12 @@ const DEPTH: u32 = 128;
 /// How many values a file may hold, aliases spelled out.
 const MOST_VALUES: usize = 1_000_000;
 
-/// A value and the line (1-based) where it begins.
+/// A value, the line (1-based) where it begins, and the bytes of the file that it is written in, quotes and all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {
     pub line: u32,
+    /// Of a value that an alias stands for, the alias. Empty where nobody can tell.
+    pub span: Range<usize>,
     pub kind: Kind,
 }
 
@@ -71,7 +75,7 @@ pub fn parse(format: Format, text: &str) -> Result<Value, Invalid> {
             let mut documents = yaml::parse(text)?;
             match (documents.pop(), documents.is_empty()) {
                 (Some(only), true) => Ok(only),
-                (None, _) => Ok(Value { line: 1, kind: Kind::Null }),
+                (None, _) => Ok(Value { line: 1, span: 0..0, kind: Kind::Null }),
                 (Some(second), false) => {
                     Err(Invalid { line: second.line, what: "a second document begins; keep one in the file".into() })
                 }

@@ -7,10 +7,13 @@ use super::{Invalid, Kind, Value, number};
 
 /// Reads a file.
 pub fn parse(text: &str) -> Result<Value, Invalid> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let lines = Lines { starts: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect() };
+    let (length, text) = (text.len(), text.strip_prefix('\u{feff}').unwrap_or(text));
+    let lines = Lines {
+        skipped: length - text.len(),
+        starts: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
+    };
     match DeTable::parse(text) {
-        Ok(table) => Ok(Value { line: 1, kind: Kind::Object(members(table.get_ref(), &lines)) }),
+        Ok(table) => Ok(Value { line: 1, span: 0..length, kind: Kind::Object(members(table.get_ref(), &lines)) }),
         Err(error) => {
             let line = error.span().map_or(1, |span| lines.of(span.start));
             Err(Invalid { line, what: error.message().to_owned() })
@@ -19,6 +22,8 @@ pub fn parse(text: &str) -> Result<Value, Invalid> {
 }
 
 struct Lines {
+    /// Bytes of the file before the parser's first.
+    skipped: usize,
     starts: Vec<usize>,
 }
 
@@ -59,5 +64,6 @@ fn value(item: &Spanned<DeValue<'_>>, key: usize, lines: &Lines) -> Value {
     };
     // A table that several headings make up begins where its first key does.
     let at = if matches!(kind, Kind::Object(_)) { key } else { item.span().start };
-    Value { line: lines.of(at), kind }
+    let span = item.span();
+    Value { line: lines.of(at), span: span.start + lines.skipped..span.end + lines.skipped, kind }
 }

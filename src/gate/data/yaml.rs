@@ -15,8 +15,15 @@ const TEXT: usize = 32;
 
 /// Reads all documents of a file.
 pub fn parse(text: &str) -> Result<Vec<Value>, Invalid> {
-    let parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
-    let mut reader = Reader { documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), values: 0 };
+    let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let parser = Parser::new_from_str(bare);
+    let mut reader = Reader {
+        skipped: text.len() - bare.len(),
+        documents: Vec::new(),
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        values: 0,
+    };
     for next in parser {
         let (event, span) = next.map_err(|error| invalid(error.marker().line(), error.kind().to_string()))?;
         reader.event(event, &span)?;
@@ -31,6 +38,7 @@ fn invalid(line: usize, what: impl Into<String>) -> Invalid {
 /// A list or object that is not closed yet.
 struct Open {
     line: u32,
+    start: usize,
     anchor: usize,
     inside: Inside,
 }
@@ -42,6 +50,8 @@ enum Inside {
 }
 
 struct Reader {
+    /// Bytes of the file before the parser's first.
+    skipped: usize,
     documents: Vec<Value>,
     open: Vec<Open>,
     /// What an alias stands for, how many values that is, and how deep it goes.
@@ -53,17 +63,21 @@ impl Reader {
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Invalid> {
         let at = span.start.line();
         let line = u32::try_from(at).unwrap_or(u32::MAX);
+        let bytes = span.byte_range().unwrap_or_default();
+        let bytes = bytes.start + self.skipped..bytes.end + self.skipped;
+        let start = bytes.start;
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
                 let kind = scalar(&text, plain, tag.as_deref()).map_err(|what| invalid(at, what))?;
-                self.value(Value { line, kind }, anchor, at)
+                self.value(Value { line, span: bytes, kind }, anchor, at)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.begin(Open { line, anchor, inside: Inside::List(Vec::new()) }, tag.as_deref(), "seq", at)
+                self.begin(Open { line, start, anchor, inside: Inside::List(Vec::new()) }, tag.as_deref(), "seq", at)
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.begin(Open { line, anchor, inside: Inside::Object(Vec::new(), None) }, tag.as_deref(), "map", at)
+                let inside = Inside::Object(Vec::new(), None);
+                self.begin(Open { line, start, anchor, inside }, tag.as_deref(), "map", at)
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else {
@@ -73,7 +87,8 @@ impl Reader {
                     Inside::List(items) => Kind::List(items),
                     Inside::Object(members, _) => Kind::Object(members),
                 };
-                self.value(Value { line: open.line, kind }, open.anchor, at)
+                let span = open.start..bytes.end.max(open.start);
+                self.value(Value { line: open.line, span, kind }, open.anchor, at)
             }
             Event::Alias(id) => {
                 let Some((value, count, depth)) = self.anchors.get(&id) else {
@@ -87,7 +102,7 @@ impl Reader {
                 }
                 self.values += count;
                 let mut value = value.clone();
-                value.line = line;
+                (value.line, value.span) = (line, bytes);
                 self.put(value, at)
             }
             Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::DocumentEnd => Ok(()),

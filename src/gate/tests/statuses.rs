@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::gate::policy::{Decision, Outcome, Role, Say, State, decide};
+use crate::gate::policy::{Decision, Outcome, Paired, Role, Say, State, decide};
 
 const HOUR: i64 = 3_600_000;
 
@@ -21,7 +21,18 @@ fn pull() -> Role {
 
 /// What a gate says about a report in a role, at a time.
 fn status_at(gate: &Gate, role: &Role, report: &Report, since: Option<i64>, now: i64) -> Decision {
-    decide(&[Say { gate, role, outcome: Outcome::Judged(report), stale_since: since, discreet: false }], &[], now)
+    decide(
+        &[Say {
+            gate,
+            role,
+            outcome: Outcome::Judged(report),
+            stale_since: since,
+            paired: Paired::No,
+            discreet: false,
+        }],
+        &[],
+        now,
+    )
 }
 
 fn status(gate: &Gate, role: &Role, report: &Report) -> (State, String) {
@@ -70,7 +81,14 @@ fn each_side_is_told_the_verdict_in_its_own_words() {
 #[test]
 fn where_the_other_side_is_private_only_ones_own_names_are_told() {
     let said = |role: &Role, report: &Report| {
-        let say = Say { gate: &gate(), role, outcome: Outcome::Judged(report), stale_since: None, discreet: true };
+        let say = Say {
+            gate: &gate(),
+            role,
+            outcome: Outcome::Judged(report),
+            stale_since: None,
+            paired: Paired::No,
+            discreet: true,
+        };
         decide(&[say], &[], 0).description
     };
     assert_eq!(said(&head(), &stale()), "The source has changed since the commit that the consumer binds");
@@ -83,7 +101,8 @@ fn where_the_other_side_is_private_only_ones_own_names_are_told() {
     assert_eq!(said(&head(), &guessed()), "undecided: a part of it cannot be known");
     assert_eq!(said(&head(), &branch(core('a'), template())), "in sync");
     let outage = Outcome::Not("molecule/secret-plans cannot be read");
-    let outage = Say { gate: &gate(), role: &head(), outcome: outage, stale_since: None, discreet: true };
+    let outage =
+        Say { gate: &gate(), role: &head(), outcome: outage, stale_since: None, paired: Paired::No, discreet: true };
     assert_eq!(decide(&[outage], &[], 0).description, "a repository of this gate cannot be read");
 }
 
@@ -98,6 +117,7 @@ fn a_failure_comes_before_an_error_and_an_error_before_success() {
         role: &role,
         outcome: Outcome::Judged(report),
         stale_since: None,
+        paired: Paired::No,
         discreet: false,
     };
     let said = |says: &[Say<'_>]| {
@@ -125,7 +145,10 @@ fn a_failure_comes_before_an_error_and_an_error_before_success() {
 fn gates_of_one_name_and_several_consumers_are_several_gates() {
     let (good, bad) = (branch(core('a'), template()), drifting());
     let canvas = Place::Forge { forge: "main".into(), repo: "molecule/canvas".into() };
-    let other = Gate { consumer: Consumer { place: canvas, branches: vec!["main".into()] }, ..gate() };
+    let other = Gate {
+        consumer: Consumer { place: canvas, branches: vec!["main".into()], queue_branches: Vec::new() },
+        ..gate()
+    };
     let (one, role) = (gate(), of_source());
     let says = [(&one, &good), (&other, &bad)];
     let says = says.map(|(gate, report)| Say {
@@ -133,6 +156,7 @@ fn gates_of_one_name_and_several_consumers_are_several_gates() {
         role: &role,
         outcome: Outcome::Judged(report),
         stale_since: None,
+        paired: Paired::No,
         discreet: false,
     });
     let words = decide(&says, &[], 0).description;
@@ -175,9 +199,68 @@ fn what_softens_a_verdict_is_named_in_the_words() {
         role: &head(),
         outcome: Outcome::Not("it cannot be read"),
         stale_since: None,
+        paired: Paired::No,
         discreet: false,
     };
     assert_eq!(decide(&[outage], &[], 0).state, State::Error);
+}
+
+#[test]
+fn a_gate_that_is_not_enforced_yet_is_green_with_words_until_its_moment() {
+    let soon = Gate { enforce_after: chrono::DateTime::from_timestamp(HOUR / 1000, 0), ..gate() };
+    let before = status_at(&soon, &head(), &drifting(), None, HOUR - 1);
+    assert_eq!((before.state, before.look_again), (State::Success, Some(HOUR)));
+    let words = "not enforced before 1970-01-01 01:00 UTC: config.yaml is not baked: no COPY takes it";
+    assert_eq!(before.description, words);
+    let then = status_at(&soon, &head(), &drifting(), None, HOUR);
+    assert_eq!((then.state, then.look_again), (State::Failure, None));
+    assert_eq!(status_at(&soon, &head(), &branch(core('a'), template()), None, 0).description, "in sync");
+}
+
+#[test]
+fn a_retired_gate_compares_nothing_and_says_why() {
+    let say = Say {
+        gate: &gate(),
+        role: &head(),
+        outcome: Outcome::Retired("the image moved"),
+        stale_since: None,
+        paired: Paired::No,
+        discreet: true,
+    };
+    let decision = decide(&[say], &[], 0);
+    assert_eq!((decision.state, decision.description.as_str()), (State::Success, "retired: the image moved"));
+}
+
+#[test]
+fn a_partner_turns_the_source_s_pull_request_green_and_never_the_consumer_s() {
+    let (red, green) = (drifting(), branch(core('a'), template()));
+    let role = Role::SourcePull { number: 7, base: "main".into(), consumer_branch: "main".into() };
+    let said = |role: &Role, report, paired, discreet| {
+        let gate = gate();
+        let outcome = Outcome::Judged(report);
+        let decision = decide(&[Say { gate: &gate, role, outcome, stale_since: None, paired, discreet }], &[], 0);
+        (decision.state, decision.description)
+    };
+    let not_baked = "core cannot take it: config.yaml is not baked: no COPY takes it";
+    let rows = [
+        (
+            &red,
+            Paired::With("core#12", &green),
+            State::Success,
+            "bakes with core#12, which is merged after it".to_owned(),
+        ),
+        (&red, Paired::With("core#12", &red), State::Failure, format!("also with core#12: {not_baked}")),
+        (&red, Paired::Not("core#12", "is not open"), State::Failure, format!("{not_baked}; core#12 is not open")),
+        (&green, Paired::Not("core#12", "is not open"), State::Success, "in sync".to_owned()),
+    ];
+    for (report, paired, state, words) in rows {
+        assert_eq!(said(&role, report, paired, false), (state, words), "{paired:?}");
+    }
+    let (state, words) = said(&role, &red, Paired::With("core#12", &green), true);
+    assert_eq!((state, words.contains("core#12")), (State::Success, false), "{words}");
+    let waits = said(&pull(), &red, Paired::Waits("template#7"), false);
+    let words = "waits for template#7: merge that, then bump; config.yaml is not baked: no COPY takes it";
+    assert_eq!(waits, (State::Failure, words.to_owned()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::gate::policy::{self, Outcome, Role, Say, State, decide};
+use crate::gate::policy::{self, Outcome, Paired, Role, Say, State, decide};
 use crate::gate::waiver::{self, Item, Waiver};
 
 const DAY: i64 = 86_400_000;
@@ -50,7 +50,7 @@ fn status(roles: &[(Role, &Report)], waivers: &[Waiver], now: i64) -> (State, St
 }
 
 fn say<'a>(gate: &'a Gate, role: &'a Role, outcome: Outcome<'a>) -> Say<'a> {
-    Say { gate, role, outcome, stale_since: None, discreet: false }
+    Say { gate, role, outcome, stale_since: None, paired: Paired::No, discreet: false }
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! How a gate begins and ends, what a merge queue is told, and files that somebody must look at.
+
+use crate::world::{BAKES, CORE, FILE, Setting, TEMPLATE, World};
+
+const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
+
+fn breaks() -> String {
+    BAKES.replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/mcp_servers.yaml", "#")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_queue_is_told_what_its_merge_would_ship() {
+    let mut world = World::before_the_first_look(Setting::default()).await;
+    world.queue("\"gh-readonly-queue/**\"");
+    world.start().await;
+    world.expect(CORE, &world.core_head, "success", "").await;
+    let queue = |name: &str| format!("gh-readonly-queue/main/{name}");
+    let bad = world.admin.commit_new(CORE, "main", &queue("pr-1"), &[(DOCKERFILE, Some(&breaks()))]).await;
+    world.expect(CORE, &bad, "failure", "mcp_servers.yaml").await;
+    let good = world.admin.commit_new(CORE, "main", &queue("pr-2"), &[("README.md", Some("Hello\n"))]).await;
+    world.expect(CORE, &good, "success", "in sync").await;
+    // A waiver comes along with its pull request.
+    let red = world.admin.commit_new(CORE, "main", "break", &[(DOCKERFILE, Some(&breaks()))]).await;
+    let number = world.admin.open_pull(CORE, "break", "main").await;
+    world.expect(CORE, &red, "failure", "mcp_servers.yaml").await;
+    let waive = serde_json::json!({ "body": "/drift-gate waive hot fix" });
+    world.admin.call("POST", &format!("/repos/{CORE}/issues/{number}/comments"), waive).await;
+    world.expect(CORE, &red, "success", "waived by").await;
+    let change = [(DOCKERFILE, Some(breaks())), ("README.md", Some("Others\n".to_owned()))];
+    let change = change.each_ref().map(|(path, text)| (*path, text.as_deref()));
+    let merging = world.admin.commit_new(CORE, "main", &queue(&format!("pr-{number}-0123abc")), &change).await;
+    world.expect(CORE, &merging, "success", "waived by").await;
+    // What the base has already is no fault of the queue's.
+    world.push_template(&[("config.yaml", Some("name: Other\n"))]).await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    world.expect(CORE, &good, "success", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_that_is_not_enforced_yet_tells_drift_in_words() {
+    let world = World::with(Setting { gate: "enforce_after = \"2999-01-01\"", ..Setting::default() }).await;
+    let head = world.admin.commit(CORE, "main", &[(DOCKERFILE, Some(&breaks()))]).await;
+    world.expect(CORE, &head, "success", "not enforced before 2999-01-01 00:00 UTC: mcp_servers.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_request_that_changes_a_watched_file_is_somebody_s_to_look_at() {
+    let world = World::with(Setting { gate: "watch = [\"scripts/**\"]", ..Setting::default() }).await;
+    let script = [("scripts/clone.sh", Some("git clone elsewhere\n"))];
+    let head = world.admin.commit_new(CORE, "main", "script", &script).await;
+    let number = world.admin.open_pull(CORE, "script", "main").await;
+    world.expect(CORE, &head, "failure", "scripts/clone.sh is changed").await;
+    // Whoever merges it has looked: the branch is judged by what it ships.
+    world.admin.merge(CORE, number).await;
+    let merged = world.admin.head(CORE, "main").await;
+    world.expect(CORE, &merged, "success", "in sync").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retired_gate_leaves_no_check_hanging() {
+    let mut world = World::in_sync().await;
+    let red = world.admin.commit_new(CORE, "main", "break", &[(DOCKERFILE, Some(&breaks()))]).await;
+    world.admin.open_pull(CORE, "break", "main").await;
+    world.expect(CORE, &red, "failure", "mcp_servers.yaml").await;
+    world.stop().await;
+    world.change_gate("retired = \"the image moved\"");
+    world.start().await;
+    for (repo, sha) in [(CORE, &red), (CORE, &world.core_head), (TEMPLATE, &world.template_head)] {
+        world.expect(repo, sha, "success", "retired: the image moved").await;
+    }
+    // So does what comes later, while the check is still required.
+    let head = world.admin.commit_new(CORE, "main", "later", &[(DOCKERFILE, Some(&breaks()))]).await;
+    world.admin.open_pull(CORE, "later", "main").await;
+    world.expect(CORE, &head, "success", "retired: the image moved").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_that_is_taken_out_of_the_file_leaves_no_check_hanging_either() {
+    let world = World::with(Setting { brings: true, ..Setting::default() }).await;
+    let red = world.admin.commit_new(CORE, "main", "break", &[(DOCKERFILE, Some(&breaks()))]).await;
+    world.admin.open_pull(CORE, "break", "main").await;
+    world.expect(CORE, &red, "failure", "mcp_servers.yaml").await;
+    world.admin.commit(CORE, "main", &[(FILE, None)]).await;
+    world.expect(CORE, &red, "success", "no longer gated").await;
+    world.expect(TEMPLATE, &world.template_head, "success", "no longer gated").await;
+}
