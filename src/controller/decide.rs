@@ -186,9 +186,7 @@ impl Controller {
         let numbered = waivers_of(target, look.waivers);
         let waivers: Vec<Waiver> = numbered.iter().map(|(_, waiver)| waiver.clone()).collect();
         let (decision, ended) = (policy::decide(&says, &waivers, self.now()), ended(&says, &numbered, self.now()));
-        let judgements: Vec<Judgement> =
-            target.asks.iter().zip(&answers).map(|(ask, answer)| judgement(ask, answer)).collect();
-        let judgements = serde_json::to_string(&judgements).unwrap_or_default();
+        let judgements = judgements(target, &answers);
         let state = match decision.state {
             policy::State::Success => State::Success,
             policy::State::Failure => State::Failure,
@@ -431,6 +429,13 @@ fn ended(says: &[Say<'_>], waivers: &[(i64, Waiver)], now: i64) -> Vec<(i64, Str
         (is_known && !policy::covers(waiver, says, now)).then_some("other findings came")
     };
     waivers.iter().filter_map(|(number, waiver)| Some((*number, why(waiver)?.to_owned()))).collect()
+}
+
+/// What stands behind a status, as it is kept with it.
+pub(super) fn judgements(target: &Target, answers: &[Answer]) -> String {
+    let judgements: Vec<Judgement> =
+        target.asks.iter().zip(answers).map(|(ask, answer)| judgement(ask, answer)).collect();
+    serde_json::to_string(&judgements).unwrap_or_default()
 }
 
 fn judgement(ask: &Ask, answer: &Answer) -> Judgement {
