@@ -45,6 +45,7 @@ mod pairing;
 pub mod plan;
 mod publish;
 mod pull_now;
+pub mod pulls;
 mod rebuild;
 mod rounds;
 mod sight;
@@ -154,6 +155,7 @@ pub struct Controller {
     look_wake: Notify,
     publish_wake: Notify,
     command_wake: Notify,
+    pull_wake: Notify,
     round_wake: Notify,
 }
 
@@ -205,6 +207,7 @@ impl Controller {
             look_wake: Notify::new(),
             publish_wake: Notify::new(),
             command_wake: Notify::new(),
+            pull_wake: Notify::new(),
             round_wake: Notify::new(),
         };
         controller.sync().await?;
@@ -239,6 +242,7 @@ impl Controller {
         }
         tasks.spawn(self.clone().look_always(shutdown.clone()));
         tasks.spawn(self.clone().publish_always(shutdown.clone()));
+        tasks.spawn(self.clone().keep_pulls_always(shutdown.clone()));
         tasks.spawn(self.clone().run_commands_always(shutdown));
         tasks.close();
         tasks.wait().await;
@@ -256,6 +260,7 @@ impl Controller {
             self.look_wake.notify_one();
             self.publish_wake.notify_one();
             self.command_wake.notify_one();
+            self.pull_wake.notify_one();
         }
     }
 

@@ -5,6 +5,8 @@
 //! unknown commit is a 422 among others; rate limits come as 403 or 429 and say how long; a renamed repository answers 301
 //! to a GET and 307 to a POST. Statuses are listed newest first, so the first of a context counts.
 
+mod pulls;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -31,6 +33,7 @@ const DIALECT: Dialect = Dialect {
 pub struct GitHub {
     pub(super) api: Api,
     root: Url,
+    graphql: Url,
 }
 
 impl GitHub {
@@ -50,7 +53,8 @@ impl GitHub {
             Some("github.com" | "www.github.com") => base_url(name, "https://api.github.com")?,
             _ => below(&root, ["api", "v3"]),
         };
-        Ok(Arc::new(Self { api: Api::new(name, api, token, DIALECT, client)?, root }))
+        let graphql = pulls::graphql(&root, &api);
+        Ok(Arc::new(Self { api: Api::new(name, api, token, DIALECT, client)?, root, graphql }))
     }
 }
 

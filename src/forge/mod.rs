@@ -11,6 +11,7 @@
 //! | [`http`] | the one HTTP client of the program |
 //! | `api`, `answer`, `wire`, `rest` | a REST API on top of it: requests, what answers mean, their JSON, the calls all forges share |
 //! | [`gitea`], [`github`] | the two dialects |
+//! | [`pulls`] | what is written besides statuses: commits, branches, pull requests |
 //! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
 //! | [`depends`] | `Depends-On:` lines of pull requests (pure) |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
@@ -24,6 +25,7 @@ pub mod depends;
 pub mod gitea;
 pub mod github;
 pub mod http;
+pub mod pulls;
 mod remembered;
 mod rest;
 pub mod webhook;
@@ -40,6 +42,7 @@ use crate::tree::ObjectId;
 
 pub use self::conversation::{Conversation, Team};
 pub use self::http::ConnectError;
+pub use self::pulls::{Pulls, Unwritten};
 pub use self::remembered::Budget;
 pub use self::rest::basic as basic_authorization;
 
@@ -276,6 +279,18 @@ pub enum ForgeError {
         /// What went wrong.
         message: String,
     },
+    /// A commit, branch or pull request was not written, for a reason that a caller can answer.
+    #[error("{what}: {status} {message}")]
+    NotWritten {
+        /// The call: method and URL, without secrets.
+        what: String,
+        /// Of the answer; 0 where the forge was not asked.
+        status: u16,
+        /// The forge's words.
+        message: String,
+        /// The reason.
+        because: Unwritten,
+    },
     /// Any other answer: asking again would get the same.
     #[error("{what}: {status} {message}")]
     Refused {
@@ -292,6 +307,14 @@ impl ForgeError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Transient { .. } | Self::RateLimited { .. } | Self::UnknownCommit { .. })
+    }
+
+    /// Why something was not written, where a caller can answer that.
+    pub fn unwritten(&self) -> Option<Unwritten> {
+        match self {
+            Self::NotWritten { because, .. } => Some(*because),
+            _ => None,
+        }
     }
 }
 
@@ -313,7 +336,7 @@ pub fn connect_with(
 
 /// What the controller asks of a forge. `what` in errors names method and URL without secrets.
 #[async_trait::async_trait]
-pub trait Forge: Conversation {
+pub trait Forge: Conversation + Pulls {
     /// Who we are there.
     async fn whoami(&self) -> Result<User, ForgeError>;
     /// How much the forge lets us ask, where it says so.

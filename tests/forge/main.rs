@@ -7,3 +7,4 @@ mod github;
 mod hostile;
 mod server;
 mod webhook;
+mod writing;

@@ -205,6 +205,14 @@ impl Host {
         Api::new(&self.base(), &tokens.iter().find(|(name, _)| name == user).expect("a user").1)
     }
 
+    /// A token of the bot for only these scopes; `None` on a real forge, whose tokens are made at the command line.
+    pub fn narrow_token(&self, scopes: &[&str]) -> Option<String> {
+        match self {
+            Self::StandIn(built_in) => Some(built_in.forge.token(BOT, scopes).expect("a token")),
+            Self::Gitea(_) => None,
+        }
+    }
+
     /// Ends a real forge without a warning; the stand-in stays.
     pub fn kill(&self) {
         if let Self::Gitea(gitea) = self {

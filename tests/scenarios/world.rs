@@ -66,7 +66,11 @@ pub struct World {
     behind: &'static str,
     brings: bool,
     queues: &'static str,
+    /// The dialect that drift-gate speaks.
+    kind: &'static str,
     service: Option<Service>,
+    /// Another one that serves the same gates from a database of its own.
+    second: Option<Service>,
     folder: TempDir,
 }
 
@@ -80,6 +84,8 @@ pub struct Setting {
     pub behind: &'static str,
     /// The gate stands in core's own `.drift-gate.toml`, not in the service's file.
     pub brings: bool,
+    /// drift-gate speaks GitHub's dialect; only the stand-in understands it.
+    pub github: bool,
 }
 
 impl Default for Setting {
@@ -92,7 +98,7 @@ impl Default for Setting {
             deadline: Duration::from_secs(300),
             cache_limit: 10_000_000_000,
         };
-        Self { options, gate: "", private_template: false, behind: "", brings: false }
+        Self { options, gate: "", private_template: false, behind: "", brings: false, github: false }
     }
 }
 
@@ -161,7 +167,9 @@ impl World {
             behind: setting.behind,
             brings: setting.brings,
             queues: "",
+            kind: if setting.github { "github" } else { "gitea" },
             service: None,
+            second: None,
             folder,
         };
         if setting.brings {
@@ -239,7 +247,7 @@ admin_token = {{ file = "{admin_token}" }}
 [store]
 url = "sqlite://{database}"
 [forge.main]
-kind = "gitea"
+kind = "{kind}"
 url = "{forge}"
 token = {{ file = "{token}" }}
 webhook_secrets = [{{ file = "{secret}" }}]
@@ -247,6 +255,7 @@ webhook_secrets = [{{ file = "{secret}" }}]
 "#,
             database = self.folder.path().join("drift-gate.db").display(),
             forge = self.proxy.url,
+            kind = self.kind,
         )
     }
 
@@ -257,6 +266,51 @@ webhook_secrets = [{{ file = "{secret}" }}]
         let service = Service::start(&config, listener, self.options, false).await.expect("the service starts");
         self.relay.to(&format!("http://{}", service.address()));
         self.service = Some(service);
+    }
+
+    /// Starts a second one beside it, which knows nothing of the first: what only the forge can hold apart. Deliveries go to the
+    /// first.
+    pub async fn start_second(&mut self) {
+        let config = self.config().replace("/drift-gate.db", "/second.db");
+        let config = Config::parse(&config, "drift-gate.toml").expect("a configuration");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let options = Options { reconcile: Duration::from_millis(200), ..self.options };
+        self.second = Some(Service::start(&config, listener, options, false).await.expect("the service starts"));
+    }
+
+    /// What the API tells the operator of the pull request that ends the drift of this head; null where there is nothing to tell.
+    pub async fn repair_of(&self, repo: &str, sha: &str) -> serde_json::Value {
+        let address = format!("{}/api/v1/targets?limit=500", self.gate_url());
+        let asked = reqwest::Client::new().get(address).bearer_auth(ADMIN_TOKEN);
+        let told: serde_json::Value =
+            serde_json::from_str(&asked.send().await.expect("an answer").text().await.expect("text")).expect("JSON");
+        let targets = told["targets"].as_array().expect("targets").clone();
+        let target = targets.into_iter().find(|target| target["repository"] == repo && target["sha"] == sha);
+        target.map(|target| target["roles"][0]["repair"].clone()).unwrap_or_default()
+    }
+
+    /// That it comes to stand so, with these words.
+    pub async fn expect_repair(&self, sha: &str, state: &str, words: &str) -> serde_json::Value {
+        eventually(&format!("the repair is {state} ({words})"), async || {
+            let repair = self.repair_of(CORE, sha).await;
+            let said = repair["words"].as_str().unwrap_or_default().to_owned();
+            if repair["state"] == state && said.contains(words) { Ok(repair) } else { Err(repair.to_string()) }
+        })
+        .await
+    }
+
+    /// Makes one more repository of the organization; no hook tells of it.
+    pub async fn make_repository(&self, name: &str) {
+        self._host.make_repository(name, false).await;
+    }
+
+    /// Another token for the bot: only for these scopes, from the next start on. On the stand-in alone.
+    pub fn narrow_token(&mut self, scopes: &[&str]) -> bool {
+        let token = self._host.narrow_token(scopes);
+        if let Some(token) = &token {
+            self.bot.token.clone_from(token);
+        }
+        token.is_some()
     }
 
     /// Starts it as `serve --dry-run` does.

@@ -13,3 +13,4 @@ mod recorded;
 mod refusals;
 mod smart;
 mod teams;
+mod writing;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub mod bare;
 pub mod contents;
 mod glob;
+pub mod marks;
 pub mod model;
 pub mod pulls;
 pub mod refs;

@@ -35,6 +35,7 @@ pub(super) enum Numbered {
     Comment,
     Status,
     Hook,
+    Label,
     Team,
 }
 

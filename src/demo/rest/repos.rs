@@ -77,6 +77,7 @@ fn create(visit: &mut Visit<'_>, owner: AccountId) -> Result<Answer, Refusal> {
 struct Edit {
     name: Option<String>,
     private: Option<bool>,
+    archived: Option<bool>,
     default_branch: Option<String>,
 }
 
@@ -87,6 +88,9 @@ pub fn edit(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     }
     if let Some(private) = form.private {
         visit.state.set_private(id, private)?;
+    }
+    if let Some(archived) = form.archived {
+        visit.state.set_archived(id, archived)?;
     }
     if let Some(branch) = form.default_branch {
         visit.state.set_default_branch(id, &branch)?;
@@ -163,6 +167,13 @@ pub fn protect(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     };
     visit.state.protect(id, protection.clone())?;
     Ok(Answer::created(wire::protection(&protection)))
+}
+
+pub fn unprotect(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let id = visit.repo_id(Access::Admin)?;
+    let rule = visit.param("name").to_owned();
+    visit.state.unprotect(id, &rule)?;
+    Ok(Answer::nothing())
 }
 
 pub fn protections(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {

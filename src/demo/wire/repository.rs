@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::account::owner;
 use super::{EPOCH, NEVER, time};
-use crate::demo::forge::model::{Access, Hook, Protection, Repo};
+use crate::demo::forge::model::{Access, Hook, Label, Protection, Repo};
 use crate::demo::forge::{Refusal, State, Viewer};
 
 /// A repository with the rights that `access` means.
@@ -50,7 +50,7 @@ fn plain(state: &State, repo: &Repo, access: Access) -> Result<Value, Refusal> {
         "open_pr_counter": open(true),
         "release_counter": 0,
         "default_branch": repo.default_branch,
-        "archived": false,
+        "archived": repo.archived,
         "created_at": time(repo.created),
         "updated_at": time(repo.updated),
         "archived_at": EPOCH,
@@ -121,6 +121,19 @@ pub fn hook(hook: &Hook) -> Value {
         "created_at": time(hook.created),
         "updated_at": time(hook.created),
     })
+}
+
+/// A label of a repository.
+pub fn label(state: &State, repo: &Repo, label: &Label) -> Result<Value, Refusal> {
+    Ok(json!({
+        "id": label.id,
+        "name": label.name,
+        "exclusive": false,
+        "is_archived": false,
+        "color": label.color,
+        "description": "",
+        "url": format!("{}/api/v1/repos/{}/labels/{}", state.base, state.full_name(repo)?, label.id),
+    }))
 }
 
 /// What a branch demands.

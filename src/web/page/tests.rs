@@ -111,6 +111,7 @@ pub(in crate::web) fn page_on_core(private_template: bool) -> PageData {
             source: repo("molecule/template", private_template),
             quote: false,
             outcome: Outcome::Judged(Box::new(Judged { report: report(), diffs: [(0, diff)].into() })),
+            repair: None,
         }],
         earlier: vec![Earlier {
             at: now() - TimeDelta::days(2),

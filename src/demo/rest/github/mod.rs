@@ -1,0 +1,51 @@
+//! The API below `/api/v3` and `/api/graphql`, as GitHub Enterprise Server documents it: the same repositories in the other
+//! dialect, as far as drift-gate speaks it. What is not here answers 404.
+//!
+//! What differs is what `docs/forges.md` tells: `state` for `status`, pages of a hundred by `per_page`, git's objects instead of
+//! `contents`, 422 with a list of errors where Gitea says 409, a pull request without commits refused. Deliveries are those of
+//! the other dialect: they are hints.
+
+use axum::Router;
+use axum::routing::{get, patch, post, put};
+
+use super::On;
+use crate::demo::forge::Forge;
+
+mod git;
+mod issues;
+mod pulls;
+mod repos;
+pub(super) mod told;
+
+/// Every address of this dialect.
+pub(super) fn router() -> Router<Forge> {
+    let api = |path: &str| format!("/api/v3{path}");
+    let repo = |path: &str| format!("/api/v3/repos/{{owner}}/{{repo}}{path}");
+    Router::new()
+        .route("/api/graphql", post(On(pulls::graphql)))
+        .route(&api("/user"), get(On(repos::me)))
+        .route(&api("/repositories/{id}"), get(On(repos::by_id)))
+        .route(&repo(""), get(On(repos::get)))
+        .route(&repo("/statuses/{sha}"), post(On(repos::post_status)))
+        .route(&repo("/commits/{sha}/statuses"), get(On(repos::statuses)))
+        .route(&repo("/git/blobs"), post(On(git::blob)))
+        .route(&repo("/git/trees"), post(On(git::tree)))
+        .route(&repo("/git/commits"), post(On(git::make_commit)))
+        .route(&repo("/git/commits/{sha}"), get(On(git::commit)))
+        .route(&repo("/git/refs"), post(On(git::add_branch)))
+        .route(&repo("/git/refs/heads/{*branch}"), patch(On(git::move_branch)).delete(On(git::delete_branch)))
+        .route(&repo("/pulls"), get(On(pulls::list)).post(On(pulls::open)))
+        .route(&repo("/pulls/{number}"), get(On(pulls::get)).patch(On(pulls::edit)))
+        .route(&repo("/pulls/{number}/merge"), put(On(pulls::merge)))
+        .route(&repo("/pulls/{number}/commits"), get(On(pulls::commits)))
+        .route(&repo("/pulls/{number}/files"), get(On(pulls::files)))
+        .route(&repo("/pulls/{number}/requested_reviewers"), post(On(pulls::ask_reviewers)))
+        .route(&repo("/issues/{number}"), get(On(issues::get)))
+        .route(&repo("/issues/{number}/labels"), post(On(issues::put_labels)))
+        .route(&repo("/issues/{number}/assignees"), post(On(issues::assign)))
+        .route(&repo("/issues/{number}/comments"), post(On(issues::comment)))
+        .route(&repo("/issues/comments"), get(On(issues::comments)))
+        .route(&repo("/issues/comments/{id}"), get(On(issues::get_comment)))
+        .route(&repo("/issues/comments/{id}/reactions"), post(On(issues::react)))
+        .route(&repo("/actions/workflows/{workflow}/dispatches"), post(On(issues::dispatch)))
+}
