@@ -169,7 +169,7 @@ impl Keeper<'_> {
         if self.api.is_dry() {
             return Ok(self.tell_only(&what, wanted));
         }
-        if matches!(what, Next::Open { .. } | Next::Refresh { .. } | Next::Close(_) | Next::Theirs(_)) {
+        if !matches!(&what, Next::Rest | Next::Wait | Next::Refused(_)) && !what.is_keep_alone() {
             self.still_stands().await?;
         }
         let of = |number: u64| pulls.iter().find(|one| one.number == number);
