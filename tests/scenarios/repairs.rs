@@ -507,13 +507,12 @@ context = "drift-gate/hermes"
 source = { forge = "main", repo = "molecule/hermes", branch = "main" }
 consumer = { forge = "main", repo = "molecule/core", branches = ["main"] }
 binding = { pin = "manifest.json", at = "workspace_templates[name=hermes].ref" }
-identity = ["config.yaml"]
-ignore = ["README.md"]
 [[gate.repair]]
 kind = "pin"
 group = "templates"
 [[gate.check]]
 kind = "pin"
+requires = ["config.yaml"]
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -528,11 +527,17 @@ async fn gates_of_a_group_are_repaired_by_one_pull_request() {
     let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
     world.start().await;
     world.expect(CORE, &core, "failure", "").await;
-    let repair = eventually("one repair is open", async || match of_bot(&world, "open").await.as_slice() {
-        [one] if one["body"].as_str().is_some_and(|body| body.contains(&hermes) && body.contains(&template)) => {
-            Ok(one.clone())
+    let repair = eventually("one repair of both is open", async || {
+        let open = of_bot(&world, "open").await;
+        match open.as_slice() {
+            [one] if [&hermes, &template].iter().all(|source| one["body"].to_string().contains(*source)) => {
+                Ok(one.clone())
+            }
+            other => {
+                let bodies: Vec<&Value> = other.iter().map(|one| &one["body"]).collect();
+                Err(format!("{bodies:?} {}", world.repair_of(CORE, &core).await))
+            }
         }
-        other => Err(format!("{} open", other.len())),
     })
     .await;
     assert!(branch(&repair).starts_with("drift-gate/templates/"), "{}", branch(&repair));
