@@ -245,7 +245,7 @@ impl Controller {
         let left = Left { missed, put_off: !later.is_empty(), ..self.decide_all(&look, targets, later, &rows).await? };
         let rows: Vec<&WantedRow> = rows.values().collect();
         self.hint_pulls(repo, &gates).await?;
-        self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
+        self.merged_although_red(repo, &view, &rows).await?;
         self.end_of_closed(repo, &view, &waivers, &claimed.lease).await?;
         if claimed.due.level == Level::Read {
             self.find_comments(repo, &view).await?;

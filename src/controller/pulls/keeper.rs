@@ -116,7 +116,10 @@ impl Keeper<'_> {
 
     /// What an error of the forge means for the work.
     pub(super) fn stop(&self, error: ForgeError) -> Stop {
-        if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. } | ForgeError::Denied { .. }) {
+        let is_archived = error.unwritten() == Some(Unwritten::Archived);
+        if is_archived
+            || matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. } | ForgeError::Denied { .. })
+        {
             self.me.doubt_facts(&self.repo);
         }
         match &error {
@@ -169,7 +172,7 @@ impl Keeper<'_> {
         if self.api.is_dry() {
             return Ok(self.tell_only(&what, wanted));
         }
-        if matches!(what, Next::Open { .. } | Next::Refresh { .. } | Next::Close(_) | Next::Theirs(_)) {
+        if !matches!(&what, Next::Rest | Next::Wait | Next::Refused(_)) && !what.is_keep_alone() {
             self.still_stands().await?;
         }
         let of = |number: u64| pulls.iter().find(|one| one.number == number);

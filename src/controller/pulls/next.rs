@@ -63,6 +63,13 @@ pub(super) enum Next {
     Refused(u64),
 }
 
+impl Next {
+    /// Whether one stays as it is and no other is closed for it.
+    pub(super) fn is_keep_alone(&self) -> bool {
+        matches!(self, Self::Keep { close, .. } if close.is_empty())
+    }
+}
+
 /// `closing` is one that we were about to close when we last noted something; `forced`: a person asked for it now.
 pub(super) fn next(wish: Wish<'_>, pulls: &[Ours], closing: Option<u64>, forced: bool) -> Next {
     let reopened = |one: &Ours| one.closed_by_us && closing != Some(one.number);

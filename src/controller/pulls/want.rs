@@ -117,6 +117,10 @@ impl Controller {
         let mut edits: Vec<Edit> = Vec::new();
         let (mut over, mut persons) = (String::new(), Vec::new());
         for gated in slot.members() {
+            if let Some(reason) = &gated.gate.retired {
+                over = format!("the gate has ended: {reason}");
+                continue;
+            }
             let heads = match self.heads(gated, branch)? {
                 Ok(heads) => heads,
                 Err(Want::Person(why)) => {
