@@ -48,6 +48,8 @@ pub enum Use<'a> {
     Statuses,
     /// Answering comments and reacting to them.
     Comments,
+    /// Committing what ends drift, and opening pull requests.
+    Repairs,
     /// Reading who is in a team of this organization.
     Teams(&'a str),
 }

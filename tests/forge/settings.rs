@@ -106,7 +106,14 @@ async fn what_a_token_may_do_is_tried_on_what_there_is_not() {
     forge.may(&core(), Use::Statuses).await.unwrap();
     let refused = json!({ "message": "Resource not accessible by personal access token" });
     let (_server, forge) = github(move |_| Reply::json(403, &refused)).await;
-    assert!(matches!(forge.may(&core(), Use::Statuses).await, Err(ForgeError::Denied { .. })));
+    for what in [Use::Statuses, Use::Repairs] {
+        assert!(matches!(forge.may(&core(), what).await, Err(ForgeError::Denied { .. })));
+    }
+    // Who may not write to a public repository is told that it is not there.
+    let (_server, forge) = github(|_| Reply::json(404, &json!({ "message": "Not Found" }))).await;
+    for what in [Use::Statuses, Use::Repairs] {
+        assert!(matches!(forge.may(&core(), what).await, Err(ForgeError::Denied { status: 404, .. })));
+    }
 }
 
 #[tokio::test]

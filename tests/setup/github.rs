@@ -14,10 +14,16 @@ async fn hooks_and_checks_are_set_up_on_github_too() {
         return;
     }
     world.change("kind = \"gitea\"", "kind = \"github\"");
+    let config = world.config() + "\n[[gate.repair]]\nkind = \"pin\"\n";
+    std::fs::write(world.path("drift-gate.toml"), config).expect("written");
     let findings = world.findings(&[], 1);
     let core = format!("main/{CORE}");
     assert_eq!(of(&findings, "forge main", "reachable")[0].0, "ok", "{findings:?}");
     assert_eq!(of(&findings, &core, "hook")[0].0, "problem");
+    let may =
+        ["it may post statuses", "it may answer commands in comments", "it may open pull requests that end drift"];
+    assert_eq!(of(&findings, &core, "scope"), may.map(|words| ("ok", words)), "{findings:?}");
+    assert_eq!(world.admin.get(&format!("/repos/{CORE}/pulls?state=all")).await, json!([]), "nothing is left behind");
     assert_eq!(
         of(&findings, &core, "required"),
         [("problem", "main is not protected: what drifts can be merged")],

@@ -1,7 +1,7 @@
 //! The gated branches of a repository: are they there, is the check required, by its exact name, and can an old green be merged.
 
 use super::wanted::{Gated, Subject};
-use super::{Doctor, Findings, Level, PROTECT};
+use super::{Doctor, Finding, Findings, Level, PROTECT};
 use crate::forge::settings::{Changed, Demands, Fit};
 use crate::forge::{ForgeError, Settings};
 use crate::gate::glob;
@@ -64,45 +64,18 @@ async fn one(
     };
     let wanting = wanting(settings, &demands, gated, branch);
     let outdated = !(demands.up_to_date || demands.queue || gated.queue);
-    if doctor.protect && (wanting.is_some() || outdated) {
-        match settings.require(&subject.repo, branch, context, std::slice::from_ref(&gated.branches)).await {
-            Ok(Changed::Made) => {
-                let message = format!(
-                    "made a rule for {branch}: it requires `{context}`, and that pull requests are up to date; who could push to \
-                     it still may, but not by force"
-                );
-                findings.ok("required", message);
-                return;
-            }
-            Ok(Changed::Added) => {
-                let message = format!("{branch} requires `{context}` now, and that pull requests are up to date");
-                findings.ok("required", message);
-                return;
-            }
-            Ok(Changed::Not(why)) => {
-                findings.problem(
-                    "required",
-                    wanting.unwrap_or_else(|| "pull requests need not be up to date".into()),
-                    why,
-                );
-                return;
-            }
-            Err(error) => {
-                let message = format!("{branch} could not be protected: {error}");
-                findings.problem(
-                    "required",
-                    message,
-                    "require the check by hand, or let the token's user administer it",
-                );
-                return;
-            }
+    let mut by_hand = None;
+    if doctor.protect && !gated.advisory && (wanting.is_some() || outdated) {
+        match protect(settings, (subject, gated, branch)).await {
+            Ok(done) => return findings.ok("required", done),
+            Err(why) => by_hand = Some(why),
         }
     }
     match wanting {
         Some(message) if gated.advisory => drop(findings.note("required", format!("{message} (the gate is advisory)"))),
         Some(message) => {
-            let fix = format!("require the status check `{context}` on {branch}");
-            findings.problem("required", message, fix).mended_by(PROTECT);
+            let usual = format!("require the status check `{context}` on {branch}");
+            tell(findings.problem("required", message, usual), by_hand);
             return;
         }
         None => required(settings, &demands, gated, branch, findings),
@@ -113,11 +86,36 @@ async fn one(
              verdict is there"
         );
         let finding = findings.note("up_to_date", message);
-        finding.with_fix("require branches to be up to date, or use a merge queue").mended_by(PROTECT);
+        tell(finding.with_fix("require branches to be up to date, or use a merge queue"), by_hand);
     }
     if demands.pushes {
         let message = format!("whoever may write pushes to {branch} without a pull request, and so past the check");
         findings.note("pushes", message);
+    }
+}
+
+/// What mends it: the flags, or by hand where they were given in vain.
+fn tell(finding: &mut Finding, by_hand: Option<String>) {
+    match by_hand {
+        Some(why) => drop(finding.with_fix(why)),
+        None => finding.mended_by(PROTECT),
+    }
+}
+
+/// Requires the check, in words; else why it is a person's to do.
+async fn protect(
+    settings: &dyn Settings,
+    (subject, gated, branch): (&Subject, &Gated, &str),
+) -> Result<String, String> {
+    let context = &gated.context;
+    match settings.require(&subject.repo, branch, context, std::slice::from_ref(&gated.branches)).await {
+        Ok(Changed::Made) => Ok(format!(
+            "made a rule for {branch}: it requires `{context}`, and that pull requests are up to date; who could push to it still \
+             may, but not by force"
+        )),
+        Ok(Changed::Added) => Ok(format!("{branch} requires `{context}` now, and that pull requests are up to date")),
+        Ok(Changed::Not(why)) => Err(why),
+        Err(error) => Err(format!("require it by hand, because {branch} could not be protected: {error}")),
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: 
     let mut may = vec![
         (Use::Statuses, "post statuses", rights.push && !rights.archived),
         (Use::Comments, "answer commands in comments", true),
+        (Use::Repairs, "open pull requests that end drift", subject.repaired && rights.push && !rights.archived),
     ];
     let organizations = subject.organizations.clone();
     may.extend(organizations.iter().map(|one| (Use::Teams(one), "read who is in the teams that may waive", true)));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Gate, Place, Stale};
+use crate::config::{Config, Gate, Place, Repair, Stale, To};
 use crate::forge::RepoName;
 
 /// A repository that a gate has to do with.
@@ -15,6 +15,8 @@ pub(super) struct Subject {
     pub gated: Vec<Gated>,
     /// Organizations of teams that may waive there.
     pub organizations: Vec<String>,
+    /// Pull requests that end drift are opened there.
+    pub repaired: bool,
     /// It may bring gates of its own.
     pub brings: bool,
 }
@@ -56,6 +58,7 @@ impl Subject {
                 queue: !gate.consumer.queue_branches.is_empty(),
             });
         }
+        self.repaired |= gate.repairs.iter().any(Repair::writes_consumer);
         self.organizations_of(&gate.commands.teams);
     }
 
@@ -65,6 +68,7 @@ impl Subject {
             let (branches, context) = (gate.source.branch.clone(), gate.context.clone());
             self.add(Gated { branches, context, advisory: gate.advisory, queue: false });
         }
+        self.repaired |= gate.repairs.iter().any(|repair| matches!(repair, Repair::Mirror { to: To::Source, .. }));
         self.organizations_of(&gate.commands.teams);
     }
 
@@ -86,6 +90,7 @@ pub(super) fn subjects(config: &Config) -> Vec<Subject> {
             repo: RepoName(repo.to_owned()),
             gated: Vec::new(),
             organizations: Vec::new(),
+            repaired: false,
             brings: false,
         });
         change(subject);

@@ -118,7 +118,7 @@ impl Asker<'_> {
                 "" => {}
                 answer => match read(answer) {
                     Ok(answer) => return Ok(answer),
-                    Err(wrong) => drop(writeln!(anstream::StripStream::new(&mut *output), "{}", wrong.message)),
+                    Err(wrong) => drop(writeln!(output, "{}", anstream::adapter::strip_str(&wrong.message))),
                 },
             }
         }

@@ -192,6 +192,8 @@ impl Settings for Gitea {
                 Some(nowhere) => allowed(self.post_status(repo, &nowhere, &probe()).await),
                 None => Ok(()),
             },
+            // The same scope and right.
+            Use::Repairs => self.may(repo, Use::Statuses).await,
             // No comment has this number.
             Use::Comments => allowed(self.react(repo, 0, "eyes").await),
             Use::Teams(organization) => {
@@ -204,7 +206,7 @@ impl Settings for Gitea {
 
     fn scope_for(&self, what: Use<'_>) -> &'static str {
         match what {
-            Use::Statuses => "write:repository",
+            Use::Statuses | Use::Repairs => "write:repository",
             Use::Comments => "write:issue",
             Use::Teams(_) => "read:organization",
         }

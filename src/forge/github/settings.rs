@@ -167,7 +167,27 @@ fn written(read: &Value, checks: &Value) -> Value {
     })
 }
 
+/// Who may not write is answered as if there were nothing to write to; what is asked for is not there as well, but that is a 422.
+fn hidden(tried: Result<(), ForgeError>) -> Result<(), ForgeError> {
+    match tried {
+        Ok(()) | Err(ForgeError::UnknownCommit { .. }) => Ok(()),
+        Err(ForgeError::NotFound { what }) => {
+            Err(ForgeError::Denied { what, status: 404, message: "as if it were not there".to_owned() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
 impl GitHub {
+    /// Asks for what cannot be made, because what it would be made of is not there.
+    async fn tried(&self, repo: &RepoName, segments: &[&str], body: &Value) -> Result<(), ForgeError> {
+        let answer = self.api.post(&self.api.repo(repo, segments)?, body).await?;
+        match answer.status.as_u16() {
+            422 => Ok(()),
+            _ => hidden(answer.success().map(drop)),
+        }
+    }
+
     /// A branch's own protection; `None` where it has none.
     async fn protection(&self, repo: &RepoName, branch: &str) -> Result<Option<Value>, ForgeError> {
         let segments = self.api.repo(repo, &["branches", branch, "protection"])?;
@@ -217,9 +237,17 @@ impl Settings for GitHub {
     async fn may(&self, repo: &RepoName, what: Use<'_>) -> Result<(), ForgeError> {
         match what {
             Use::Statuses => match nowhere() {
-                Some(nowhere) => allowed(self.post_status(repo, &nowhere, &probe()).await),
+                Some(nowhere) => hidden(self.post_status(repo, &nowhere, &probe()).await),
                 None => Ok(()),
             },
+            Use::Repairs => {
+                let nothing = nowhere().map(|nowhere| nowhere.to_string());
+                let reference = json!({ "ref": "refs/heads/drift-gate/doctor", "sha": nothing });
+                self.tried(repo, &["git", "refs"], &reference).await?;
+                let pull =
+                    json!({ "title": "drift-gate doctor", "head": "drift-gate/doctor", "base": "drift-gate/doctor" });
+                self.tried(repo, &["pulls"], &pull).await
+            }
             Use::Comments => allowed(self.react(repo, 0, "eyes").await),
             Use::Teams(organization) => {
                 let answer = self.api.get(&["orgs", organization, "teams"], &[("per_page", "1")]).await?;
@@ -231,6 +259,7 @@ impl Settings for GitHub {
     fn scope_for(&self, what: Use<'_>) -> &'static str {
         match what {
             Use::Statuses => "Commit statuses: write",
+            Use::Repairs => "Contents: write, Pull requests: write",
             Use::Comments => "Issues: write",
             Use::Teams(_) => "Members: read",
         }
