@@ -142,6 +142,10 @@ async fn the_example_that_fetches_the_base_branch_runs_in_a_clone() {
         assert!(git.status().expect("git runs").success());
         let (code, said) = run(&script, &clone, &world);
         assert_eq!(code, expected, "{name}: {said}");
-        assert_eq!(said.contains("prompts/concierge.md is not baked"), expected == 1, "{name}: {said}");
+        assert_eq!(
+            said.contains("drift[not-baked]: no instruction bakes prompts/concierge.md"),
+            expected == 1,
+            "{name}: {said}"
+        );
     }
 }

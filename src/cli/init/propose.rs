@@ -135,7 +135,7 @@ fn pin(pair: &Pair<'_>, consumer: &Side, source: &Side) -> Result<(Option<FoundP
     let mut asked: Vec<(Revision, bool)> = Vec::new();
     let mut ours = Vec::new();
     for pin in found {
-        if !source.opened.has_commits() {
+        if source.opened.root().is_some() && !source.opened.has_commits() {
             // A folder without a history has every commit and none.
             ours.extend(Some(pin).filter(|pin| !require(pin, source).is_empty()));
             continue;
