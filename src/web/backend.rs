@@ -167,8 +167,11 @@ impl Backend for Controller {
             if let Some(trouble) = standing.brought {
                 say(format!("gates of {key}"), Some(trouble));
             }
-            let read_only = self.view(&key).is_some_and(|view| !view.repository.can_write);
-            let read_only = read_only.then(|| "the token may not write there: no status can be posted".to_owned());
+            let read_only = self.view(&key).and_then(|view| match &view.repository {
+                repository if repository.archived => Some("it is archived: no status can be posted".to_owned()),
+                repository if repository.can_write => None,
+                _ => Some("the token may not write there: no status can be posted".to_owned()),
+            });
             say(format!("write {key}"), denied.get(&key).cloned().or(read_only));
         }
         all

@@ -117,8 +117,8 @@ impl Keeper<'_> {
 
     /// What an error of the forge means for the work.
     pub(super) fn stop(&self, error: ForgeError) -> Stop {
-        let archived = error.unwritten() == Some(Unwritten::Archived);
-        if archived
+        let is_archived = error.unwritten() == Some(Unwritten::Archived);
+        if is_archived
             || matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. } | ForgeError::Denied { .. })
         {
             self.me.doubt_facts(&self.repo);

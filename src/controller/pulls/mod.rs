@@ -34,7 +34,7 @@ use super::plan::{Gated, RepoKey, View};
 use super::{Controller, backoff};
 use crate::forge::RepoName;
 use crate::gate::policy::Role;
-use crate::store::{Claim, ClaimedPull, Fenced, PullNote, PullRow, PullSlot, StoreError};
+use crate::store::{Claim, ClaimedPull, Fenced, Level, PullNote, PullRow, PullSlot, StoreError};
 
 /// Rows worked on at a time, for each forge: each is a few calls one after the other.
 const AT_ONCE: usize = 4;
@@ -218,6 +218,11 @@ impl Controller {
                         why,
                         "no pull request that ends the drift"
                     );
+                }
+                // What the forge said may be news of the repository (it is archived): until that is read, each hint would try again.
+                let repo = written(&so_far).unwrap_or_else(|| slot.first().consumer.clone());
+                if super::lock(&self.in_doubt).contains(&repo) {
+                    self.hint(&repo, Level::Read).await?;
                 }
                 let note = PullNote { state: state::BLOCKED.to_owned(), words: why, ..so_far };
                 self.settled(claimed, &note, Some(self.now() + BLOCKED_FOR)).await
