@@ -58,6 +58,7 @@ impl Event {
 pub struct Letter {
     url: String,
     secret: String,
+    authorization: String,
     event: Event,
     body: Vec<u8>,
 }
@@ -66,7 +67,13 @@ impl Letter {
     /// What a hook is told.
     pub fn new(hook: &Hook, event: Event, payload: &Value) -> Self {
         let body = format!("{payload:#}").into_bytes();
-        Self { url: hook.url.clone(), secret: hook.secret.clone(), event, body }
+        Self {
+            url: hook.url.clone(),
+            secret: hook.secret.clone(),
+            authorization: hook.authorization.clone(),
+            event,
+            body,
+        }
     }
 
     /// Gitea's headers, GitHub's and Gogs's among them; without a secret the signatures are there and empty.
@@ -105,6 +112,9 @@ impl Letter {
         let mut request = client.post(&self.url).timeout(TIMEOUT);
         for (name, value) in self.headers(&id) {
             request = request.header(name, value);
+        }
+        if !self.authorization.is_empty() {
+            request = request.header("Authorization", self.authorization);
         }
         let sent = async { request.body(self.body).send().await?.bytes().await };
         if let Err(error) = sent.await {

@@ -8,6 +8,7 @@
 //! may be another host.
 
 mod pulls;
+mod settings;
 
 use std::sync::Arc;
 

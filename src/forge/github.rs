@@ -6,6 +6,7 @@
 //! to a GET and 307 to a POST. Statuses are listed newest first, so the first of a context counts.
 
 mod pulls;
+mod settings;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@
 //! | `api`, `answer`, `wire`, `rest` | a REST API on top of it: requests, what answers mean, their JSON, the calls all forges share |
 //! | [`gitea`], [`github`] | the two dialects |
 //! | [`pulls`] | what is written besides statuses: commits, branches, pull requests |
+//! | [`settings`] | how a forge and its repositories are set up: rights, hooks, required checks |
 //! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
 //! | [`depends`] | `Depends-On:` lines of pull requests (pure) |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
@@ -28,6 +29,7 @@ pub mod http;
 pub mod pulls;
 mod remembered;
 mod rest;
+pub mod settings;
 pub mod webhook;
 mod wire;
 
@@ -45,6 +47,7 @@ pub use self::http::ConnectError;
 pub use self::pulls::{Pulls, Unwritten};
 pub use self::remembered::Budget;
 pub use self::rest::basic as basic_authorization;
+pub use self::settings::Settings;
 
 /// `owner/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -328,6 +331,18 @@ pub fn connect_with(
     token: Option<SecretString>,
     client: reqwest::Client,
 ) -> Result<Arc<dyn Forge>, ConnectError> {
+    Ok(connect_settings(forge, token, client)?)
+}
+
+/// As [`connect_with`], for who asks how the forge is set up.
+///
+/// # Errors
+/// As [`connect_with`].
+pub fn connect_settings(
+    forge: &config::Forge,
+    token: Option<SecretString>,
+    client: reqwest::Client,
+) -> Result<Arc<dyn Settings>, ConnectError> {
     Ok(match forge.kind {
         config::ForgeKind::Gitea => gitea::Gitea::new(&forge.name, &forge.url, token, client)?,
         config::ForgeKind::GitHub => github::GitHub::new(&forge.name, &forge.url, token, client)?,

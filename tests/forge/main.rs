@@ -6,5 +6,6 @@ mod gitea;
 mod github;
 mod hostile;
 mod server;
+mod settings;
 mod webhook;
 mod writing;

@@ -336,8 +336,18 @@ pub struct Hook {
     pub events: Vec<String>,
     /// A glob for the names of branches and tags; empty: all.
     pub branch_filter: String,
+    /// What deliveries say in `Authorization`; empty: nothing. Answers tell it.
+    pub authorization: String,
     /// When it was made.
     pub created: DateTime<Utc>,
+}
+
+impl Protection {
+    /// A rule that demands nothing yet, and lets nobody push.
+    pub fn new(rule: String, created: DateTime<Utc>) -> Self {
+        let (contexts, more) = (Vec::new(), serde_json::Map::new());
+        Self { rule, push: false, status_check: false, contexts, up_to_date: false, more, created }
+    }
 }
 
 /// What a branch demands.
@@ -351,6 +361,10 @@ pub struct Protection {
     pub status_check: bool,
     /// Globs.
     pub contexts: Vec<String>,
+    /// Whether a merge needs the base's newest commit.
+    pub up_to_date: bool,
+    /// Whatever else was said of it: it is told again and has no effect here.
+    pub more: serde_json::Map<String, serde_json::Value>,
     /// When the rule was made.
     pub created: DateTime<Utc>,
 }

@@ -214,6 +214,11 @@ impl State {
         if !self.has_required_statuses(repo, &pull.base, head)? {
             return Err(Refusal::NotAllowed("Not all required status checks successful".to_owned()));
         }
+        let outdated = self.protection(repo, &pull.base)?.is_some_and(|rule| rule.up_to_date)
+            && bare.merge_base(base, head) != Some(base);
+        if outdated {
+            return Err(Refusal::NotAllowed("The head branch is behind the base branch".to_owned()));
+        }
         let default = format!("Merge pull request '{}' (#{number}) from {} into {}", issue.title, pull.head, pull.base);
         let message = format!("{}\n", wish.title.as_ref().unwrap_or(&default).trim_end());
         let Some(commit) = bare.merge(base, head, &message, &self.signature(doer)?)? else {

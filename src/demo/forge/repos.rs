@@ -162,6 +162,12 @@ impl State {
         Ok(())
     }
 
+    /// A rule, to be changed.
+    pub fn rule_mut(&mut self, id: RepoId, rule: &str) -> Result<&mut Protection, Refusal> {
+        let protections = &mut self.repo_mut(id)?.protections;
+        protections.iter_mut().find(|one| one.rule == rule).ok_or_else(Refusal::not_found)
+    }
+
     /// Demands it no more.
     pub fn unprotect(&mut self, id: RepoId, rule: &str) -> Result<(), Refusal> {
         let protections = &mut self.repo_mut(id)?.protections;

@@ -56,7 +56,10 @@ pub fn router() -> Router<Forge> {
         .route(&repo("/collaborators/{user}"), put(On(repos::add_collaborator)))
         .route(&repo("/collaborators/{user}/permission"), get(On(repos::permission)))
         .route(&repo("/branch_protections"), post(On(repos::protect)).get(On(repos::protections)))
-        .route(&repo("/branch_protections/{name}"), delete(On(repos::unprotect)))
+        .route(
+            &repo("/branch_protections/{name}"),
+            get(On(repos::protection)).patch(On(repos::edit_protection)).delete(On(repos::unprotect)),
+        )
         .route(&repo("/hooks"), post(On(repos::add_hook)).get(On(repos::hooks)))
         .route(&repo("/hooks/{id}"), delete(On(repos::remove_hook)))
         .route(&repo("/hooks/{id}/tests"), post(On(repos::test_hook)))

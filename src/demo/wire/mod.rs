@@ -21,7 +21,7 @@ pub use account::user;
 pub use commit::{branch, brief, contents, files, full};
 pub use issue::{comment, issue, reaction};
 pub use pull::{Detail, pull};
-pub use repository::{hook, label, protection, repository};
+pub use repository::{PROTECTION, hook, label, protection, repository};
 pub use status::{combined, status};
 
 /// What Gitea's zero time looks like.

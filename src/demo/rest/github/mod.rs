@@ -6,7 +6,7 @@
 //! the other dialect: they are hints.
 
 use axum::Router;
-use axum::routing::{get, patch, post, put};
+use axum::routing::{delete, get, patch, post, put};
 
 use super::On;
 use crate::demo::forge::Forge;
@@ -15,6 +15,7 @@ mod git;
 mod issues;
 mod pulls;
 mod repos;
+mod settings;
 pub(super) mod told;
 
 /// Every address of this dialect.
@@ -23,9 +24,18 @@ pub(super) fn router() -> Router<Forge> {
     let repo = |path: &str| format!("/api/v3/repos/{{owner}}/{{repo}}{path}");
     Router::new()
         .route("/api/graphql", post(On(pulls::graphql)))
+        .route(&api("/meta"), get(On(settings::meta)))
         .route(&api("/user"), get(On(repos::me)))
         .route(&api("/repositories/{id}"), get(On(repos::by_id)))
         .route(&repo(""), get(On(repos::get)))
+        .route(&repo("/branches"), get(On(settings::branches)))
+        .route(&repo("/branches/{branch}"), get(On(settings::branch)))
+        .route(&repo("/branches/{branch}/protection"), get(On(settings::protection)).put(On(settings::protect)))
+        .route(&repo("/branches/{branch}/protection/required_status_checks"), patch(On(settings::require)))
+        .route(&repo("/rules/branches/{branch}"), get(On(settings::rules)))
+        .route(&repo("/hooks"), get(On(settings::hooks)).post(On(settings::add_hook)))
+        .route(&repo("/hooks/{id}"), delete(On(super::repos::remove_hook)))
+        .route(&repo("/hooks/{id}/tests"), post(On(super::repos::test_hook)))
         .route(&repo("/statuses/{sha}"), post(On(repos::post_status)))
         .route(&repo("/commits/{sha}/statuses"), get(On(repos::statuses)))
         .route(&repo("/git/blobs"), post(On(git::blob)))
