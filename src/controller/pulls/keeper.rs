@@ -5,8 +5,9 @@
 //!   holds what is wanted is used as it is; a pull request that exists is taken for ours if it is.
 //! - *A head moves while we write, or is seen by another service first*: before anything is opened, committed or closed both sides'
 //!   heads are read again, and a commit names what it replaces.
-//! - *Two replicas*: the row is leased, and before each write the lease is renewed. One that stalls past it finds the branch
-//!   and the pull request there: both can exist once.
+//! - *Two replicas*: the row is leased, and before each write the lease is renewed. One that stalls past it, and another
+//!   service altogether, finds the branch there. Gitea checks that no pull request of it is open, and then opens one: of two that were
+//!   opened at the same moment the newer stays.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -198,7 +199,7 @@ impl Keeper<'_> {
             }
             (Next::Close(numbers), Want::Nothing(why), _) => {
                 for one in numbers.into_iter().filter_map(of) {
-                    self.close(one, &format!("The drift has ended otherwise: {why}.")).await?;
+                    self.close(one, &format!("The drift has ended otherwise: {why}."), None).await?;
                 }
                 self.change(|note| *note = PullNote::default());
                 Ok(self.done(state::NONE, "", None))
@@ -405,11 +406,11 @@ impl Keeper<'_> {
         })
         .await?;
         for one in close {
-            self.close(
-                one,
-                &format!("Replaced by #{number}, which adopts the newer commit {}.", short(&wanted.adopts)),
-            )
-            .await?;
+            let why = match one.source == wanted.adopts {
+                true => format!("Another one was opened at the same moment: #{number} stays."),
+                false => format!("Replaced by #{number}, which adopts the newer commit {}.", short(&wanted.adopts)),
+            };
+            self.close(one, &why, Some(&wanted.branch)).await?;
             self.begin(|note| {
                 note.pull = i64::try_from(number).ok();
                 note.state = state::OPENING.to_owned();
@@ -479,8 +480,9 @@ impl Keeper<'_> {
         }
     }
 
-    /// Closes one of ours, with why, and deletes its branch.
-    async fn close(&self, one: &Ours, why: &str) -> Result<(), Stop> {
+    /// Closes one of ours, with why, and deletes its branch, unless the one that stays has it too: Gitea lets two be opened for
+    /// one branch at the same moment.
+    async fn close(&self, one: &Ours, why: &str, stays: Option<&str>) -> Result<(), Stop> {
         self.begin(|note| {
             note.state = state::CLOSING.to_owned();
             note.pull = i64::try_from(one.number).ok();
@@ -493,7 +495,9 @@ impl Keeper<'_> {
         if let Err(error) = self.api.post_comment(&self.name, one.number, why).await {
             tracing::warn!(repo = %self.repo, number = one.number, %error, "closed without a comment");
         }
-        if let Err(error) = self.api.delete_branch(&self.name, &one.branch).await {
+        if stays != Some(one.branch.as_str())
+            && let Err(error) = self.api.delete_branch(&self.name, &one.branch).await
+        {
             tracing::warn!(repo = %self.repo, branch = one.branch, %error, "a branch of ours is left behind");
         }
         tracing::info!(gate = self.slot, repo = %self.repo, number = one.number, why, "closed a pull request of ours");

@@ -70,7 +70,7 @@ impl Next {
     }
 }
 
-/// `closing` is one that we were about to close when we last noted something; `forced`: a person asked for it now.
+/// `pulls` are newest first, so that all who look choose the same. `closing` is one that we were about to close when we last noted something; `forced`: a person asked for it now.
 pub(super) fn next(wish: Wish<'_>, pulls: &[Ours], closing: Option<u64>, forced: bool) -> Next {
     let reopened = |one: &Ours| one.closed_by_us && closing != Some(one.number);
     let open: Vec<&Ours> = pulls.iter().filter(|one| one.open).collect();
@@ -150,6 +150,12 @@ mod tests {
         assert_eq!(next(WISH, &[pull(3, OLDER)], None, false), Next::Open { close: vec![3] });
         let both = [pull(4, SOURCE), pull(3, OLDER)];
         assert_eq!(next(WISH, &both, None, false), Next::Keep { number: 4, close: vec![3] }, "a crash came between");
+    }
+
+    #[test]
+    fn of_two_that_were_opened_at_the_same_moment_the_newer_stays() {
+        let both = [pull(4, SOURCE), pull(3, SOURCE)];
+        assert_eq!(next(WISH, &both, None, false), Next::Keep { number: 4, close: vec![3] });
     }
 
     #[test]
