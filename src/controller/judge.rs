@@ -201,7 +201,12 @@ impl Controller {
             GitError::Transient { .. } => Heard::Failure(error.to_string()),
             _ => Heard::Answer,
         });
-        called.await.map_err(|not_now| {
+        let called = called.await;
+        if let (Ok(Err(GitError::Denied { status: 401, .. })), Ok(api)) = (&called, self.api(&repo.forge)) {
+            // A token that was thought good.
+            api.git_refused(&self.current_name(repo)).await;
+        }
+        called.map_err(|not_now| {
             let why = match not_now {
                 NotNow::Wait(after) => format!("the forge asks to wait {} s", after.as_secs() + 1),
                 NotNow::Failing(why) => why,
@@ -232,7 +237,7 @@ impl Controller {
 
     pub(super) async fn remote(&self, repo: &RepoKey, name: &RepoName) -> Result<git::Remote, Trouble> {
         let api = self.api(&repo.forge)?;
-        Ok(git::Remote { url: api.git_url(name), authorization: api.git_authorization().await? })
+        Ok(git::Remote { url: api.git_url(name), authorization: api.git_authorization(name).await? })
     }
 
     /// Branch heads, by `ls-refs`.
