@@ -29,6 +29,7 @@
 mod accept;
 mod audit;
 mod brought;
+mod checks;
 mod commands;
 mod counted;
 mod decide;
@@ -46,6 +47,7 @@ pub mod plan;
 mod publish;
 mod pull_now;
 mod rebuild;
+mod redeliver;
 mod rounds;
 mod sight;
 pub mod under_way;
