@@ -1,5 +1,5 @@
 //! The API below `/api/v1`, as a Gitea 1.26 speaks it: what drift-gate asks, and what a person with `curl` needs to tell a
-//! story. What is not here answers 404.
+//! story. What is not here answers 404. Below `/api/v3` the same forge speaks GitHub's dialect ([`github`]).
 //!
 //! Every handler is a plain function of a [`Visit`]: it runs apart from the async threads, with the forge's lock held, so
 //! what it sees does not change under it.
@@ -10,19 +10,21 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{self, FromRequestParts, Query, RawPathParams};
 use axum::handler::Handler;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post, put};
 use futures_util::future::BoxFuture;
 
 use self::answer::Answer;
-use self::visit::Visit;
+use self::visit::{Dialect, Visit};
 use super::auth;
-use super::forge::{Forge, Refusal};
+use super::forge::{Forge, Refusal, State, Viewer};
 
 mod accounts;
 mod answer;
 mod contents;
+mod github;
 mod issues;
 mod pulls;
 mod repos;
@@ -77,6 +79,7 @@ pub fn router() -> Router<Forge> {
             get(On(issues::get_comment)).patch(On(issues::edit_comment)).delete(On(issues::delete_comment)),
         )
         .route(&repo("/issues/comments/{id}/reactions"), get(On(issues::reactions)).post(On(issues::react)))
+        .merge(github::router())
         .route(&api("/{*rest}"), any(async || (StatusCode::NOT_FOUND, "404 page not found\n")))
 }
 
@@ -91,15 +94,23 @@ where
     type Future = BoxFuture<'static, Response>;
 
     fn call(self, request: extract::Request, forge: Forge) -> Self::Future {
-        Box::pin(async move {
-            let request = match Request::read(request).await {
-                Ok(request) => request,
-                Err(status) => return status.into_response(),
-            };
-            let done = tokio::task::spawn_blocking(move || answer(&forge, &request, self.0)).await;
-            done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
-        })
+        apart(request, move |request| answer(&forge, request, self.0))
     }
+}
+
+/// Answers a request, read to its end, apart from the async threads.
+fn apart(
+    request: extract::Request,
+    answer: impl FnOnce(&Request) -> Response + Send + 'static,
+) -> BoxFuture<'static, Response> {
+    Box::pin(async move {
+        let request = match Request::read(request).await {
+            Ok(request) => request,
+            Err(status) => return status.into_response(),
+        };
+        let done = tokio::task::spawn_blocking(move || answer(&request)).await;
+        done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    })
 }
 
 /// A request, read to its end.
@@ -113,6 +124,19 @@ struct Request {
 }
 
 impl Request {
+    fn visit<'a>(&'a self, state: &'a mut State, viewer: Viewer, dialect: Dialect) -> Visit<'a> {
+        Visit {
+            state,
+            viewer,
+            params: &self.params,
+            query: &self.query,
+            uri: &self.uri,
+            authorization: self.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()),
+            dialect,
+            body: &self.body,
+        }
+    }
+
     async fn read(request: extract::Request) -> Result<Self, StatusCode> {
         let (mut parts, body) = request.into_parts();
         let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| StatusCode::BAD_REQUEST)?;
@@ -129,16 +153,7 @@ fn answer(forge: &Forge, request: &Request, handler: impl Fn(&mut Visit<'_>) -> 
         token.map_or(Ok(()), |token| visit::check_scope(token, &request.method, request.uri.path()))?;
         Ok(token.map(|token| token.account))
     });
-    let done = token.and_then(|viewer| {
-        handler(&mut Visit {
-            state: &mut state,
-            viewer,
-            params: &request.params,
-            query: &request.query,
-            uri: &request.uri,
-            body: &request.body,
-        })
-    });
+    let done = token.and_then(|viewer| handler(&mut request.visit(&mut state, viewer, Dialect::Gitea)));
     match done {
         Ok(answer) => answer.into_response(),
         Err(Refusal::Moved(to)) => answer::moved(request.method == Method::GET, &relocated(request, &to)),

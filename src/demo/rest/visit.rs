@@ -15,6 +15,13 @@ use crate::demo::forge::{Refusal, State, Viewer};
 const PAGE: usize = 30;
 const LARGEST_PAGE: usize = 50;
 
+/// Whose API is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Gitea,
+    GitHub,
+}
+
 /// A request on its way through the forge, whose lock it holds.
 pub struct Visit<'a> {
     pub state: &'a mut State,
@@ -22,6 +29,9 @@ pub struct Visit<'a> {
     pub params: &'a BTreeMap<String, String>,
     pub query: &'a BTreeMap<String, String>,
     pub uri: &'a Uri,
+    /// The request's `Authorization`.
+    pub authorization: Option<&'a str>,
+    pub dialect: Dialect,
     pub body: &'a [u8],
 }
 
@@ -82,8 +92,31 @@ impl Visit<'_> {
         }))
     }
 
-    /// One page of a list. Gitea tells the length of the whole, and the addresses of further pages below its own root.
+    /// One page of a list, in either dialect.
     pub fn page<T>(&self, all: Vec<T>, tell: impl FnMut(T) -> Result<Value, Refusal>) -> Result<Answer, Refusal> {
+        match self.dialect {
+            Dialect::Gitea => self.gitea_page(all, tell),
+            Dialect::GitHub => self.github_page(all, tell),
+        }
+    }
+
+    /// GitHub tells the address of the next page, and no length.
+    fn github_page<T>(&self, all: Vec<T>, tell: impl FnMut(T) -> Result<Value, Refusal>) -> Result<Answer, Refusal> {
+        let number = |name: &str| self.query(name).and_then(|value| value.parse::<usize>().ok());
+        let page = number("page").unwrap_or(1).max(1);
+        let size = number("per_page").filter(|size| *size > 0).unwrap_or(PAGE).min(100);
+        let more = page.saturating_mul(size) < all.len();
+        let items = all.into_iter().skip((page - 1).saturating_mul(size)).take(size).map(tell);
+        let answer = Answer::ok(items.collect::<Result<Vec<_>, _>>()?.into());
+        if !more {
+            return Ok(answer);
+        }
+        let (base, path) = (&self.state.base, self.uri.path());
+        Ok(answer.with(LINK, format!("<{base}{path}?per_page={size}&page={}>; rel=\"next\"", page + 1)))
+    }
+
+    /// One page of a list. Gitea tells the length of the whole, and the addresses of further pages below its own root.
+    fn gitea_page<T>(&self, all: Vec<T>, tell: impl FnMut(T) -> Result<Value, Refusal>) -> Result<Answer, Refusal> {
         let number = |name: &str| self.query(name).and_then(|value| value.parse::<usize>().ok());
         let page = number("page").unwrap_or(1).max(1);
         let size = number("limit").filter(|limit| *limit > 0).unwrap_or(PAGE).min(LARGEST_PAGE);
