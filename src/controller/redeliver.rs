@@ -30,18 +30,19 @@ const TELLING: [&str; 8] =
 
 impl Controller {
     /// Has what did not reach us sent again, on every forge where we are an App.
-    pub(super) async fn redeliver(&self) {
+    pub(super) async fn redeliver(&self, at_start: bool) {
         for (forge, api) in self.forges.iter().filter(|(_, api)| api.is_app()) {
-            if let Err(error) = self.redeliver_from(forge, api.as_ref()).await {
+            if let Err(error) = self.redeliver_from(forge, api.as_ref(), at_start).await {
                 self.store_failed("redeliver", &error);
             }
         }
     }
 
-    async fn redeliver_from(&self, forge: &str, api: &dyn Forge) -> Result<(), StoreError> {
+    async fn redeliver_from(&self, forge: &str, api: &dyn Forge, at_start: bool) -> Result<(), StoreError> {
         let (key, now) = (format!("deliveries_of {forge}"), self.now());
         let before = self.store.meta(&key).await?.and_then(|at| at.parse::<i64>().ok());
-        if !self.store.take_turn(&key, now, now - look::millis(self.options.reconcile) / 2).await? {
+        let turn = if at_start { now } else { now - look::millis(self.options.reconcile) / 2 };
+        if !self.store.take_turn(&key, now, turn).await? {
             return Ok(());
         }
         // The first start looks at every head there is.

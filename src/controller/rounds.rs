@@ -72,7 +72,7 @@ impl Controller {
                 if round.is_multiple_of(FACTS) {
                     self.prune().await;
                 }
-                self.redeliver().await;
+                self.redeliver(round == 0).await;
                 self.evict().await;
             }
             tokio::select! {

@@ -1,6 +1,7 @@
 //! The stand-in as a whole, started and stopped.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use anyhow::Context;
 use axum::Router;
@@ -12,7 +13,7 @@ use super::forge::apps::NewApp;
 use super::forge::model::Scopes;
 use super::forge::repos::NewRepo;
 use super::forge::{Forge, Refusal, State};
-use super::hooks::Post;
+use super::hooks::{Post, Sent};
 use super::{git_http, page, rest};
 
 /// A running stand-in; it ends when this is dropped.
@@ -92,6 +93,13 @@ impl StandIn {
         let mut state = self.forge.lock();
         let repo = state.repo_named(owner, name)?.id;
         state.install(app, repo)
+    }
+
+    /// What became of the deliveries to an App, oldest first.
+    pub fn deliveries(&self, app: u64) -> Vec<Sent> {
+        let state = self.forge.lock();
+        let found = state.apps.iter().find(|one| one.id == app);
+        found.map_or_else(Vec::new, |app| app.hook.sent.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Every token of an installation ends now.

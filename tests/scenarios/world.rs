@@ -5,6 +5,8 @@ use std::time::Duration;
 use drift_gate::cli::serve::Service;
 use drift_gate::config::Config;
 use drift_gate::controller::Options;
+use drift_gate::demo::StandIn;
+use drift_gate::demo::forge::apps::NewApp;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -50,7 +52,9 @@ pub fn manifest(pin: &str) -> String {
 
 pub struct World {
     /// Ends when the story does.
-    _host: Host,
+    host: Host,
+    /// The number and the key of the GitHub App that drift-gate is, if it is one.
+    app: Option<NewApp>,
     pub proxy: Proxy,
     pub relay: Relay,
     /// The forge as its administrator, past the proxy.
@@ -80,6 +84,8 @@ pub struct Setting {
     pub behind: &'static str,
     /// The gate stands in core's own `.drift-gate.toml`, not in the service's file.
     pub brings: bool,
+    /// The forge is asked in GitHub's dialect, as a GitHub App that is installed on both; only of the stand-in.
+    pub app: bool,
 }
 
 impl Default for Setting {
@@ -92,7 +98,7 @@ impl Default for Setting {
             deadline: Duration::from_secs(300),
             cache_limit: 10_000_000_000,
         };
-        Self { options, gate: "", private_template: false, behind: "", brings: false }
+        Self { options, gate: "", private_template: false, behind: "", brings: false, app: false }
     }
 }
 
@@ -133,7 +139,16 @@ impl World {
         let core_head = admin
             .commit(CORE, "main", &[("manifest.json", Some(&manifest(&template_head))), (DOCKERFILE, Some(BAKES))])
             .await;
-        for repo in [CORE, TEMPLATE] {
+        let app = setting.app.then(|| {
+            let forge = host.stand_in().expect("only the stand-in speaks GitHub's dialect");
+            let app = forge.app("drift-gate", &relay.url, SECRET).expect("an App");
+            for repo in [CORE, TEMPLATE] {
+                let (owner, name) = repo.split_once('/').expect("a name");
+                forge.install(app.id, owner, name).expect("an installation");
+            }
+            app
+        });
+        for repo in [CORE, TEMPLATE].into_iter().filter(|_| app.is_none()) {
             let hook = json!({
                 "type": "gitea", "active": true,
                 "events": ["push", "create", "delete", "pull_request", "pull_request_sync", "pull_request_comment",
@@ -144,7 +159,8 @@ impl World {
         }
         let (bot, contributor) = (host.api(BOT), host.api(CONTRIBUTOR));
         let mut world = Self {
-            _host: host,
+            host,
+            app,
             proxy,
             relay,
             admin,
@@ -220,7 +236,15 @@ destination = "/opt/molecule-platform-agent-template"
             std::fs::write(&path, text).expect("a secret's file");
             path.display().to_string()
         };
-        let (token, secret) = (write("token", &self.bot.token), write("secret", SECRET));
+        let secret = write("secret", SECRET);
+        let login = match &self.app {
+            None => format!("kind = \"gitea\"\ntoken = {{ file = \"{}\" }}", write("token", &self.bot.token)),
+            Some(app) => format!(
+                "kind = \"github\"\ncheck_runs = true\napp = {{ id = {}, key = {{ file = \"{}\" }} }}",
+                app.id,
+                write("app.pem", &app.pem)
+            ),
+        };
         let admin_token = write("admin-token", ADMIN_TOKEN);
         let gates = if self.brings {
             format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n")
@@ -239,15 +263,24 @@ admin_token = {{ file = "{admin_token}" }}
 [store]
 url = "sqlite://{database}"
 [forge.main]
-kind = "gitea"
 url = "{forge}"
-token = {{ file = "{token}" }}
+{login}
 webhook_secrets = [{{ file = "{secret}" }}]
 {gates}
 "#,
             database = self.folder.path().join("drift-gate.db").display(),
             forge = self.proxy.url,
         )
+    }
+
+    /// The forge, where it is the stand-in.
+    pub fn stand_in(&self) -> &StandIn {
+        self.host.stand_in().expect("the stand-in")
+    }
+
+    /// The number of the App that drift-gate is.
+    pub fn app_id(&self) -> u64 {
+        self.app.as_ref().expect("an App").id
     }
 
     /// Starts drift-gate on the database of before.
