@@ -186,7 +186,7 @@ impl AsApp for Counted {
         self.call(self.forge.put_check(repo, sha, check)).await
     }
 
-    async fn git_refused(&self, repo: &RepoName) {
-        self.forge.git_refused(repo).await;
+    async fn git_refused(&self, repo: &RepoName, refused: &SecretString) {
+        self.forge.git_refused(repo, refused).await;
     }
 }

@@ -151,7 +151,7 @@ impl AsApp for Dry {
         Ok(())
     }
 
-    async fn git_refused(&self, repo: &RepoName) {
-        self.0.git_refused(repo).await;
+    async fn git_refused(&self, repo: &RepoName, refused: &SecretString) {
+        self.0.git_refused(repo, refused).await;
     }
 }

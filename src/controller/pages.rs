@@ -218,7 +218,7 @@ impl Controller {
                 Ok(bytes) => return bytes,
                 Err(TreeError::NotHere(need)) => {
                     let remote = self.remote(repo, &self.current_name(repo)).await.ok()?;
-                    self.by_git(repo, objects.fetch(&remote, &need.objects)).await.ok()?.ok()?;
+                    self.by_git(repo, &remote, objects.fetch(&remote, &need.objects)).await.ok()?.ok()?;
                 }
                 Err(_) => return None,
             }

@@ -99,3 +99,22 @@ impl Controller {
         Ok((sent, failed.first().map(|one| one.at), all))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_asks_for_every_event_that_tells_something() {
+        let page = include_str!("../../docs/github-app.md");
+        let json = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a manifest");
+        let manifest: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        let mut events: Vec<&str> =
+            manifest["default_events"].as_array().into_iter().flatten().filter_map(|one| one.as_str()).collect();
+        let mut telling = TELLING;
+        events.sort_unstable();
+        telling.sort_unstable();
+        assert_eq!(events, telling);
+        assert_eq!(manifest["default_permissions"]["statuses"], "write");
+    }
+}

@@ -132,10 +132,10 @@ impl Api {
         }
     }
 
-    /// Git refused that token.
-    pub async fn token_refused(&self, repo: &RepoName) {
+    /// Git refused that token: it is let go of, if it is the one that would be given now.
+    pub async fn token_refused(&self, repo: &RepoName, is_it: impl Fn(&SecretString) -> bool) {
         if let (Login::App(app), Ok(segments)) = (&self.login, self.repo(repo, &[])) {
-            app.forget_token_of(&About::of(&segments)).await;
+            app.forget_token_of(&About::of(&segments), is_it).await;
         }
     }
 

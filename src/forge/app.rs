@@ -255,12 +255,17 @@ impl App {
         true
     }
 
-    /// Lets go of an installation's token, for git's sake: it was refused there.
-    pub async fn forget_token_of(&self, about: &About) {
+    /// Lets go of the token for a place, if it is the one that was refused: another may have been made meanwhile.
+    pub async fn forget_token_of(&self, about: &About, is_it: impl Fn(&SecretString) -> bool) {
         let About::Place(address) = about else { return };
-        let known = flight(&self.places, address.clone()).peek().await.and_then(|found| found.installation);
-        if let Some(installation) = known {
-            flight(&self.tokens, installation).forget(|_| true).await;
+        let found = flight(&self.places, address.clone()).peek().await.and_then(|found| found.installation);
+        let known = match found {
+            Some(installation) => vec![installation],
+            // It was another one's.
+            None => lock(&self.tokens).keys().copied().collect(),
+        };
+        for installation in known {
+            flight(&self.tokens, installation).forget(|token| is_it(&token.secret)).await;
         }
     }
 

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::gitea::Gitea;
-use super::github::GitHub;
-use super::{ForgeError, RepoName, State};
+use super::github::{GIT_USER, GitHub};
+use super::{ForgeError, RepoName, State, rest};
 use crate::tree::ObjectId;
 
 /// Pages of deliveries that are read at a time, a hundred on each.
@@ -94,8 +95,8 @@ pub trait AsApp: Send + Sync {
     async fn put_check(&self, _repo: &RepoName, _sha: &ObjectId, _check: &CheckRun) -> Result<(), ForgeError> {
         Ok(())
     }
-    /// Git refused the authorization that was made for this repository: another one is made.
-    async fn git_refused(&self, _repo: &RepoName) {}
+    /// Git refused this authorization, which was made for the repository: it is not given again.
+    async fn git_refused(&self, _repo: &RepoName, _refused: &SecretString) {}
 }
 
 impl AsApp for Gitea {}
@@ -313,8 +314,11 @@ impl AsApp for GitHub {
         Ok(())
     }
 
-    async fn git_refused(&self, repo: &RepoName) {
-        self.api.token_refused(repo).await;
+    async fn git_refused(&self, repo: &RepoName, refused: &SecretString) {
+        let of = |token: &SecretString| rest::basic(GIT_USER, Some(token));
+        let is_it =
+            |token: &SecretString| of(token).is_some_and(|made| made.expose_secret() == refused.expose_secret());
+        self.api.token_refused(repo, is_it).await;
     }
 }
 

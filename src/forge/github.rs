@@ -29,6 +29,9 @@ const DIALECT: Dialect = Dialect {
     marks_answers: true,
 };
 
+/// Whose password a token is in git over HTTP.
+pub(super) const GIT_USER: &str = "x-access-token";
+
 /// github.com or a GitHub Enterprise Server, with a plain token or as an App.
 pub struct GitHub {
     pub(super) api: Api,
@@ -162,7 +165,7 @@ impl Forge for GitHub {
     }
 
     async fn git_authorization(&self, repo: &RepoName) -> Result<Option<SecretString>, ForgeError> {
-        Ok(rest::basic("x-access-token", self.api.token(repo).await?.as_ref()))
+        Ok(rest::basic(GIT_USER, self.api.token(repo).await?.as_ref()))
     }
 
     fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String {

@@ -177,9 +177,13 @@ async fn what_git_was_refused_is_made_again() {
     let server = hub(key.now.clone(), |_| repository("molecule/core")).await;
     let forge = key.log_in(&server);
     let first = forge.git_authorization(&core()).await.unwrap().unwrap();
-    forge.git_refused(&core()).await;
+    forge.git_refused(&core(), &first).await;
     let second = forge.git_authorization(&core()).await.unwrap().unwrap();
     assert!(first.expose_secret() != second.expose_secret());
+    // Another caller, whose git heard of it later.
+    forge.git_refused(&core(), &first).await;
+    forge.git_authorization(&core()).await.unwrap();
+    assert_eq!(mints(&server), 2);
 }
 
 #[tokio::test]

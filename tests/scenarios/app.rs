@@ -138,6 +138,7 @@ async fn a_delivery_that_got_lost_is_sent_again_once_and_acted_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_whose_answer_got_lost_is_found_again_and_the_status_is_not_posted_twice() {
     let Some(world) = world(false).await else { return };
+    check(&world, &world.core_head, "success").await;
     world.proxy.lose_next_answer(Method::POST, "/check-runs");
     let sha = world.admin.commit(CORE, "main", &[("README", Some("more\n"))]).await;
     world.expect(CORE, &sha, "success", "").await;
