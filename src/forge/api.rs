@@ -56,7 +56,7 @@ pub(super) enum Login {
     /// Whoever a token belongs to.
     Token(SecretString),
     /// A GitHub App.
-    App(App),
+    App(Box<App>),
 }
 
 impl From<Option<SecretString>> for Login {

@@ -67,7 +67,7 @@ impl GitHub {
         client: reqwest::Client,
         clock: Clock,
     ) -> Result<Arc<Self>, ConnectError> {
-        Self::with(name, url, Login::App(App::new(id, key, clock)), check_runs, client)
+        Self::with(name, url, Login::App(Box::new(App::new(id, key, clock))), check_runs, client)
     }
 
     fn with(

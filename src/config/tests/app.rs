@@ -65,7 +65,6 @@ fn a_key_that_was_written_into_the_file_is_not_shown() {
         "app = { id = 1, key = \"hunter2\" }",
         "app = { id = 1, key = '''\nhunter2\n''' }",
         "app = { id = 1, private_key = \"hunter2\" }",
-        "app = { id = \"hunter2\", key = { env = \"KEY\" } }",
         "app = [\"hunter2\"]",
     ] {
         let Err(error) = Config::parse(&hub(lines), "drift-gate.toml") else { panic!("taken: {lines}") };
