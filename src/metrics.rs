@@ -183,6 +183,8 @@ pub struct Queue {
     pub sends: u64,
     /// Comments that somebody reads.
     pub comments: u64,
+    /// Pull requests that end drift and are being worked on.
+    pub pulls: u64,
     /// Statuses that somebody else writes over, and that are left so for now.
     pub overwritten: u64,
     /// Statuses that say `error`, because their commit could not be judged.
@@ -304,7 +306,9 @@ impl Metrics {
         self.queue_length.set(number(queue.repositories));
         self.queue_age.set(queue.oldest.as_secs_f64());
         self.unsent.set(number(queue.unsent));
-        for (work, count) in [("look", queue.looks), ("status", queue.sends), ("comment", queue.comments)] {
+        let leased =
+            [("look", queue.looks), ("status", queue.sends), ("comment", queue.comments), ("pull", queue.pulls)];
+        for (work, count) in leased {
             self.leased.get_or_create(&LeaseLabels { work }).set(number(count));
         }
         for (because, count) in [("overwritten", queue.overwritten), ("not_judged", queue.not_judged)] {

@@ -223,6 +223,11 @@ pub(super) struct Places {
 }
 
 impl Places {
+    /// Addresses are opened by this one.
+    pub(super) fn with(fetcher: Arc<Fetcher>) -> Self {
+        Self { fetcher: OnceCell::from(fetcher) }
+    }
+
     /// A folder as it is, or its repository at `rev`; of an address the repository at `rev`, or else at `usual`.
     pub(super) fn open(&self, option: &str, place: &Path, rev: Option<&str>, usual: &str) -> Result<Local, Failure> {
         let Some(address) = place.to_str().filter(|place| remote::is_address(place)) else {

@@ -122,6 +122,21 @@ impl Local {
         read().map_err(|error| incomplete(&error))
     }
 
+    /// The file that the judged commit has at `path`; `None` where it has none.
+    ///
+    /// # Errors
+    /// In words: the repository cannot be read.
+    pub fn committed_at(&self, path: &str) -> Result<Option<ObjectId>, String> {
+        let read = || -> Result<Option<ObjectId>, TreeError> {
+            let Some(tree) = self.tree(&self.revision)? else { return Ok(None) };
+            match tree.node(path)? {
+                Some(Node::File { .. }) => tree.blob_id(path).map(Some),
+                _ => Ok(None),
+            }
+        };
+        read().map_err(|error| incomplete(&error))
+    }
+
     /// Whether the commit that is checked out has something at `path`; what cannot be read counts as tracked.
     fn tracks(&self, path: &str) -> bool {
         let head = || -> Result<bool, TreeError> {
@@ -244,6 +259,11 @@ impl<'a> Pair<'a> {
         Ok(Self { consumer, source, brought, built })
     }
 
+    /// Two repositories before there is a gate.
+    pub fn plain(consumer: &'a Local, source: &'a Local) -> Self {
+        Self { consumer, source, brought: Vec::new(), built: None }
+    }
+
     /// One repository as both sides: to read what it says of itself.
     pub fn alone(repository: &'a Local) -> Self {
         Self { consumer: repository, source: repository, brought: Vec::new(), built: None }
@@ -309,7 +329,10 @@ impl<'a> Pair<'a> {
     }
 
     /// Reads until all is here.
-    fn whole<T>(&self, mut read: impl FnMut() -> Result<T, TreeError>) -> Result<T, String> {
+    ///
+    /// # Errors
+    /// As [`Pair::judge`].
+    pub fn whole<T>(&self, mut read: impl FnMut() -> Result<T, TreeError>) -> Result<T, String> {
         let Some(remote) = self.consumer.remote().or(self.source.remote()) else {
             return read().map_err(|error| incomplete(&error));
         };

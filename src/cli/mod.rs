@@ -8,7 +8,9 @@ pub mod backtest;
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
+pub mod init;
 mod local;
 mod own_file;
 mod remote;
@@ -69,6 +71,10 @@ enum Command {
     Store(store::Command),
     /// What a service is doing: what is dirty, leased, parked and unsent, and the last gap
     Status(status::Arguments),
+    /// From two repositories to a configuration: finds what is baked and pinned, proposes gates, shows their verdict
+    Init(init::Arguments),
+    /// Whether all that the configuration asks for can work; --fix makes webhooks
+    Doctor(doctor::Arguments),
     /// Checks, explains or prints configurations
     #[command(subcommand)]
     Config(config::Command),
@@ -86,6 +92,8 @@ pub fn run(cli: Cli) -> u8 {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Store(command) => store::run(&command),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(command) => config::run(&command),
     };
     done.unwrap_or_else(|failure| {

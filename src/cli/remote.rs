@@ -54,12 +54,19 @@ impl Fetcher {
     /// # Errors
     /// There is no folder for them, or TLS cannot be set up.
     pub fn new() -> Result<Self, RemoteError> {
+        Self::with(std::env::var(TOKEN).ok().filter(|token| !token.is_empty()).map(SecretString::from))
+    }
+
+    /// The same with a token for all addresses that are opened.
+    ///
+    /// # Errors
+    /// As [`Fetcher::new`].
+    pub fn with(token: Option<SecretString>) -> Result<Self, RemoteError> {
         let folder = cache_folder()?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
         let client = forge::http::client(forge::http::Timeouts::default()).map_err(failed)?;
         let cache = git::Cache::new(&folder, client, git::Limits::default()).map_err(failed)?;
-        let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()).map(SecretString::from);
         Ok(Self { runtime, cache, token })
     }
 

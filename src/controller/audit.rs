@@ -5,6 +5,9 @@
 //! alarmed and named: two programs that write over each other would go on for ever. A pull request that was merged although
 //! its status was red is alarmed as well.
 
+use std::collections::BTreeMap;
+
+use super::decide::Judgement;
 use super::plan::{RepoKey, View};
 use super::{Controller, lock};
 use crate::forge::{ForgeError, PostedStatus};
@@ -74,31 +77,34 @@ impl Controller {
         lock(&self.us).get(forge).is_some_and(|us| us.login == login)
     }
 
-    /// Pull requests that are gone from the list of open ones although their status was red: merged?
+    /// Pull requests that are gone from the list of open ones although their status was red: merged? Known by what was wanted
+    /// for them: the other side's look may have seen the list before this one.
     pub(super) async fn merged_although_red(
         &self,
         repo: &RepoKey,
-        before: Option<&View>,
         view: &View,
         rows: &[&WantedRow],
     ) -> Result<(), StoreError> {
-        let gone = before.into_iter().flat_map(|before| &before.pulls);
-        let gone = gone.filter(|pull| !view.pulls.iter().any(|open| open.number == pull.number));
-        for pull in gone {
-            let red = |row: &&&WantedRow| row.sha == pull.head_sha.as_str() && row.state == "failure";
-            let Some(row) = rows.iter().find(red) else { continue };
+        let mut gone: BTreeMap<u64, &WantedRow> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.state == "failure") {
+            let judgements: Vec<Judgement> = serde_json::from_str(&row.judgements).unwrap_or_default();
+            let pulls = judgements.iter().filter_map(|judgement| judgement.role.pull());
+            let gone_now = pulls.filter(|number| !view.pulls.iter().any(|open| open.number == *number));
+            gone.extend(gone_now.map(|number| (number, *row)));
+        }
+        for (number, row) in gone {
             let Ok(api) = self.api(&repo.forge) else { continue };
-            match api.pull(&view.repository.name, pull.number).await {
+            match api.pull(&view.repository.name, number).await {
                 Ok(now) if now.merged => {
                     let words = format!(
-                        "#{} was merged into {} although {} was red: {}",
-                        pull.number, now.base_ref, row.context, row.description
+                        "#{number} was merged into {} although {} was red: {}",
+                        now.base_ref, row.context, row.description
                     );
                     self.metrics.merged_red();
                     self.alarm(repo, words).await?;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%repo, pull = pull.number, %error, "whether it was merged cannot be told"),
+                Err(error) => tracing::warn!(%repo, pull = number, %error, "whether it was merged cannot be told"),
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! A forge that is asked as a good guest asks, and whose answers are counted.
 
+mod pulls;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ fn heard(error: &ForgeError) -> Heard {
         | ForgeError::Moved { .. }
         | ForgeError::Denied { .. }
         | ForgeError::UnknownCommit { .. }
+        | ForgeError::NotWritten { .. }
         | ForgeError::Refused { .. } => Heard::Answer,
     }
 }
@@ -67,7 +70,7 @@ impl Counted {
             Err(ForgeError::Denied { .. }) => ForgeAnswer::Denied,
             Err(ForgeError::RateLimited { .. }) => ForgeAnswer::RateLimited,
             Err(ForgeError::Transient { .. }) => ForgeAnswer::Unreachable,
-            Err(ForgeError::Refused { .. }) => ForgeAnswer::Refused,
+            Err(ForgeError::Refused { .. } | ForgeError::NotWritten { .. }) => ForgeAnswer::Refused,
         };
         self.metrics.forge_call(&self.name, kind);
         answer

@@ -186,9 +186,7 @@ impl Controller {
         let numbered = waivers_of(target, look.waivers);
         let waivers: Vec<Waiver> = numbered.iter().map(|(_, waiver)| waiver.clone()).collect();
         let (decision, ended) = (policy::decide(&says, &waivers, self.now()), ended(&says, &numbered, self.now()));
-        let judgements: Vec<Judgement> =
-            target.asks.iter().zip(&answers).map(|(ask, answer)| judgement(ask, answer)).collect();
-        let judgements = serde_json::to_string(&judgements).unwrap_or_default();
+        let judgements = judgements(target, &answers);
         let state = match decision.state {
             policy::State::Success => State::Success,
             policy::State::Failure => State::Failure,
@@ -397,7 +395,7 @@ impl Controller {
 /// The waivers that the pull requests of a target have for its gates, each with its number.
 pub(super) fn waivers_of(target: &Target, rows: &[WaiverRow]) -> Vec<(i64, Waiver)> {
     let of = |row: &WaiverRow| {
-        let is_role = |role: &Role| role.pull().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
+        let is_role = |role: &Role| role.waived_with().is_some_and(|number| i64::try_from(number) == Ok(row.pull));
         target.asks.iter().find(|ask| is_role(&ask.role))?;
         let gate = &target.asks.iter().find(|ask| ask.gated.id == row.gate)?.gated.gate;
         let waiver = Waiver {
@@ -420,11 +418,22 @@ fn ended(says: &[Say<'_>], waivers: &[(i64, Waiver)], now: i64) -> Vec<(i64, Str
         if waiver.is_over(now) {
             return Some("its time is over");
         }
+        // What a queue would merge holds others' changes too: that they are not covered ends nothing.
+        if !says.iter().any(|say| say.role.pull().is_some()) {
+            return None;
+        }
         let mut own = says.iter().filter(|say| waiver.is_of(say.gate));
         let is_known = own.all(|say| policy::is_known(say, now));
         (is_known && !policy::covers(waiver, says, now)).then_some("other findings came")
     };
     waivers.iter().filter_map(|(number, waiver)| Some((*number, why(waiver)?.to_owned()))).collect()
+}
+
+/// What stands behind a status, as it is kept with it.
+pub(super) fn judgements(target: &Target, answers: &[Answer]) -> String {
+    let judgements: Vec<Judgement> =
+        target.asks.iter().zip(answers).map(|(ask, answer)| judgement(ask, answer)).collect();
+    serde_json::to_string(&judgements).unwrap_or_default()
 }
 
 fn judgement(ask: &Ask, answer: &Answer) -> Judgement {

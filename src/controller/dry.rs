@@ -1,5 +1,7 @@
 //! A forge that is only read: what would be written is said instead, with how it differs from what stands there.
 
+mod pulls;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

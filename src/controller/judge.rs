@@ -128,32 +128,44 @@ impl Controller {
 
     /// The report, and whether every commit that it asked for was there.
     async fn evaluate(&self, gated: &Gated, case: &Case) -> Result<(Report, bool), Trouble> {
+        let (gate, before, asked) = (gated.gate.clone(), gated.before.clone(), case.clone());
+        self.ask(gated, move |world| {
+            let before = match &before {
+                plan::Before::This => gate::Before::This,
+                plan::Before::Other(gate) => gate::Before::Other(gate),
+                plan::Before::Nothing => gate::Before::Nothing,
+            };
+            gate::judge_proposed(&gate, before, &asked, world)
+        })
+        .await
+    }
+
+    /// Asks the engine something about both repositories of a gate, on a blocking thread, again and again until everything that
+    /// it reads is here. Answers also whether every commit that it asked for was there.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        gated: &Gated,
+        ask: impl Fn(&Pair) -> Result<T, TreeError> + Send + Sync + 'static,
+    ) -> Result<(T, bool), Trouble> {
         let consumer = self.objects(&gated.consumer)?;
         let source = self.objects(&gated.source)?;
         let absent = Arc::new(Mutex::new(Vec::new()));
+        let ask = Arc::new(ask);
         let evaluate = || {
             let world = Pair { consumer: consumer.clone(), source: source.clone(), absent: absent.clone() };
-            let (gate, before, asked) = (gated.gate.clone(), gated.before.clone(), case.clone());
-            let work = move || {
-                let before = match &before {
-                    plan::Before::This => gate::Before::This,
-                    plan::Before::Other(gate) => gate::Before::Other(gate),
-                    plan::Before::Nothing => gate::Before::Nothing,
-                };
-                gate::judge_proposed(&gate, before, &asked, &world)
-            };
-            async {
+            let ask = ask.clone();
+            async move {
                 // Never closed: acquiring does not fail.
                 let _turn = self.evaluations.acquire().await.ok();
-                tokio::task::spawn_blocking(work).await.map_err(|panic| {
-                    tracing::error!(gate = gated.id, ?case, %panic, "the evaluation broke");
+                tokio::task::spawn_blocking(move || ask(&world)).await.map_err(|panic| {
+                    tracing::error!(gate = gated.id, %panic, "the evaluation broke");
                     Trouble { why: "the evaluation broke; this is a defect of drift-gate".into(), passing: false }
                 })
             }
         };
         let asked_in_vain = &absent;
         let bring = |need| async move { self.fetch(gated, &need, asked_in_vain).await };
-        let report = git::until_here(evaluate, bring).await.map_err(|stopped| match stopped {
+        let answer = git::until_here(evaluate, bring).await.map_err(|stopped| match stopped {
             git::Stopped::By(trouble) => trouble,
             git::Stopped::Failed(error) => Trouble { why: error.to_string(), passing: true },
             git::Stopped::Endless => {
@@ -161,7 +173,7 @@ impl Controller {
             }
         })?;
         let complete = lock(&absent).is_empty();
-        Ok((report, complete))
+        Ok((answer, complete))
     }
 
     /// Brings what an evaluation lacks.

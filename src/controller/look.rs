@@ -244,7 +244,8 @@ impl Controller {
         let later: Vec<String> = put_off.iter().map(|target| self.target_id(&look, target)).collect();
         let left = Left { missed, put_off: !later.is_empty(), ..self.decide_all(&look, targets, later, &rows).await? };
         let rows: Vec<&WantedRow> = rows.values().collect();
-        self.merged_although_red(repo, before.as_deref(), &view, &rows).await?;
+        self.hint_pulls(repo, &gates).await?;
+        self.merged_although_red(repo, &view, &rows).await?;
         self.end_of_closed(repo, &view, &waivers, &claimed.lease).await?;
         if claimed.due.level == Level::Read {
             self.find_comments(repo, &view).await?;

@@ -46,6 +46,7 @@ mod pairing;
 pub mod plan;
 mod publish;
 mod pull_now;
+pub mod pulls;
 mod rebuild;
 mod redeliver;
 mod rounds;
@@ -156,6 +157,7 @@ pub struct Controller {
     look_wake: Notify,
     publish_wake: Notify,
     command_wake: Notify,
+    pull_wake: Notify,
     round_wake: Notify,
 }
 
@@ -207,6 +209,7 @@ impl Controller {
             look_wake: Notify::new(),
             publish_wake: Notify::new(),
             command_wake: Notify::new(),
+            pull_wake: Notify::new(),
             round_wake: Notify::new(),
         };
         controller.sync().await?;
@@ -241,6 +244,7 @@ impl Controller {
         }
         tasks.spawn(self.clone().look_always(shutdown.clone()));
         tasks.spawn(self.clone().publish_always(shutdown.clone()));
+        tasks.spawn(self.clone().keep_pulls_always(shutdown.clone()));
         tasks.spawn(self.clone().run_commands_always(shutdown));
         tasks.close();
         tasks.wait().await;
@@ -258,6 +262,7 @@ impl Controller {
             self.look_wake.notify_one();
             self.publish_wake.notify_one();
             self.command_wake.notify_one();
+            self.pull_wake.notify_one();
         }
     }
 

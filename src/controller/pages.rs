@@ -10,6 +10,7 @@ use super::plan::{Gated, RepoKey};
 pub use super::sight::Outage;
 use super::{Controller, lock};
 use crate::forge::{Forge, RepoName};
+use crate::gate::finding::{Finding, Kind};
 use crate::gate::{Report, Revision, Side};
 use crate::store::{Alarm, HistoryRow, RepositoryRow, StoreError, WaiverRow, WantedRow};
 use crate::tree::{ObjectId, Tree, TreeError};
@@ -200,6 +201,26 @@ impl Controller {
     /// A repository's name now.
     pub fn name_now(&self, repo: &RepoKey) -> RepoName {
         self.current_name(repo)
+    }
+
+    /// The two texts of a finding about differing bytes: what is, and what should be. `None` where it is about something else, or
+    /// they cannot be had now.
+    pub async fn pair(&self, gated: &Gated, report: &Report, finding: &Finding) -> Option<(Arc<[u8]>, Arc<[u8]>)> {
+        let source = |revision| self.file(gated, Side::Source, revision, &finding.path);
+        match finding.kind {
+            Kind::Stale => {
+                let old = source(report.source.bound.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
+                let new = source(report.source.head.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
+                Some((old, new))
+            }
+            Kind::ContentDiffers | Kind::VendoredCopy | Kind::CopyDiffers => {
+                let commit = report.consumer.commit.as_ref()?;
+                let is = self.file(gated, Side::Consumer, commit, finding.baked.as_ref()?).await?;
+                let wanted = source(report.source.bound.as_ref().or(report.source.head.as_ref())?).await?;
+                Some((is, wanted))
+            }
+            _ => None,
+        }
     }
 
     /// The bytes of a file at a commit, fetched where they are not here; `None` where there is no such file or it cannot be

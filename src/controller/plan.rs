@@ -287,7 +287,9 @@ fn of_queue(gated: &Gated, view: &View, branch: &str, sha: &ObjectId, head: &Res
         None => Question::Impossible("no gated branch is there that it could be for".to_owned()),
         Some(onto) => ask(head, |source| Case::ConsumerPull { head: commit(sha), base: commit(onto), source }),
     };
-    let role = Role::ConsumerQueue { branch: branch.to_owned(), base: base.cloned().unwrap_or_default() };
+    let words = branch.split(['/', '-']).collect::<Vec<_>>();
+    let pull = words.windows(2).find(|pair| pair[0] == "pr").and_then(|pair| pair[1].parse().ok());
+    let role = Role::ConsumerQueue { branch: branch.to_owned(), base: base.cloned().unwrap_or_default(), pull };
     (sha.clone(), role, question)
 }
 

@@ -48,7 +48,7 @@ impl Controller {
         let mut running: BTreeMap<String, usize> = BTreeMap::new();
         let mut turns: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
         loop {
-            let pause = match self.begin_sends(&mut sends, &mut running, &mut turns).await {
+            let pause = match self.begin_sends(&mut sends, &mut running, &mut turns, &shutdown).await {
                 // Each status that is sent makes room and asks again.
                 Ok(()) if !sends.is_empty() => WHILE_SENDING,
                 Ok(()) => self.until_next_due().await,
@@ -73,6 +73,7 @@ impl Controller {
         sends: &mut JoinSet<String>,
         running: &mut BTreeMap<String, usize>,
         turns: &mut BTreeMap<String, Arc<Semaphore>>,
+        shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
         for forge in self.forges.keys() {
             if self.guests.get(forge).is_some_and(|guest| guest.rests()) {
@@ -96,10 +97,14 @@ impl Controller {
             for outgoing in self.store.claim_unsent(&claim, now + millis(LATE)).await? {
                 *count += 1;
                 let (me, forge) = (self.clone(), forge.clone());
-                let turns = turns.clone();
+                let (turns, shutdown) = (turns.clone(), shutdown.clone());
                 sends.spawn(async move {
-                    // Never closed: acquiring does not fail.
-                    let _turn = turns.acquire_owned().await.ok();
+                    let _turn = tokio::select! {
+                        biased;
+                        // It waits for its turn: its lease ends with this process, and the next one sends it.
+                        () = shutdown.cancelled() => return forge,
+                        turn = turns.acquire_owned() => turn,
+                    };
                     let publishing = AssertUnwindSafe(me.publish(&outgoing)).catch_unwind();
                     match publishing.await {
                         Ok(Ok(())) => {}

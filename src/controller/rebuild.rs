@@ -5,9 +5,13 @@ use super::plan::RepoKey;
 use crate::store::{Level, StoreError};
 
 impl Controller {
-    /// Has everything about a pull request looked at again; answers what was begun, in words.
-    pub(super) async fn rebuild(&self, repo: &RepoKey, _pull: u64) -> Result<&'static str, StoreError> {
+    /// Has everything about a pull request looked at again, and the repairs that it is about opened or brought up to date now,
+    /// whatever spoke against it; answers what was begun, in words.
+    pub(super) async fn rebuild(&self, repo: &RepoKey, pull: u64) -> Result<&'static str, StoreError> {
         self.hint(repo, Level::ReadBoth).await?;
-        Ok("judged afresh")
+        Ok(match self.rebuild_pulls(repo, pull).await? {
+            0 => "judged afresh; no gate here has a `[[gate.repair]]` that could open a pull request",
+            _ => "judged afresh; where there is drift, the pull request that ends it is opened or brought up to date",
+        })
     }
 }

@@ -252,6 +252,7 @@ fn leased(row: LeaseRow) -> Option<Leased> {
         Work::Look => "look",
         Work::Status => "status",
         Work::Comment => "comment",
+        Work::Pull => "pull",
     };
     Some(Leased {
         work: work.to_owned(),

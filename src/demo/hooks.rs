@@ -62,6 +62,7 @@ impl Event {
 pub struct Letter {
     url: String,
     secret: String,
+    authorization: String,
     event: Event,
     body: Vec<u8>,
     /// Where it is to an App.
@@ -121,7 +122,14 @@ impl Letter {
             payload["action"] = "synchronize".into();
         }
         let app = Some(ToApp { installation, repo, sent: hook.sent.clone(), guid: None });
-        Self { url: hook.url.clone(), secret: hook.secret.clone(), event, body: payload.to_string().into_bytes(), app }
+        Self {
+            url: hook.url.clone(),
+            secret: hook.secret.clone(),
+            authorization: String::new(),
+            event,
+            body: payload.to_string().into_bytes(),
+            app,
+        }
     }
 
     /// The same delivery once more.
@@ -132,7 +140,14 @@ impl Letter {
     /// What a hook is told.
     pub fn new(hook: &Hook, event: Event, payload: &Value) -> Self {
         let body = format!("{payload:#}").into_bytes();
-        Self { url: hook.url.clone(), secret: hook.secret.clone(), event, body, app: None }
+        Self {
+            url: hook.url.clone(),
+            secret: hook.secret.clone(),
+            authorization: hook.authorization.clone(),
+            event,
+            body,
+            app: None,
+        }
     }
 
     /// Gitea's headers, GitHub's and Gogs's among them; without a secret the signatures are there and empty.
@@ -181,6 +196,9 @@ impl Letter {
         let mut request = client.post(&self.url).timeout(TIMEOUT);
         for (name, value) in self.headers(&id) {
             request = request.header(name, value);
+        }
+        if !self.authorization.is_empty() {
+            request = request.header("Authorization", &self.authorization);
         }
         let sent = async {
             let answer = request.body(self.body.clone()).send().await?;

@@ -11,11 +11,20 @@ use super::lexer;
 ///
 /// What `docker build` would refuse while reading the file.
 pub fn declared(dockerfile: &[u8], name: &str) -> Result<Vec<(u32, String)>, BuildError> {
+    let named = declarations(dockerfile)?.into_iter().filter(|(_, key, _)| key == name);
+    Ok(named.map(|(line, _, value)| (line, value)).collect())
+}
+
+/// The same of every name: line, name and value.
+///
+/// # Errors
+///
+/// As [`declared`].
+pub fn declarations(dockerfile: &[u8]) -> Result<Vec<(u32, String, String)>, BuildError> {
     let program = Program::read(&lexer::read(dockerfile)?)?;
     let mut found = Vec::new();
     let mut args = |line: u32, pairs: &[(String, Option<String>)]| {
-        let named = pairs.iter().filter(|(key, _)| key == name);
-        found.extend(named.filter_map(|(_, value)| Some((line, unquoted(value.as_ref()?)))));
+        found.extend(pairs.iter().filter_map(|(key, value)| Some((line, key.clone(), unquoted(value.as_ref()?)))));
     };
     for (line, pairs) in &program.global {
         args(*line, pairs);

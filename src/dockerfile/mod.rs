@@ -29,10 +29,12 @@ mod pattern;
 mod run;
 mod stage;
 mod stages;
+mod takes;
 
 pub use copies::{Copying, copies};
-pub use declared::{declared, redeclared};
+pub use declared::{declarations, declared, redeclared};
 pub use ignore::{IgnoreFile, ignore_file};
+pub use takes::{Takes, takes};
 
 /// The largest Dockerfile that is read, in bytes.
 pub const MAX_DOCKERFILE: usize = 1 << 20;

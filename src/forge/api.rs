@@ -185,19 +185,33 @@ impl Api {
         self.write(Method::POST, segments, body).await
     }
 
+    /// One request with a body, sent once. Every answer comes back, whatever its status.
+    pub async fn write(&self, method: Method, segments: &[&str], body: &impl Serialize) -> Result<Answer, ForgeError> {
+        let call = self.call(&method, segments, &[])?;
+        let body = encoded(&call.what, body)?;
+        self.send(method, call, Some(body)).await
+    }
+
+    /// One DELETE, sent once. Every answer comes back, whatever its status.
+    pub async fn remove(&self, segments: &[&str]) -> Result<Answer, ForgeError> {
+        let call = self.call(&Method::DELETE, segments, &[])?;
+        self.send(Method::DELETE, call, None).await
+    }
+
+    /// One POST to an address beside the base, made from the configuration, about a repository.
+    pub async fn post_to(&self, url: &Url, repo: &RepoName, body: &impl Serialize) -> Result<Answer, ForgeError> {
+        let what = format!("{} {url}", Method::POST);
+        let about = About::of(&self.repo(repo, &[])?);
+        let body = encoded(&what, body)?;
+        match url.as_str().parse() {
+            Ok(uri) => self.send(Method::POST, Call { uri, about, what }, Some(body)).await,
+            Err(_) => Err(ForgeError::Refused { what, status: 0, message: "is no valid address".to_owned() }),
+        }
+    }
+
     /// One PATCH, sent once. Every answer comes back, whatever its status.
     pub async fn patch(&self, segments: &[&str], body: &impl Serialize) -> Result<Answer, ForgeError> {
         self.write(Method::PATCH, segments, body).await
-    }
-
-    async fn write(&self, method: Method, segments: &[&str], body: &impl Serialize) -> Result<Answer, ForgeError> {
-        let call = self.call(&method, segments, &[])?;
-        let body = serde_json::to_vec(body).map_err(|error| ForgeError::Refused {
-            what: call.what.clone(),
-            status: 0,
-            message: error.to_string(),
-        })?;
-        self.send(method, call, Some(body)).await
     }
 
     /// One GET that must succeed, read as `T`.
@@ -295,6 +309,14 @@ fn authorization(scheme: &str, secret: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("{scheme} {}", secret.expose_secret())).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+fn encoded(what: &str, body: &impl Serialize) -> Result<Vec<u8>, ForgeError> {
+    serde_json::to_vec(body).map_err(|error| ForgeError::Refused {
+        what: what.to_owned(),
+        status: 0,
+        message: error.to_string(),
+    })
 }
 
 /// One list, page by page; see [`Pages::next`].

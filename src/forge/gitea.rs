@@ -7,6 +7,9 @@
 //! repository answers 301 to every method; `Link` headers and the URLs in answers point to the configured root, which
 //! may be another host.
 
+mod pulls;
+mod settings;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -5,6 +5,9 @@
 //! unknown commit is a 422 among others; rate limits come as 403 or 429 and say how long; a renamed repository answers 301
 //! to a GET and 307 to a POST. Statuses are listed newest first, so the first of a context counts.
 
+mod pulls;
+mod settings;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -38,6 +41,7 @@ pub struct GitHub {
     /// Whether checks are wanted beside statuses.
     pub(super) check_runs: bool,
     root: Url,
+    graphql: Url,
 }
 
 impl GitHub {
@@ -82,7 +86,8 @@ impl GitHub {
             Some("github.com" | "www.github.com") => base_url(name, "https://api.github.com")?,
             _ => below(&root, ["api", "v3"]),
         };
-        Ok(Arc::new(Self { api: Api::new(name, api, login, DIALECT, client)?, check_runs, root }))
+        let graphql = pulls::graphql(&root, &api);
+        Ok(Arc::new(Self { api: Api::new(name, api, login, DIALECT, client)?, check_runs, root, graphql }))
     }
 }
 

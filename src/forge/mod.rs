@@ -13,6 +13,8 @@
 //! | [`gitea`], [`github`] | the two dialects |
 //! | `app`, `flight` | the login of a GitHub App: its tokens, each made once at a time |
 //! | [`AsApp`] | what only an App may do: deliveries that failed, checks |
+//! | [`pulls`] | what is written besides statuses: commits, branches, pull requests |
+//! | [`settings`] | how a forge and its repositories are set up: rights, hooks, required checks |
 //! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
 //! | [`depends`] | `Depends-On:` lines of pull requests (pure) |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
@@ -29,8 +31,10 @@ mod flight;
 pub mod gitea;
 pub mod github;
 pub mod http;
+pub mod pulls;
 mod remembered;
 mod rest;
+pub mod settings;
 pub mod webhook;
 mod wire;
 
@@ -47,8 +51,10 @@ pub use self::app::Clock;
 pub use self::as_app::{Annotation, AsApp, CheckRun, FailedDelivery};
 pub use self::conversation::{Conversation, Team};
 pub use self::http::ConnectError;
+pub use self::pulls::{Pulls, Unwritten};
 pub use self::remembered::Budget;
 pub use self::rest::basic as basic_authorization;
+pub use self::settings::Settings;
 
 /// `owner/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -283,6 +289,18 @@ pub enum ForgeError {
         /// What went wrong.
         message: String,
     },
+    /// A commit, branch or pull request was not written, for a reason that a caller can answer.
+    #[error("{what}: {status} {message}")]
+    NotWritten {
+        /// The call: method and URL, without secrets.
+        what: String,
+        /// Of the answer; 0 where the forge was not asked.
+        status: u16,
+        /// The forge's words.
+        message: String,
+        /// The reason.
+        because: Unwritten,
+    },
     /// Any other answer: asking again would get the same.
     #[error("{what}: {status} {message}")]
     Refused {
@@ -300,6 +318,14 @@ impl ForgeError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Transient { .. } | Self::RateLimited { .. } | Self::UnknownCommit { .. })
     }
+
+    /// Why something was not written, where a caller can answer that.
+    pub fn unwritten(&self) -> Option<Unwritten> {
+        match self {
+            Self::NotWritten { because, .. } => Some(*because),
+            _ => None,
+        }
+    }
 }
 
 /// The forge that a configuration describes, reached through the program's client. Must be called inside a Tokio
@@ -312,6 +338,18 @@ pub fn connect_with(
     token: Option<SecretString>,
     client: reqwest::Client,
 ) -> Result<Arc<dyn Forge>, ConnectError> {
+    Ok(connect_settings(forge, token, client)?)
+}
+
+/// As [`connect_with`], for who asks how the forge is set up.
+///
+/// # Errors
+/// As [`connect_with`].
+pub fn connect_settings(
+    forge: &config::Forge,
+    token: Option<SecretString>,
+    client: reqwest::Client,
+) -> Result<Arc<dyn Settings>, ConnectError> {
     if let Some(app) = &forge.app {
         let key = app.key.read_key().map_err(|why| ConnectError::Key { forge: forge.name.clone(), why })?;
         let (key, clock) = ((app.id, key), Arc::new(Utc::now));
@@ -325,7 +363,7 @@ pub fn connect_with(
 
 /// What the controller asks of a forge. `what` in errors names method and URL without secrets.
 #[async_trait::async_trait]
-pub trait Forge: Conversation + AsApp {
+pub trait Forge: Conversation + AsApp + Pulls {
     /// Who we are there.
     async fn whoami(&self) -> Result<User, ForgeError>;
     /// How much the forge lets us ask, where it says so.

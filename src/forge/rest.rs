@@ -1,5 +1,7 @@
 //! The calls whose address and answer are the same on every forge.
 
+pub(super) mod pulls;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -113,7 +115,7 @@ pub(super) async fn react(api: &Api, repo: &RepoName, comment: u64, reaction: &s
     answer.json::<serde_json::Map<String, serde_json::Value>>().map(drop)
 }
 
-fn unexpected(answer: &Answer, why: &str) -> ForgeError {
+pub(super) fn unexpected(answer: &Answer, why: &str) -> ForgeError {
     ForgeError::Refused {
         what: answer.what.clone(),
         status: answer.status.as_u16(),

@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::Answer;
 use super::depends::depends_on;
-use super::{Comment, Pull, RepoName, Repository, Status, User};
+use super::pulls::{PullCommit, Written};
+use super::{Comment, ForgeError, Pull, RepoName, Repository, Status, User};
 use crate::tree::ObjectId;
 
 #[derive(Deserialize)]
@@ -66,6 +68,9 @@ pub(super) struct WirePull {
 struct WireHead {
     #[serde(rename = "ref", default)]
     name: String,
+    /// The branch's name, on GitHub behind its owner's and a colon; it stays when the branch goes.
+    #[serde(default)]
+    label: Option<String>,
     #[serde(default)]
     sha: String,
     repo: Option<WireHeadRepository>,
@@ -136,6 +141,13 @@ impl<'a> From<&'a Status> for NewStatus<'a> {
     }
 }
 
+impl WireUser {
+    /// Their name on the forge.
+    pub fn into_login(self) -> String {
+        self.login
+    }
+}
+
 impl From<WireUser> for User {
     fn from(user: WireUser) -> Self {
         Self { id: u64::try_from(user.id).unwrap_or(0), login: user.login }
@@ -177,6 +189,95 @@ impl WirePull {
             author: self.user.map(|user| user.login).unwrap_or_default(),
             depends_on: self.body.as_deref().map(depends_on).unwrap_or_default(),
         })
+    }
+}
+
+impl WirePull {
+    /// The same with its text.
+    pub fn into_written(mut self) -> Option<Written> {
+        let label = self.head.as_mut().and_then(|head| head.label.take());
+        let body = self.body.clone().unwrap_or_default();
+        let pull = self.into_pull()?;
+        let branch = label.map(|label| label.split_once(':').map_or(label.clone(), |(_, branch)| branch.to_owned()));
+        let branch = branch.filter(|branch| !branch.is_empty()).unwrap_or_else(|| pull.head_ref.clone());
+        Some(Written { pull, branch, body })
+    }
+}
+
+/// The number of a pull request or issue in an answer that repeats it.
+#[derive(Deserialize)]
+pub(super) struct WireNumber {
+    pub number: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireLabel {
+    #[serde(default)]
+    pub name: String,
+}
+
+/// A commit in a list.
+#[derive(Deserialize)]
+pub(super) struct WireCommit {
+    #[serde(default)]
+    sha: String,
+    /// Absent where no user has the address of the commit's author.
+    author: Option<WireUser>,
+    commit: Option<WireInner>,
+}
+
+#[derive(Deserialize)]
+struct WireInner {
+    author: Option<WireName>,
+}
+
+#[derive(Deserialize)]
+struct WireName {
+    #[serde(default)]
+    name: String,
+}
+
+impl WireCommit {
+    /// `None` when its id is none.
+    pub fn into_commit(self) -> Option<PullCommit> {
+        let named = self.commit.and_then(|commit| commit.author).map(|author| author.name);
+        let login = self.author.map(|author| author.login).filter(|login| !login.is_empty());
+        Some(PullCommit { sha: ObjectId::parse(&self.sha)?, author: login.or(named).unwrap_or_default() })
+    }
+}
+
+/// A file of a pull request.
+#[derive(Deserialize)]
+pub(super) struct WireFile {
+    #[serde(default)]
+    filename: String,
+    previous_filename: Option<String>,
+}
+
+impl WireFile {
+    /// Its name, and the one before where it was renamed.
+    pub fn paths(self) -> impl Iterator<Item = String> {
+        std::iter::once(self.filename).chain(self.previous_filename).filter(|path| !path.is_empty())
+    }
+}
+
+/// An answer that names an object: `sha`, or `commit.sha` of a commit by `contents`.
+#[derive(Deserialize)]
+pub(super) struct WireSha {
+    #[serde(default)]
+    sha: String,
+    commit: Option<Box<WireSha>>,
+}
+
+impl WireSha {
+    /// The object that the answer is about.
+    pub fn own(&self, answer: &Answer) -> Result<ObjectId, ForgeError> {
+        ObjectId::parse(&self.sha).ok_or_else(|| super::rest::unexpected(answer, "it names no object"))
+    }
+
+    /// The commit that was made.
+    pub fn commit(&self, answer: &Answer) -> Result<ObjectId, ForgeError> {
+        self.commit.as_deref().unwrap_or(self).own(answer)
     }
 }
 

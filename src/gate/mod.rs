@@ -139,6 +139,7 @@ pub mod binding;
 mod changes;
 pub mod checks;
 mod data;
+pub mod discover;
 pub mod finding;
 pub mod glob;
 mod judge;

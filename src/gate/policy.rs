@@ -40,6 +40,8 @@ pub enum Role {
         branch: String,
         /// The consumer's branch that it is for.
         base: String,
+        /// The pull request that the branch's name holds (`pr-7`).
+        pull: Option<u64>,
     },
     /// An open pull request of the source onto `base`, judged with one gated branch of the consumer.
     SourcePull {
@@ -71,6 +73,14 @@ impl Role {
         match self {
             Self::ConsumerPull { number, .. } | Self::SourcePull { number, .. } => Some(*number),
             Self::ConsumerBranch { .. } | Self::SourceBranch { .. } | Self::ConsumerQueue { .. } => None,
+        }
+    }
+
+    /// The pull request whose waivers hold for it: of a queue's branch the one that is to be merged.
+    pub fn waived_with(&self) -> Option<u64> {
+        match self {
+            Self::ConsumerQueue { pull, .. } => *pull,
+            other => other.pull(),
         }
     }
 

@@ -55,10 +55,12 @@ pub fn json(told: &Told<'_>) -> String {
         evaluated: usize,
         seconds: Spent,
         intervals: &'a [Interval],
-        changes: &'a [Change],
+        changes: Vec<Change>,
         engine: &'static str,
     }
     let backtest = told.backtest;
+    let mut changes = backtest.changes.clone();
+    changes.iter_mut().for_each(|change| super::in_public(&mut change.findings, &mut change.undecided));
     let document = Document {
         schema: 1,
         gate: &backtest.gate,
@@ -70,7 +72,7 @@ pub fn json(told: &Told<'_>) -> String {
         evaluated: backtest.evaluated,
         seconds: backtest.spent,
         intervals: &backtest.intervals,
-        changes: &backtest.changes,
+        changes,
         engine: env!("CARGO_PKG_VERSION"),
     };
     serde_json::to_string(&document).unwrap_or_default()

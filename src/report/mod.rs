@@ -29,16 +29,22 @@ pub use judged::{Item, Judged, Weight};
 pub use crate::gate::words;
 
 use crate::gate::Report;
+use crate::gate::finding::{Finding, Undecided};
 
 /// One report as one line of JSON, without a line break: the contract of `check --format json` in `docs/design.md`, and no
 /// field more.
 pub fn json(report: &Report) -> String {
     let mut public = report.clone();
-    for finding in &mut public.findings {
+    in_public(&mut public.findings, &mut public.undecided);
+    serde_json::to_string(&public).unwrap_or_default()
+}
+
+/// Takes out of a report's parts what is kept beside the contract.
+fn in_public(findings: &mut [Finding], undecided: &mut [Undecided]) {
+    for finding in findings {
         // Only a report page needs it, to make a diff; the other only whoever compares findings.
         finding.baked = None;
         finding.content.clear();
     }
-    public.undecided.iter_mut().for_each(|part| part.content.clear());
-    serde_json::to_string(&public).unwrap_or_default()
+    undecided.iter_mut().for_each(|part| part.content.clear());
 }

@@ -12,6 +12,17 @@ use git2::{Error, ErrorClass, ErrorCode, Oid, Repository, Sort};
 use super::objects::{EntryKind, ObjectDb, object_id};
 use crate::tree::{ObjectId, Objects, TreeError, join};
 
+/// A commit of a list, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Which.
+    pub id: ObjectId,
+    /// The first line of its message; bytes that are not UTF-8 are replaced.
+    pub subject: String,
+    /// Its author's name.
+    pub author: String,
+}
+
 /// How one commit stands to a branch's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -244,6 +255,37 @@ impl ObjectDb {
         let found = repository.find_commit(self.oid(commit)?).map_err(|error| self.absent(&error, &[commit]))?;
         let subject = found.summary_bytes().map(String::from_utf8_lossy).unwrap_or_default();
         Ok((subject.into_owned(), found.time().seconds()))
+    }
+
+    /// The commits that `head` has and `from` has not, newest first: at most `most` of them, and how many more there are.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where a part of the history is missing, [`TreeError::Io`] where it cannot be read.
+    pub fn between(&self, from: &ObjectId, head: &ObjectId, most: usize) -> Result<(Vec<Listed>, u64), TreeError> {
+        let (old, new) = (self.oid(from)?, self.oid(head)?);
+        let repository = self.repository();
+        let walk = || {
+            let mut walk = repository.revwalk()?;
+            walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
+            walk.push(new)?;
+            walk.hide(old)?;
+            let (mut listed, mut more) = (Vec::new(), 0);
+            for id in walk {
+                let id = id?;
+                if listed.len() == most {
+                    more += 1;
+                    continue;
+                }
+                let commit = repository.find_commit(id)?;
+                listed.push(Listed {
+                    id: object_id(id),
+                    subject: commit.summary_bytes().map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
+                    author: String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
+                });
+            }
+            Ok((listed, more))
+        };
+        walk().map_err(|error: Error| self.absent(&error, &[from, head]))
     }
 
     pub(super) fn absent(&self, error: &Error, commits: &[&ObjectId]) -> TreeError {

@@ -29,7 +29,7 @@ mod work_tree;
 
 pub use folder::Folder;
 pub use git_tree::GitTree;
-pub use graph::Standing;
+pub use graph::{Listed, Standing};
 pub use line::Line;
 pub use local::{Local, OpenError};
 pub use objects::ObjectDb;

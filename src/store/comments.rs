@@ -19,6 +19,8 @@ pub struct CommandRow {
     pub pull: i64,
     /// Failed tries to read or answer it.
     pub attempts: i64,
+    /// When it was first heard of, Unix milliseconds.
+    pub received_at: i64,
 }
 
 /// A comment that is this holder's to read.
@@ -54,7 +56,7 @@ impl Store {
                AND o.not_before <= $3 AND (o.leased_until IS NULL OR o.leased_until <= $3) AND {OLDEST} \
                ORDER BY o.received_at, o.comment LIMIT $5 {skip_locked}) \
              UPDATE comments SET {take} FROM free WHERE forge = $4 AND repository = r AND comment = c \
-             RETURNING forge, repository, comment, pull, attempts, lease, taken_over"
+             RETURNING forge, repository, comment, pull, attempts, lease, taken_over, received_at"
         );
         let rows = sqlx::query(AssertSqlSafe(statement))
             .bind(claim.holder)
@@ -73,6 +75,7 @@ impl Store {
                     comment: row.get(2),
                     pull: row.get(3),
                     attempts: row.get(4),
+                    received_at: row.get(7),
                 };
                 let of = Of::Comment {
                     forge: command.forge.clone(),

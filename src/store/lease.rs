@@ -10,8 +10,9 @@
 //! | a repository that is due | [`Store::claim`], [`Store::claim_named`] | [`Store::settle_held`], [`Store::postpone_held`] |
 //! | a status to send | [`Store::claim_unsent`] | [`Store::told_held`], [`Store::not_told_held`] |
 //! | a comment to read | [`Store::claim_commands`] | [`Store::acted_held`], [`Store::postpone_command_held`] |
+//! | a pull request that ends drift | [`Store::claim_pulls`] | [`Store::settle_pull_held`], [`Store::postpone_pull_held`] |
 //!
-//! [`Store::renew`] and [`Store::release`] are for all three. Times are the callers' clocks: those of the replicas must agree
+//! [`Store::renew`] and [`Store::release`] are for all of them. Times are the callers' clocks: those of the replicas must agree
 //! to well within the length of a lease.
 //!
 //! Races:
@@ -41,7 +42,7 @@ pub struct Claim<'a> {
     pub most: i64,
 }
 
-/// The right to work on one repository, status, comment or answer.
+/// The right to work on one repository, status, comment, answer or pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub(super) of: Of,
@@ -55,6 +56,7 @@ pub(super) enum Of {
     Repository { forge: String, name: String },
     Status { id: String },
     Comment { forge: String, repository: String, comment: i64 },
+    Pull { slot: String, branch: String },
     Answer { forge: String, repository: String, pull: i64 },
 }
 
@@ -120,7 +122,7 @@ impl Store {
     pub async fn expire_leases(&self, holder: Option<&str>, now: i64) -> Result<(), StoreError> {
         let mut connection = self.db.write().await?;
         let mut tx = connection.begin().await?;
-        for table in ["looks", "wanted", "comments", "answers"] {
+        for table in ["looks", "wanted", "comments", "answers", "pulls"] {
             let statement = format!(
                 "UPDATE {table} SET leased_until = $1 WHERE leased_until > $1 AND ($2 IS NULL OR leased_by = $2)"
             );
@@ -145,6 +147,7 @@ async fn set(
         Of::Comment { .. } => {
             ("comments", format!("forge = ${first} AND repository = ${} AND comment = ${}", first + 1, first + 2))
         }
+        Of::Pull { .. } => ("pulls", format!("slot = ${first} AND branch = ${}", first + 1)),
         Of::Answer { .. } => {
             ("answers", format!("forge = ${first} AND repository = ${} AND pull = ${}", first + 1, first + 2))
         }
@@ -160,6 +163,7 @@ async fn set(
         Of::Comment { forge, repository, comment: number } | Of::Answer { forge, repository, pull: number } => {
             query.bind(forge.as_str()).bind(repository.as_str()).bind(*number)
         }
+        Of::Pull { slot, branch } => query.bind(slot.as_str()).bind(branch.as_str()),
     };
     Ok(Fenced::by_rows(query.execute(&mut **tx).await?.rows_affected()))
 }
@@ -180,7 +184,7 @@ pub(super) async fn are_held(
         .iter()
         .filter_map(|lease| match &lease.of {
             Of::Repository { forge, name } => Some((forge.as_str(), name.as_str(), lease.token)),
-            Of::Status { .. } | Of::Comment { .. } | Of::Answer { .. } => None,
+            Of::Status { .. } | Of::Comment { .. } | Of::Answer { .. } | Of::Pull { .. } => None,
         })
         .collect();
     repositories.sort_unstable();

@@ -134,7 +134,8 @@ impl Store {
         Ok(())
     }
 
-    /// What waits for its next try on a forge is due now: looks, statuses, comments and answers. One that is parked stays so.
+    /// What waits for its next try on a forge is due now: looks, statuses, comments, answers and pull requests. One that is
+    /// parked stays so.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written.
@@ -142,6 +143,7 @@ impl Store {
         for statement in [
             "UPDATE repositories SET not_before = 0 WHERE forge = $1 AND hinted > settled AND not_before > 0",
             "UPDATE comments SET not_before = 0 WHERE forge = $1 AND acted_at IS NULL AND not_before > 0",
+            "UPDATE pulls SET not_before = 0 WHERE forge = $1 AND hinted > settled AND not_before > 0",
             "UPDATE answers SET not_before = 0 WHERE forge = $1 AND asked > answered AND attempts > 0",
             "UPDATE wanted SET not_before = 0 WHERE forge = $1 AND head = 1 AND not_before > 0 AND parked_until IS NULL",
         ] {
@@ -170,15 +172,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
     pub async fn claim(&self, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
-        let names = {
-            let registered = self.registered.read().unwrap_or_else(PoisonError::into_inner);
-            registered.get(claim.forge).cloned()
-        };
-        let Some(names) = names else { return Ok(Vec::new()) };
+        let Some(names) = self.registered_names(claim.forge) else { return Ok(Vec::new()) };
         let due = "((hinted > settled AND not_before <= $3) OR (look_at IS NOT NULL AND look_at <= $3))";
         let rows = self.db.names(4);
         let which = format!("{due} AND r.forge = $5 AND r.name IN {rows}");
         self.claim_where(&which, claim, names).await
+    }
+
+    /// The configured repositories of a forge, as [`Database::names`] takes them.
+    pub(super) fn registered_names(&self, forge: &str) -> Option<String> {
+        self.registered.read().unwrap_or_else(PoisonError::into_inner).get(forge).cloned()
     }
 
     /// Leases these repositories to a holder, due or not, as far as nobody else has them: the other sides of a gate, say.
@@ -289,7 +292,7 @@ impl Store {
         Ok(Fenced::Done)
     }
 
-    /// When the next repository falls due, unsent status or waiting comment too; `None` when nothing waits.
+    /// When the next repository falls due, unsent status, waiting comment or pull request too; `None` when nothing waits.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be read.
@@ -303,6 +306,8 @@ impl Store {
                  ON l.forge = r.forge AND l.name = r.name WHERE r.look_at IS NOT NULL \
                UNION ALL SELECT not_before, leased_until FROM comments o WHERE acted_at IS NULL AND {OLDEST} \
                UNION ALL SELECT not_before, leased_until FROM answers WHERE asked > answered \
+               UNION ALL SELECT not_before, leased_until FROM pulls WHERE hinted > settled \
+               UNION ALL SELECT look_at, leased_until FROM pulls WHERE look_at IS NOT NULL \
                UNION ALL SELECT recheck_at, leased_until FROM wanted WHERE head = 1 AND recheck_at IS NOT NULL \
                UNION ALL SELECT not_before, leased_until FROM wanted WHERE head = 1 AND \
                  (told_state IS NULL OR told_state <> state OR told_description <> description)) AS waiting"

@@ -73,6 +73,8 @@ pub enum Work {
     Status,
     /// Reading a comment.
     Comment,
+    /// A pull request that ends drift.
+    Pull,
 }
 
 /// A piece of work that is somebody's.
@@ -84,7 +86,7 @@ pub struct LeaseRow {
     pub forge: String,
     /// As configured, `owner/name`.
     pub repository: String,
-    /// The commit of a status, the number of a comment, "" of a look.
+    /// The commit of a status, the number of a comment, the gate of a pull request, "" of a look.
     pub of: String,
     /// Whose it is.
     pub holder: String,
@@ -111,7 +113,7 @@ pub struct ParkedCounts {
 }
 
 /// Leases by [`Work`], in its order.
-pub type LeaseCounts = [u64; 3];
+pub type LeaseCounts = [u64; 4];
 
 /// A gate has a say in the status, and could not say anything.
 fn not_judged(db: &Database) -> String {
@@ -319,6 +321,14 @@ impl Reader {
         Ok(first(&query.fetch_all(&self.db.pool).await?, 21, target))
     }
 
+    /// What is known of the pull requests that end drift.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
+    pub async fn pulls(&self) -> Result<Vec<super::PullRow>, StoreError> {
+        super::pulls::pulls(&self.db).await
+    }
+
     fn of_heads(&self, columns: &str, which: &str) -> String {
         format!("SELECT {columns} FROM wanted WHERE head = 1 AND {} {which}", self.configured("forge, repository"))
     }
@@ -338,7 +348,9 @@ impl Reader {
              UNION ALL SELECT CAST(1 AS BIGINT), forge, repository, sha, leased_by, leased_until FROM wanted \
                WHERE head = 1 AND leased_until > $2 AND {others} \
              UNION ALL SELECT CAST(2 AS BIGINT), forge, repository, CAST(comment AS TEXT), leased_by, leased_until \
-               FROM comments WHERE leased_until > $2 AND {others}"
+               FROM comments WHERE leased_until > $2 AND {others} \
+             UNION ALL SELECT CAST(3 AS BIGINT), forge, repository, slot, leased_by, leased_until FROM pulls \
+               WHERE leased_until > $2 AND {others}"
         )
     }
 }
@@ -347,7 +359,8 @@ fn work(number: i64) -> Work {
     match number {
         0 => Work::Look,
         1 => Work::Status,
-        _ => Work::Comment,
+        2 => Work::Comment,
+        _ => Work::Pull,
     }
 }
 

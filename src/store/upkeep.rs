@@ -60,8 +60,8 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
-const TABLES: [&str; 8] =
-    ["deliveries", "repositories", "comments", "wanted", "history", "reports", "waivers", "audit"];
+const TABLES: [&str; 9] =
+    ["deliveries", "repositories", "comments", "wanted", "history", "reports", "waivers", "audit", "pulls"];
 
 impl Upkeep {
     /// Opens the database at `url`, which must be there.

@@ -1,18 +1,17 @@
 //! The service behind the pages: turns what the controller knows into what pages are made of.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::dashboard::{Alarm as AlarmRow, Gap as GapRow, GateRow, HeadRow, Overview, Unsent, WaivedRow};
-use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Told, Waived, unified};
+use super::page::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repair, Repo, Role, Told, Waived, unified};
 use super::{Accepted, Backend, Readiness, Unavailable, api};
 use crate::config::Quote;
 use crate::controller::plan::{Gated, RepoKey};
 use crate::controller::under_way::{self, UnderWay};
-use crate::controller::{Controller, Gap, Taken, pages};
+use crate::controller::{Controller, Gap, Taken, pages, pulls};
 use crate::forge::State;
 use crate::forge::webhook::Delivery;
 use crate::gate::finding::{Finding, Kind};
@@ -50,9 +49,10 @@ impl Backend for Controller {
         let key = RepoKey { forge: page.row.forge.clone(), name: page.row.repository.clone() };
         let Some(repo) = repo(self, &key) else { return Ok(None) };
         let Some(sha) = ObjectId::parse(&page.row.sha) else { return Ok(None) };
+        let repairs = self.repairs().await?;
         let mut judgements = Vec::new();
         for told in &page.told {
-            judgements.extend(judgement(self, &key, told).await);
+            judgements.extend(judgement(self, &key, told, &repairs).await);
         }
         let earlier = page.history.iter().skip(1).map(|row| Earlier {
             at: time(row.decided_at),
@@ -109,7 +109,8 @@ impl Backend for Controller {
     }
 
     async fn targets(&self, after: Option<api::TargetCursor>, most: usize) -> Result<Vec<api::Target>, Unavailable> {
-        api::targets(&self.reader(), after, most, Utc::now().timestamp_millis()).await
+        let repairs = self.repairs().await?;
+        api::targets(&self.reader(), &repairs, after, most, Utc::now().timestamp_millis()).await
     }
 
     async fn gates(&self, after: Option<String>, most: usize) -> Result<Vec<api::Gate>, Unavailable> {
@@ -119,7 +120,8 @@ impl Backend for Controller {
     }
 
     async fn report(&self, id: &str) -> Result<Option<api::Reports>, Unavailable> {
-        api::report(&self.reader(), id, Utc::now().timestamp_millis()).await
+        let repairs = self.repairs().await?;
+        api::report(&self.reader(), &repairs, id, Utc::now().timestamp_millis()).await
     }
 
     async fn audit(&self, before: Option<i64>, most: usize) -> Result<Vec<api::Audited>, Unavailable> {
@@ -135,7 +137,7 @@ impl Backend for Controller {
         let dirty = reader.dirty(1).await?;
         let hinted_at = dirty.rows.first().and_then(|oldest| oldest.hinted_at);
         let oldest = hinted_at.map_or(0, |at| now.saturating_sub(at));
-        let [looks, sends, comments] = reader.lease_counts(now).await?;
+        let [looks, sends, comments, pulls] = reader.lease_counts(now).await?;
         let parked = reader.parked_counts(now).await?;
         Ok(Queue {
             repositories: dirty.count,
@@ -144,6 +146,7 @@ impl Backend for Controller {
             looks,
             sends,
             comments,
+            pulls,
             overwritten: parked.overwritten,
             not_judged: parked.not_judged,
             cache_bytes: self.cache_bytes().await,
@@ -164,8 +167,11 @@ impl Backend for Controller {
             if let Some(trouble) = standing.brought {
                 say(format!("gates of {key}"), Some(trouble));
             }
-            let read_only = self.view(&key).is_some_and(|view| !view.repository.can_write);
-            let read_only = read_only.then(|| "the token may not write there: no status can be posted".to_owned());
+            let read_only = self.view(&key).and_then(|view| match &view.repository {
+                repository if repository.archived => Some("it is archived: no status can be posted".to_owned()),
+                repository if repository.can_write => None,
+                _ => Some("the token may not write there: no status can be posted".to_owned()),
+            });
             say(format!("write {key}"), denied.get(&key).cloned().or(read_only));
         }
         all
@@ -177,7 +183,22 @@ fn repo(controller: &Controller, key: &RepoKey) -> Option<Repo> {
     Some(Repo::on(controller.forge(&key.forge)?, controller.name_now(key), private))
 }
 
-async fn judgement(controller: &Controller, key: &RepoKey, told: &pages::Told) -> Option<Judgement> {
+fn repair(controller: &Controller, standing: &pulls::Standing) -> Repair {
+    let pull = standing.repo.as_ref().zip(standing.number);
+    Repair {
+        state: standing.row.note.state.clone(),
+        words: standing.row.note.words.clone(),
+        pull: pull.and_then(|(key, number)| Some((repo(controller, key)?, number))),
+        trouble: standing.row.trouble.clone(),
+    }
+}
+
+async fn judgement(
+    controller: &Controller,
+    key: &RepoKey,
+    told: &pages::Told,
+    repairs: &[pulls::Standing],
+) -> Option<Judgement> {
     let gated = &told.gated;
     let (role, place) = match &told.role {
         GateRole::ConsumerBranch { branch } => (Role::Branch(branch.clone()), Side::Consumer),
@@ -201,6 +222,7 @@ async fn judgement(controller: &Controller, key: &RepoKey, told: &pages::Told) -
         source: repo(controller, &gated.source)?,
         quote: gated.gate.quote == Quote::Always,
         outcome,
+        repair: pulls::at(repairs, gated.id.as_str(), &told.role).map(|standing| repair(controller, standing)),
     })
 }
 
@@ -224,22 +246,13 @@ async fn diffs(controller: &Controller, gated: &Gated, report: &Report) -> BTree
 }
 
 async fn diff(controller: &Controller, gated: &Gated, report: &Report, finding: &Finding) -> Option<Diff> {
-    let source = |revision| controller.file(gated, Side::Source, revision, &finding.path);
-    match finding.kind {
-        Kind::Stale => {
-            let old = source(report.source.bound.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
-            let new = source(report.source.head.as_ref()?).await.unwrap_or_else(|| Arc::from([]));
-            unified(("at the pin", &old), ("at the source's head", &new))
-        }
-        Kind::ContentDiffers | Kind::VendoredCopy | Kind::CopyDiffers => {
-            let commit = report.consumer.commit.as_ref()?;
-            let baked = controller.file(gated, Side::Consumer, commit, finding.baked.as_ref()?).await?;
-            let wanted = source(report.source.bound.as_ref().or(report.source.head.as_ref())?).await?;
-            let is = if finding.kind == Kind::CopyDiffers { "in the copy" } else { "in the image" };
-            unified((is, &baked), ("in the source", &wanted))
-        }
-        _ => None,
-    }
+    let (old, new) = controller.pair(gated, report, finding).await?;
+    let (is, wanted) = match finding.kind {
+        Kind::Stale => ("at the pin", "at the source's head"),
+        Kind::CopyDiffers => ("in the copy", "in the source"),
+        _ => ("in the image", "in the source"),
+    };
+    unified((is, &old), (wanted, &new))
 }
 
 /// Statuses by forge, repository, commit and context.

@@ -208,7 +208,17 @@ async fn repeated(place: &Place, proxy: &Proxy) -> Result<usize, String> {
             repeated += 1;
             let words = &pair[1]["description"];
             if !proxy.lied(path) && on_it().all(|write| write.heard || write.status["description"] != *words) {
-                return Err(format!("{path} was written twice in a row although no answer was lost: {words}"));
+                let rows: Vec<String> = rows
+                    .iter()
+                    .map(|row| format!("{} {} {}", row["created_at"], row["status"], row["description"]))
+                    .collect();
+                let writes: Vec<String> =
+                    on_it().map(|write| format!("{} heard: {}", write.status["description"], write.heard)).collect();
+                return Err(format!(
+                    "{path} was written twice in a row although no answer was lost: {words}\n  there: {}\n  sent: {}",
+                    rows.join("; "),
+                    writes.join("; ")
+                ));
             }
         }
     }

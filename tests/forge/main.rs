@@ -7,4 +7,6 @@ mod gitea;
 mod github;
 mod hostile;
 mod server;
+mod settings;
 mod webhook;
+mod writing;

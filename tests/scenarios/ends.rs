@@ -19,6 +19,17 @@ async fn a_merge_queue_is_told_what_its_merge_would_ship() {
     world.expect(CORE, &bad, "failure", "mcp_servers.yaml").await;
     let good = world.admin.commit_new(CORE, "main", &queue("pr-2"), &[("README.md", Some("Hello\n"))]).await;
     world.expect(CORE, &good, "success", "in sync").await;
+    // A waiver comes along with its pull request.
+    let red = world.admin.commit_new(CORE, "main", "break", &[(DOCKERFILE, Some(&breaks()))]).await;
+    let number = world.admin.open_pull(CORE, "break", "main").await;
+    world.expect(CORE, &red, "failure", "mcp_servers.yaml").await;
+    let waive = serde_json::json!({ "body": "/drift-gate waive hot fix" });
+    world.admin.call("POST", &format!("/repos/{CORE}/issues/{number}/comments"), waive).await;
+    world.expect(CORE, &red, "success", "waived by").await;
+    let change = [(DOCKERFILE, Some(breaks())), ("README.md", Some("Others\n".to_owned()))];
+    let change = change.each_ref().map(|(path, text)| (*path, text.as_deref()));
+    let merging = world.admin.commit_new(CORE, "main", &queue(&format!("pr-{number}-0123abc")), &change).await;
+    world.expect(CORE, &merging, "success", "waived by").await;
     // What the base has already is no fault of the queue's.
     world.push_template(&[("config.yaml", Some("name: Other\n"))]).await;
     world.expect(CORE, &world.core_head, "failure", "config.yaml").await;

@@ -213,6 +213,22 @@ impl Host {
         Api::new(&self.base(), &tokens.iter().find(|(name, _)| name == user).expect("a user").1)
     }
 
+    /// A token of the bot for only these scopes; `None` on a real forge, whose tokens are made at the command line.
+    pub fn narrow_token(&self, scopes: &[&str]) -> Option<String> {
+        match self {
+            Self::StandIn(built_in) => Some(built_in.forge.token(BOT, scopes).expect("a token")),
+            Self::Gitea(_) => None,
+        }
+    }
+
+    /// A further token of a user, for only these scopes.
+    pub fn token(&self, user: &str, scopes: &[&str]) -> String {
+        match self {
+            Self::StandIn(built_in) => built_in.forge.token(user, scopes).expect("a user"),
+            Self::Gitea(gitea) => gitea.token(user, scopes),
+        }
+    }
+
     /// Ends a real forge without a warning; the stand-in stays.
     pub fn kill(&self) {
         if let Self::Gitea(gitea) = self {
@@ -325,6 +341,17 @@ impl Gitea {
             }
         }
         panic!("no port stayed free: {}", std::fs::read_to_string(folder.join("forge.log")).unwrap_or_default());
+    }
+
+    fn token(&self, user: &str, scopes: &[&str]) -> String {
+        let (scopes, name) = (scopes.join(","), scopes.join("-").replace(':', "-"));
+        let output = Self::command(&self.executable, &self.folder)
+            .args(["admin", "user", "generate-access-token", "--username", user, "--token-name", &name])
+            .args(["--scopes", &scopes, "--raw"])
+            .output()
+            .expect("the forge's executable runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().trim().to_owned()
     }
 
     fn spawn(executable: &Path, folder: &Path) -> Child {

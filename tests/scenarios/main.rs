@@ -14,4 +14,5 @@ mod paired;
 mod pulls;
 mod pushes;
 mod relay;
+mod repairs;
 mod world;

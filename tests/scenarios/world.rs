@@ -70,7 +70,11 @@ pub struct World {
     behind: &'static str,
     brings: bool,
     queues: &'static str,
+    /// The dialect that drift-gate speaks.
+    kind: &'static str,
     service: Option<Service>,
+    /// Another one that serves the same gates from a database of its own.
+    second: Option<Service>,
     folder: TempDir,
 }
 
@@ -84,7 +88,9 @@ pub struct Setting {
     pub behind: &'static str,
     /// The gate stands in core's own `.drift-gate.toml`, not in the service's file.
     pub brings: bool,
-    /// The forge is asked in GitHub's dialect, as a GitHub App that is installed on both; only of the stand-in.
+    /// drift-gate speaks GitHub's dialect; only the stand-in understands it.
+    pub github: bool,
+    /// It does so as a GitHub App that is installed on both.
     pub app: bool,
 }
 
@@ -98,7 +104,8 @@ impl Default for Setting {
             deadline: Duration::from_secs(300),
             cache_limit: 10_000_000_000,
         };
-        Self { options, gate: "", private_template: false, behind: "", brings: false, app: false }
+        let (private_template, brings, github, app) = (false, false, false, false);
+        Self { options, gate: "", private_template, behind: "", brings, github, app }
     }
 }
 
@@ -177,7 +184,9 @@ impl World {
             behind: setting.behind,
             brings: setting.brings,
             queues: "",
+            kind: if setting.github { "github" } else { "gitea" },
             service: None,
+            second: None,
             folder,
         };
         if setting.brings {
@@ -238,7 +247,9 @@ destination = "/opt/molecule-platform-agent-template"
         };
         let secret = write("secret", SECRET);
         let login = match &self.app {
-            None => format!("kind = \"gitea\"\ntoken = {{ file = \"{}\" }}", write("token", &self.bot.token)),
+            None => {
+                format!("kind = \"{}\"\ntoken = {{ file = \"{}\" }}", self.kind, write("token", &self.bot.token))
+            }
             Some(app) => format!(
                 "kind = \"github\"\ncheck_runs = true\napp = {{ id = {}, key = {{ file = \"{}\" }} }}",
                 app.id,
@@ -290,6 +301,51 @@ webhook_secrets = [{{ file = "{secret}" }}]
         let service = Service::start(&config, listener, self.options, false).await.expect("the service starts");
         self.relay.to(&format!("http://{}", service.address()));
         self.service = Some(service);
+    }
+
+    /// Starts a second one beside it, which knows nothing of the first: what only the forge can hold apart. Deliveries go to the
+    /// first.
+    pub async fn start_second(&mut self) {
+        let config = self.config().replace("/drift-gate.db", "/second.db");
+        let config = Config::parse(&config, "drift-gate.toml").expect("a configuration");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let options = Options { reconcile: Duration::from_millis(200), ..self.options };
+        self.second = Some(Service::start(&config, listener, options, false).await.expect("the service starts"));
+    }
+
+    /// What the API tells the operator of the pull request that ends the drift of this head; null where there is nothing to tell.
+    pub async fn repair_of(&self, repo: &str, sha: &str) -> serde_json::Value {
+        let address = format!("{}/api/v1/targets?limit=500", self.gate_url());
+        let asked = reqwest::Client::new().get(address).bearer_auth(ADMIN_TOKEN);
+        let told: serde_json::Value =
+            serde_json::from_str(&asked.send().await.expect("an answer").text().await.expect("text")).expect("JSON");
+        let targets = told["targets"].as_array().expect("targets").clone();
+        let target = targets.into_iter().find(|target| target["repository"] == repo && target["sha"] == sha);
+        target.map(|target| target["roles"][0]["repair"].clone()).unwrap_or_default()
+    }
+
+    /// That it comes to stand so, with these words.
+    pub async fn expect_repair(&self, sha: &str, state: &str, words: &str) -> serde_json::Value {
+        eventually(&format!("the repair is {state} ({words})"), async || {
+            let repair = self.repair_of(CORE, sha).await;
+            let said = repair["words"].as_str().unwrap_or_default().to_owned();
+            if repair["state"] == state && said.contains(words) { Ok(repair) } else { Err(repair.to_string()) }
+        })
+        .await
+    }
+
+    /// Makes one more repository of the organization; no hook tells of it.
+    pub async fn make_repository(&self, name: &str) {
+        self.host.make_repository(name, false).await;
+    }
+
+    /// Another token for the bot: only for these scopes, from the next start on. On the stand-in alone.
+    pub fn narrow_token(&mut self, scopes: &[&str]) -> bool {
+        let token = self.host.narrow_token(scopes);
+        if let Some(token) = &token {
+            self.bot.token.clone_from(token);
+        }
+        token.is_some()
     }
 
     /// Starts it as `serve --dry-run` does.

@@ -85,6 +85,11 @@ impl Forge {
         self.stand_in.base()
     }
 
+    /// A user's token.
+    pub fn token(&self, user: &str) -> &str {
+        &self.tokens[user]
+    }
+
     /// Where git finds a repository as `user`.
     pub fn git_url(&self, user: &str, repo: &str) -> String {
         self.base().replace("http://", &format!("http://{user}:{}@", self.tokens[user])) + &format!("/{repo}.git")

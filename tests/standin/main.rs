@@ -14,3 +14,4 @@ mod recorded;
 mod refusals;
 mod smart;
 mod teams;
+mod writing;

@@ -102,7 +102,8 @@ async fn a_check_says_what_is_in_it_and_where_it_is_damaged() {
         (
             0,
             "sqlite://gate.db: whole, can be written\nschema 9\n        2 deliveries\n        2 repositories\n        \
-             1 comments\n        1 wanted\n        1 history\n        1 reports\n        0 waivers\n        0 audit\n"
+             1 comments\n        1 wanted\n        1 history\n        1 reports\n        0 waivers\n        0 audit\n        \
+             0 pulls\n"
         ),
         "{}",
         said.err

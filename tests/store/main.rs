@@ -25,6 +25,7 @@ mod faults;
 mod leases;
 #[path = "../postgres/mod.rs"]
 mod postgres;
+mod pulls;
 mod reading;
 mod retention;
 mod schema;

@@ -78,11 +78,11 @@ async fn what_is_dirty_leased_parked_and_unsent_is_counted_and_named(db: Db) {
     assert_eq!(reader.parked_counts(5_000).await.expect("read").overwritten, 0, "for that long");
     assert_eq!(reader.unsent(1).await.expect("read").count, 3);
 
-    assert_eq!(reader.lease_counts(2_000).await.expect("read"), [0, 0, 0]);
+    assert_eq!(reader.lease_counts(2_000).await.expect("read"), [0, 0, 0, 0]);
     assert_eq!(store.claim(&claim("one", 2_000)).await.expect("claimed").len(), 2);
     assert_eq!(store.claim_unsent(&claim("one", 2_000), 99_000).await.expect("claimed").len(), 3);
     assert_eq!(store.claim_commands(&claim("two", 2_001)).await.expect("claimed").len(), 1);
-    assert_eq!(reader.lease_counts(2_000).await.expect("read"), [2, 3, 1]);
+    assert_eq!(reader.lease_counts(2_000).await.expect("read"), [2, 3, 1, 0]);
     let leases = reader.leases(2_000, 10).await.expect("read");
     assert_eq!((leases.count, leases.rows.len()), (6, 6));
     let last = leases.rows.last().expect("a row");

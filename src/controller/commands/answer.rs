@@ -243,7 +243,7 @@ const HELP: &str = "\
 |---|---|---|
 | `/drift-gate check` | judges afresh, and reads the configuration again | everyone |
 | `/drift-gate explain` | tells the report here, with what each finding means | everyone |
-| `/drift-gate rebuild` | has what ends the drift looked at again | administrators, and whom the gate names |
+| `/drift-gate rebuild` | opens the pull request that ends the drift, or brings it up to date, whatever spoke against it | administrators, and whom the gate names |
 | `/drift-gate waive [--gate NAME] <reason> [until <date or duration>]` | lets pass what is found now; ends at its time, when other findings come, or by `unwaive` | administrators, and whom the gate names |
 | `/drift-gate unwaive [--gate NAME]` | takes that back | the same |
 | `/drift-gate help` | shows this | everyone |

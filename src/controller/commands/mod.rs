@@ -53,6 +53,8 @@ const GATHERED: i64 = 5_000;
 const PAUSE: i64 = 2_000;
 /// A comment that is older does nothing (ms): that it acted may be forgotten by then.
 const OLDEST: i64 = 80 * 24 * 60 * 60 * 1000;
+/// A forge's clock may be behind ours by so much (ms).
+const SKEW: i64 = 2 * 60_000;
 /// Commands that are under way may end within this when the service stops.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -221,7 +223,8 @@ impl Controller {
             at: self.now(),
         };
         let mut kept = Said::of(self.store.answer(&repo.forge, &repo.name, pull).await?.as_ref());
-        let (outcome, command, afresh) = match self.obey(repo, &by, said, written, &mut kept).await? {
+        let heard = row.received_at.min(written.saturating_add(SKEW));
+        let (outcome, command, afresh) = match self.obey(repo, &by, said, heard, &mut kept).await? {
             Ok(Some(obeyed)) => obeyed,
             // Help was given before.
             Ok(None) => return Ok(self.react(repo, &name, id, "confused").await.map(|()| "no command of ours")),
@@ -249,7 +252,7 @@ impl Controller {
         repo: &RepoKey,
         by: &By<'_>,
         said: parse::Said,
-        written: i64,
+        heard: i64,
         kept: &mut Said,
     ) -> Result<Result<Option<(Outcome, &'static str, bool)>, Trouble>, StoreError> {
         let command = match said {
@@ -278,7 +281,7 @@ impl Controller {
                 Ok(Some(refused)) => (kept.shows, (Outcome::not(refused), "rebuild", false)),
                 Err(trouble) => return Ok(Err(trouble)),
             },
-            Command::Waive(ask) => match self.waive(repo, by, &ask, written).await? {
+            Command::Waive(ask) => match self.waive(repo, by, &ask, heard).await? {
                 Ok(outcome) => (kept.shows, (outcome, "waive", false)),
                 Err(trouble) => return Ok(Err(trouble)),
             },

@@ -1,14 +1,16 @@
 //! `/drift-gate waive` and `unwaive`: what stands against a pull request at this moment is let pass, or no longer.
 //!
 //! Races:
-//! - *A push comes between what a person saw and what they waive*: what is waived is what was told. A head that has no status yet,
-//!   and findings that were decided on long after the comment was written (it was read late), are not covered by it: the person is
-//!   asked to look and say it again. The answer names what is covered.
+//! - *A push comes between what a person saw and what they waive*: only what was told before the comment came is waived. A head
+//!   without a verdict, and one whose verdict was decided after the comment was heard of or is another by now, are not: the person
+//!   is asked to look and say it again. What was told is read first, because asking the forge may bring a look that tells more.
+//!   The answer names what is covered.
 //! - *A look that began before*: it does not know the waiver, so it neither applies nor ends it; the hint brings another look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::super::decide::judgements;
 use super::super::plan::{Gated, RepoKey};
 use super::super::pull_now::PullNow;
 use super::super::{Controller, Trouble, keys};
@@ -17,10 +19,8 @@ use super::rights::Rights;
 use crate::gate::policy;
 use crate::gate::waiver::{self, Item};
 use crate::report::words;
-use crate::store::{By, Level, NewWaiver, StoreError};
+use crate::store::{By, Level, NewWaiver, StoreError, WantedRow};
 
-/// Forges' clocks may be behind ours by so much (ms).
-const SKEW: i64 = 2 * 60_000;
 /// Items that an answer names.
 const NAMED: usize = 10;
 
@@ -62,8 +62,8 @@ macro_rules! passing {
 }
 
 impl Controller {
-    /// Lets pass what stands against a pull request now. `written`: when the comment was (Unix milliseconds).
-    pub(super) async fn waive(&self, repo: &RepoKey, by: &By<'_>, ask: &Waive, written: i64) -> Done {
+    /// Lets pass what stands against a pull request now. What was decided after `heard` (Unix milliseconds) was not seen by who asks.
+    pub(super) async fn waive(&self, repo: &RepoKey, by: &By<'_>, ask: &Waive, heard: i64) -> Done {
         let number = u64::try_from(by.pull).unwrap_or_default();
         let name = self.current_name(repo);
         let mut rights = passing!(Rights::of(self, repo, &name, by.login).await);
@@ -73,6 +73,7 @@ impl Controller {
             self.store.log(by, "refused", "", "waive").await?;
             return Ok(Ok(Outcome::not(rights.refusal(own()))));
         }
+        let told = self.store.current(Some((&repo.forge, &repo.name))).await?;
         let Some(now) = passing!(self.pull_now(repo, number, false).await?) else {
             return Ok(Ok(Outcome::not("this pull request is not open: nothing is judged")));
         };
@@ -91,7 +92,7 @@ impl Controller {
         if failing.is_empty() {
             return Ok(Ok(Outcome::not("nothing to waive: nothing stands against it")));
         }
-        if let Some(why) = self.not_told_before(&now, written).await? {
+        if let Some(why) = self.not_told_before(&now, &told, heard) {
             return Ok(Ok(Outcome::not(why)));
         }
         let (mut waived, mut words, mut refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -191,22 +192,22 @@ impl Controller {
         Ok(all)
     }
 
-    /// Why what is found now is not what a person could have seen when they wrote the comment.
-    async fn not_told_before(&self, now: &PullNow, written: i64) -> Result<Option<String>, StoreError> {
-        for (target, _) in &now.targets {
+    /// Why what is found now is not what a person could have seen before they asked.
+    fn not_told_before(&self, now: &PullNow, told: &[WantedRow], heard: i64) -> Option<&'static str> {
+        for (target, answers) in &now.targets {
             let forge_id = now.view.repository.id;
             let id = keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context);
-            let row = self.store.wanted(&id).await?;
-            if row.as_ref().is_none_or(|row| row.state == "pending") {
-                let why = "not waived: this head has no verdict yet that somebody could have seen; wait for the status, then say it again";
-                return Ok(Some(why.to_owned()));
-            }
-            if row.is_some_and(|row| row.decided_at > written.saturating_add(SKEW)) {
-                let why = "not waived: the verdict changed after that was written; look at it, then say it again";
-                return Ok(Some(why.to_owned()));
+            let Some(row) = told.iter().find(|row| row.id == id && row.state != "pending") else {
+                return Some(
+                    "not waived: this head had no verdict yet that somebody could have seen; wait for the status, \
+                     then say it again",
+                );
+            };
+            if row.decided_at > heard || row.judgements != judgements(target, answers) {
+                return Some("not waived: the verdict changed meanwhile; look at it, then say it again");
             }
         }
-        Ok(None)
+        None
     }
 }
 

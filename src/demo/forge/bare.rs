@@ -55,6 +55,20 @@ pub struct Name {
     pub is_folder: bool,
 }
 
+/// What a path of a new tree is.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry {
+    /// A file.
+    File {
+        /// Its blob, which must be there.
+        blob: Oid,
+        /// Whether it may be run.
+        runs: bool,
+    },
+    /// Nothing any more.
+    Gone,
+}
+
 /// A change to one path: its new content, or `None` to remove it.
 pub type Edit = (String, Option<Vec<u8>>);
 
@@ -123,6 +137,36 @@ impl Bare {
     pub fn remove(&self, reference: &str) -> Result<(), Refusal> {
         self.0.find_reference(reference)?.delete()?;
         Ok(())
+    }
+
+    /// Makes a blob.
+    pub fn blob(&self, content: &[u8]) -> Result<Oid, Refusal> {
+        Ok(self.0.blob(content)?)
+    }
+
+    /// Makes a tree: another one with some paths changed, or one of these alone.
+    pub fn tree_of(&self, base: Option<Oid>, entries: &[(String, Entry)]) -> Result<Oid, Refusal> {
+        let base = match base {
+            Some(base) => self.0.find_tree(base)?,
+            None => self.0.find_tree(self.0.treebuilder(None)?.write()?)?,
+        };
+        let mut update = TreeUpdateBuilder::new();
+        for (path, entry) in entries {
+            match entry {
+                Entry::File { blob, runs: false } => update.upsert(path.as_str(), *blob, FileMode::Blob),
+                Entry::File { blob, runs: true } => update.upsert(path.as_str(), *blob, FileMode::BlobExecutable),
+                Entry::Gone => update.remove(path.as_str()),
+            };
+        }
+        Ok(update.create_updated(&self.0, &base)?)
+    }
+
+    /// Makes a commit of a tree. No reference moves.
+    pub fn commit_of(&self, tree: Oid, parents: &[Oid], message: &str, by: &Signature) -> Result<Oid, Refusal> {
+        let tree = self.0.find_tree(tree)?;
+        let parents = parents.iter().map(|id| self.0.find_commit(*id)).collect::<Result<Vec<_>, _>>()?;
+        let parents: Vec<_> = parents.iter().collect();
+        Ok(self.0.commit(None, by, by, message, &tree, &parents)?)
     }
 
     /// A commit of edits onto a parent, or the first commit. No reference moves.

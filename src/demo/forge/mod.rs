@@ -9,6 +9,7 @@ pub mod apps;
 pub mod bare;
 pub mod contents;
 mod glob;
+pub mod marks;
 pub mod model;
 pub mod pulls;
 pub mod refs;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SubsecRound, Utc};
 use git2::Oid;
 
+use super::pulls::MergeWish;
+
 /// Users and organizations share their numbers, as on Gitea.
 pub type AccountId = u64;
 
@@ -164,6 +166,36 @@ pub struct Repo {
     pub issues: BTreeMap<u64, Issue>,
     /// By commit, oldest first.
     pub statuses: BTreeMap<Oid, Vec<Status>>,
+    /// Nothing is committed, opened or said there any more.
+    pub archived: bool,
+    /// What issues and pull requests can be marked with, in the order in which they were made.
+    pub labels: Vec<Label>,
+    /// Workflows that somebody started, in their order. None of them runs.
+    pub dispatched: Vec<Dispatched>,
+}
+
+/// What issues and pull requests can be marked with.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// Counted over the whole forge.
+    pub id: u64,
+    /// As people see it.
+    pub name: String,
+    /// Six hexadecimal digits.
+    pub color: String,
+}
+
+/// A workflow that somebody started.
+#[derive(Clone, Debug)]
+pub struct Dispatched {
+    /// Its file's name.
+    pub workflow: String,
+    /// The branch or tag.
+    pub reference: String,
+    /// What it was given.
+    pub inputs: BTreeMap<String, String>,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// An issue, or what a pull request shares with one.
@@ -185,8 +217,14 @@ pub struct Issue {
     pub updated: DateTime<Utc>,
     /// Closed or merged.
     pub closed: Option<DateTime<Utc>>,
+    /// Who closed it without a merge.
+    pub closed_by: Option<AccountId>,
     /// In the order in which they were written.
     pub comments: Vec<Comment>,
+    /// Labels by their numbers.
+    pub labels: Vec<u64>,
+    /// Who is to take care of it.
+    pub assignees: Vec<AccountId>,
     /// What makes it a pull request; `None` for an issue.
     pub pull: Option<Pull>,
 }
@@ -204,6 +242,12 @@ pub struct Pull {
     pub head_repo: Option<RepoId>,
     /// `None` where it is open, and where it was closed without a merge.
     pub merged: Option<Merge>,
+    /// Not ready for review, besides what its title says.
+    pub draft: bool,
+    /// Who is asked to look at it.
+    pub reviewers: Vec<AccountId>,
+    /// It is to be merged when its checks are green: by whom, and how.
+    pub when_green: Option<(AccountId, MergeWish)>,
 }
 
 /// How a pull request ended well.
@@ -227,7 +271,8 @@ impl Issue {
 
     /// Work in progress, by its title.
     pub fn is_draft(&self) -> bool {
-        self.pull.is_some() && ["WIP:", "[WIP]"].iter().any(|mark| self.title.to_uppercase().starts_with(mark))
+        let says_so = ["WIP:", "[WIP]"].iter().any(|mark| self.title.to_uppercase().starts_with(mark));
+        self.pull.as_ref().is_some_and(|pull| pull.draft || says_so)
     }
 }
 
@@ -295,8 +340,18 @@ pub struct Hook {
     pub events: Vec<String>,
     /// A glob for the names of branches and tags; empty: all.
     pub branch_filter: String,
+    /// What deliveries say in `Authorization`; empty: nothing. Answers tell it.
+    pub authorization: String,
     /// When it was made.
     pub created: DateTime<Utc>,
+}
+
+impl Protection {
+    /// A rule that demands nothing yet, and lets nobody push.
+    pub fn new(rule: String, created: DateTime<Utc>) -> Self {
+        let (contexts, more) = (Vec::new(), serde_json::Map::new());
+        Self { rule, push: false, status_check: false, contexts, up_to_date: false, more, created }
+    }
 }
 
 /// What a branch demands.
@@ -310,6 +365,10 @@ pub struct Protection {
     pub status_check: bool,
     /// Globs.
     pub contexts: Vec<String>,
+    /// Whether a merge needs the base's newest commit.
+    pub up_to_date: bool,
+    /// Whatever else was said of it: it is told again and has no effect here.
+    pub more: serde_json::Map<String, serde_json::Value>,
     /// When the rule was made.
     pub created: DateTime<Utc>,
 }

@@ -1,5 +1,7 @@
 //! Pull requests: opened, edited, retargeted, closed, merged.
 
+use git2::Oid;
+
 use super::model::{Access, AccountId, Issue, Merge, Pull, RepoId, now};
 use super::refs::Moved;
 use super::refusal::Refusal;
@@ -18,6 +20,8 @@ pub struct NewPull {
     pub title: String,
     /// Markdown; may be empty.
     pub body: String,
+    /// Marked as not ready for review: GitHub's way; Gitea's is the title.
+    pub draft: bool,
 }
 
 /// What changes about a pull request; `None` stays.
@@ -65,6 +69,9 @@ impl State {
             head: head.to_owned(),
             head_repo: Some(head_repo),
             merged: None,
+            draft: new.draft,
+            reviewers: Vec::new(),
+            when_green: None,
         };
         let number = self.add_issue(repo, new.title, new.body, Some(pull), doer)?;
         self.copy_head(repo, number)?;
@@ -121,7 +128,10 @@ impl State {
             created: now(),
             updated: now(),
             closed: None,
+            closed_by: None,
             comments: Vec::new(),
+            labels: Vec::new(),
+            assignees: Vec::new(),
             pull,
         };
         issues.insert(number, issue);
@@ -168,13 +178,15 @@ impl State {
 
     /// Closes an issue or pull request.
     pub(super) fn close(&mut self, repo: RepoId, number: u64, doer: AccountId) -> Result<(), Refusal> {
-        self.issue_mut(repo, number)?.closed = Some(now());
+        let issue = self.issue_mut(repo, number)?;
+        (issue.closed, issue.closed_by) = (Some(now()), Some(doer));
         self.tell_pull(repo, number, "closed", None, doer)
     }
 
     fn reopen(&mut self, repo: RepoId, number: u64, doer: AccountId) -> Result<(), Refusal> {
         self.copy_head(repo, number)?;
-        self.issue_mut(repo, number)?.closed = None;
+        let issue = self.issue_mut(repo, number)?;
+        (issue.closed, issue.closed_by) = (None, None);
         self.tell_pull(repo, number, "reopened", None, doer)
     }
 
@@ -201,6 +213,11 @@ impl State {
         }
         if !self.has_required_statuses(repo, &pull.base, head)? {
             return Err(Refusal::NotAllowed("Not all required status checks successful".to_owned()));
+        }
+        let outdated = self.protection(repo, &pull.base)?.is_some_and(|rule| rule.up_to_date)
+            && bare.merge_base(base, head) != Some(base);
+        if outdated {
+            return Err(Refusal::NotAllowed("The head branch is behind the base branch".to_owned()));
         }
         let default = format!("Merge pull request '{}' (#{number}) from {} into {}", issue.title, pull.head, pull.base);
         let message = format!("{}\n", wish.title.as_ref().unwrap_or(&default).trim_end());
@@ -240,6 +257,38 @@ impl State {
         }
         self.tell_pull(repo, number, "closed", None, doer)?;
         self.reference_moved(repo, &moved, doer)
+    }
+
+    /// The commits that a pull request brings, newest first.
+    pub fn brought(&self, repo: RepoId, number: u64) -> Result<Vec<Oid>, Refusal> {
+        let (head, base) = self.ends(repo, number)?;
+        self.bare(repo)?.since(base, head)
+    }
+
+    /// The files that a pull request changes, with Gitea's word for how.
+    pub fn changed_by(&self, repo: RepoId, number: u64) -> Result<Vec<(String, &'static str)>, Refusal> {
+        let (head, base) = self.ends(repo, number)?;
+        let bare = self.bare(repo)?;
+        let changes = bare.changes(base.and_then(|base| bare.merge_base(base, head)), head)?;
+        let all = |paths: Vec<String>, word: &'static str| paths.into_iter().map(move |path| (path, word));
+        let mut files: Vec<(String, &'static str)> = all(changes.added, "added")
+            .chain(all(changes.removed, "deleted"))
+            .chain(all(changes.modified, "changed"))
+            .collect();
+        files.sort();
+        Ok(files)
+    }
+
+    /// The head of a pull request, and what it is compared with.
+    fn ends(&self, repo: RepoId, number: u64) -> Result<(Oid, Option<Oid>), Refusal> {
+        let (_, pull) = self.pull(repo, number)?;
+        let bare = self.bare(repo)?;
+        let head = bare.tip(&format!("refs/pull/{number}/head")).ok_or_else(Refusal::not_found)?;
+        let base = match &pull.merged {
+            Some(merge) => merge.merge_base,
+            None => bare.branch(&pull.base),
+        };
+        Ok((head, base))
     }
 
     fn tell_pull(

@@ -35,6 +35,9 @@ pub enum Refusal {
     /// 422.
     #[error("{0}")]
     Invalid(String),
+    /// 423: the repository is archived.
+    #[error("{0}")]
+    Locked(String),
     /// 500. Gitea tells only administrators why; the log knows.
     #[error("{0}")]
     Broken(String),
@@ -65,6 +68,7 @@ impl Refusal {
             Self::Conflict(_) => 409,
             Self::Precondition(_) => 412,
             Self::Invalid(_) => 422,
+            Self::Locked(_) => 423,
             Self::Broken(_) => 500,
             Self::Moved(_) => 301,
         }

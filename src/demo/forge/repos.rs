@@ -61,6 +61,9 @@ impl State {
             protections: Vec::new(),
             issues: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            archived: false,
+            labels: Vec::new(),
+            dispatched: Vec::new(),
         };
         self.repos.insert(id, repo);
         Ok(id)
@@ -120,6 +123,12 @@ impl State {
         Ok(())
     }
 
+    /// Makes a repository read-only, or lets it be written again.
+    pub fn set_archived(&mut self, id: RepoId, archived: bool) -> Result<(), Refusal> {
+        self.repo_mut(id)?.archived = archived;
+        Ok(())
+    }
+
     /// Another default branch, which must be there.
     pub fn set_default_branch(&mut self, id: RepoId, branch: &str) -> Result<(), Refusal> {
         if self.bare(id)?.branch(branch).is_none() {
@@ -150,6 +159,20 @@ impl State {
     /// Lets somebody into a repository.
     pub fn add_collaborator(&mut self, id: RepoId, account: AccountId, access: Access) -> Result<(), Refusal> {
         self.repo_mut(id)?.collaborators.insert(account, access);
+        Ok(())
+    }
+
+    /// A rule, to be changed.
+    pub fn rule_mut(&mut self, id: RepoId, rule: &str) -> Result<&mut Protection, Refusal> {
+        let protections = &mut self.repo_mut(id)?.protections;
+        protections.iter_mut().find(|one| one.rule == rule).ok_or_else(Refusal::not_found)
+    }
+
+    /// Demands it no more.
+    pub fn unprotect(&mut self, id: RepoId, rule: &str) -> Result<(), Refusal> {
+        let protections = &mut self.repo_mut(id)?.protections;
+        let index = protections.iter().position(|one| one.rule == rule).ok_or_else(Refusal::not_found)?;
+        protections.remove(index);
         Ok(())
     }
 

@@ -46,6 +46,8 @@ pub enum Numbered {
     Status,
     /// Hooks.
     Hook,
+    /// Labels.
+    Label,
     /// Teams.
     Team,
     /// GitHub Apps.

@@ -51,6 +51,7 @@ impl State {
         rows.push(status.clone());
         let payload = wire::event::status(self, repo, commit, &status)?;
         self.tell(repo, Event::STATUS, None, &payload)?;
+        self.merge_what_is_green(repo)?;
         Ok((commit, status))
     }
 

@@ -21,6 +21,8 @@ pub struct NewHook {
     pub events: Vec<String>,
     /// A glob for the short names of branches and tags; empty lets all through.
     pub branch_filter: String,
+    /// What deliveries say in `Authorization`; empty for nothing.
+    pub authorization: String,
     /// Whether it hears of events at once. Gitea makes a silent hook where a request does not say.
     pub active: bool,
 }
@@ -57,6 +59,7 @@ impl State {
             active: new.active,
             events,
             branch_filter: new.branch_filter,
+            authorization: new.authorization,
             created: now(),
         };
         self.repo_mut(repo)?.hooks.push(hook.clone());

@@ -32,6 +32,11 @@ impl Answer {
         Self { status: StatusCode::ACCEPTED, ..Self::ok(body) }
     }
 
+    /// 201 without a word.
+    pub fn made() -> Self {
+        Self { status: StatusCode::CREATED, ..Self::empty() }
+    }
+
     /// 200 without a word.
     pub fn empty() -> Self {
         Self { status: StatusCode::OK, headers: Vec::new(), body: None }

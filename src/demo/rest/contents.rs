@@ -38,6 +38,7 @@ struct NewBranch {
 }
 
 pub fn add_branch(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    visit.living(Access::Write)?;
     let (repo, doer, form) = (visit.repo(Access::Write)?, visit.doer()?, visit.form::<NewBranch>()?);
     let bare = visit.state.bare(repo.id)?;
     let from = [&form.old_ref_name, &form.old_branch_name].into_iter().find(|name| !name.is_empty());
@@ -56,7 +57,7 @@ pub fn add_branch(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
 }
 
 pub fn delete_branch(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    let (repo, doer, name) = (visit.repo_id(Access::Write)?, visit.doer()?, visit.param("branch").to_owned());
+    let (repo, doer, name) = (visit.living(Access::Write)?, visit.doer()?, visit.param("branch").to_owned());
     visit.state.delete_branch(repo, &name, doer)?;
     Ok(Answer::nothing())
 }
@@ -126,6 +127,9 @@ pub fn change(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (repo, doer, form) = (visit.repo(Access::Read)?, visit.doer()?, visit.form::<Commit>()?);
     if visit.state.access(repo, visit.viewer) < Access::Write {
         return Err(Refusal::Forbidden("user should have a permission to write to the target branch".to_owned()));
+    }
+    if repo.archived {
+        return Err(Refusal::Locked(format!("{} is not allowed to edit", visit.state.full_name(repo)?)));
     }
     let branch = if form.branch.is_empty() { repo.default_branch.clone() } else { form.branch };
     let paths: Vec<String> = form.files.iter().map(|file| file.path.clone()).collect();

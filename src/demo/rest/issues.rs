@@ -18,7 +18,7 @@ struct Open {
 }
 
 pub fn open(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Open>()?);
+    let (repo, doer, form) = (visit.living(Access::Read)?, visit.doer()?, visit.form::<Open>()?);
     let number = visit.state.open_issue(repo, form.title, form.body, doer)?;
     Ok(Answer::created(wire::issue(visit.state, visit.state.repo(repo)?, number, visit.viewer)?))
 }
@@ -46,6 +46,16 @@ pub fn all_comments(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     visit.page(all, |(issue, comment)| wire::comment(visit.state, repo, issue, comment))
 }
 
+/// Of all that happens to one: who closed it.
+pub fn timeline(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let repo = visit.repo(Access::Read)?;
+    let issue = visit.state.issue(repo.id, visit.number("number")?)?;
+    let closed: Vec<_> = issue.closed_by.into_iter().collect();
+    visit.page(closed, |who| {
+        Ok(serde_json::json!({ "type": "close", "user": wire::user(visit.state, who, visit.viewer)? }))
+    })
+}
+
 #[derive(Deserialize)]
 struct Text {
     #[serde(default)]
@@ -53,7 +63,7 @@ struct Text {
 }
 
 pub fn comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Text>()?);
+    let (repo, doer, form) = (visit.living(Access::Read)?, visit.doer()?, visit.form::<Text>()?);
     let id = visit.state.comment(repo, visit.number("number")?, form.body, doer)?;
     told(visit, repo, id).map(Answer::created)
 }

@@ -1,5 +1,5 @@
-//! The API below `/api/v1`, as a Gitea 1.26 speaks it: what drift-gate asks, and what a person with `curl` needs to tell a
-//! story. What is not here answers 404. Below `/api/v3` the same forge speaks GitHub's dialect ([`github`]).
+//! The API below `/api/v1`, as a Gitea 1.26 speaks it, and below `/api/v3` as GitHub does ([`github`]): what drift-gate asks, and what a person with `curl` needs to tell a
+//! story. What is not here answers 404.
 //!
 //! Every handler is a plain function of a [`Visit`]: it runs apart from the async threads, with the forge's lock held, so
 //! what it sees does not change under it.
@@ -17,7 +17,7 @@ use axum::routing::{any, delete, get, post, put};
 use futures_util::future::BoxFuture;
 
 use self::answer::Answer;
-use self::visit::{Dialect, Visit};
+use self::visit::Visit;
 use super::auth;
 use super::forge::{Forge, Refusal, State, Viewer};
 
@@ -26,6 +26,7 @@ mod answer;
 mod contents;
 mod github;
 mod issues;
+mod marks;
 mod pulls;
 mod repos;
 mod statuses;
@@ -56,6 +57,10 @@ pub fn router() -> Router<Forge> {
         .route(&repo("/collaborators/{user}"), put(On(repos::add_collaborator)))
         .route(&repo("/collaborators/{user}/permission"), get(On(repos::permission)))
         .route(&repo("/branch_protections"), post(On(repos::protect)).get(On(repos::protections)))
+        .route(
+            &repo("/branch_protections/{name}"),
+            get(On(repos::protection)).patch(On(repos::edit_protection)).delete(On(repos::unprotect)),
+        )
         .route(&repo("/hooks"), post(On(repos::add_hook)).get(On(repos::hooks)))
         .route(&repo("/hooks/{id}"), delete(On(repos::remove_hook)))
         .route(&repo("/hooks/{id}/tests"), post(On(repos::test_hook)))
@@ -70,8 +75,14 @@ pub fn router() -> Router<Forge> {
         .route(&repo("/pulls"), get(On(pulls::list)).post(On(pulls::open)))
         .route(&repo("/pulls/{number}"), get(On(pulls::get)).patch(On(pulls::edit)))
         .route(&repo("/pulls/{number}/merge"), post(On(pulls::merge)))
+        .route(&repo("/pulls/{number}/commits"), get(On(pulls::commits)))
+        .route(&repo("/pulls/{number}/files"), get(On(pulls::files)))
+        .route(&repo("/pulls/{number}/requested_reviewers"), post(On(marks::ask_reviewers)))
+        .route(&repo("/labels"), get(On(marks::labels)).post(On(marks::add_label)))
+        .route(&repo("/issues/{number}/labels"), post(On(marks::put_labels)))
+        .route(&repo("/actions/workflows/{workflow}/dispatches"), post(On(marks::dispatch)))
         .route(&repo("/issues"), post(On(issues::open)))
-        .route(&repo("/issues/{number}"), get(On(issues::get)))
+        .route(&repo("/issues/{number}"), get(On(issues::get)).patch(On(marks::edit_issue)))
         .route(&repo("/issues/{number}/comments"), get(On(issues::comments)).post(On(issues::comment)))
         .route(&repo("/issues/comments"), get(On(issues::all_comments)))
         .route(
@@ -79,8 +90,9 @@ pub fn router() -> Router<Forge> {
             get(On(issues::get_comment)).patch(On(issues::edit_comment)).delete(On(issues::delete_comment)),
         )
         .route(&repo("/issues/comments/{id}/reactions"), get(On(issues::reactions)).post(On(issues::react)))
-        .merge(github::router())
+        .route(&repo("/issues/{number}/timeline"), get(On(issues::timeline)))
         .route(&api("/{*rest}"), any(async || (StatusCode::NOT_FOUND, "404 page not found\n")))
+        .merge(github::router())
 }
 
 /// Brings a request before a handler.
@@ -124,7 +136,7 @@ struct Request {
 }
 
 impl Request {
-    fn visit<'a>(&'a self, state: &'a mut State, viewer: Viewer, dialect: Dialect) -> Visit<'a> {
+    fn visit<'a>(&'a self, state: &'a mut State, viewer: Viewer) -> Visit<'a> {
         Visit {
             state,
             viewer,
@@ -132,7 +144,6 @@ impl Request {
             query: &self.query,
             uri: &self.uri,
             authorization: self.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()),
-            dialect,
             body: &self.body,
         }
     }
@@ -153,10 +164,11 @@ fn answer(forge: &Forge, request: &Request, handler: impl Fn(&mut Visit<'_>) -> 
         token.map_or(Ok(()), |token| visit::check_scope(token, &request.method, request.uri.path()))?;
         Ok(token.map(|token| token.account))
     });
-    let done = token.and_then(|viewer| handler(&mut request.visit(&mut state, viewer, Dialect::Gitea)));
+    let done = token.and_then(|viewer| handler(&mut request.visit(&mut state, viewer)));
     match done {
         Ok(answer) => answer.into_response(),
         Err(Refusal::Moved(to)) => answer::moved(request.method == Method::GET, &relocated(request, &to)),
+        Err(refusal) if visit::is_github(request.uri.path()) => github::told::refused(&refusal),
         Err(refusal) => answer::refused(&state.base, &refusal),
     }
 }

@@ -77,6 +77,7 @@ fn create(visit: &mut Visit<'_>, owner: AccountId) -> Result<Answer, Refusal> {
 struct Edit {
     name: Option<String>,
     private: Option<bool>,
+    archived: Option<bool>,
     default_branch: Option<String>,
 }
 
@@ -87,6 +88,9 @@ pub fn edit(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     }
     if let Some(private) = form.private {
         visit.state.set_private(id, private)?;
+    }
+    if let Some(archived) = form.archived {
+        visit.state.set_archived(id, archived)?;
     }
     if let Some(branch) = form.default_branch {
         visit.state.set_default_branch(id, &branch)?;
@@ -143,26 +147,64 @@ struct Protect {
     rule_name: String,
     #[serde(default)]
     branch_name: String,
-    #[serde(default)]
-    enable_push: bool,
-    #[serde(default)]
-    enable_status_check: bool,
-    #[serde(default)]
-    status_check_contexts: Vec<String>,
+    #[serde(flatten)]
+    edit: EditProtection,
+}
+
+/// What is not named stays as it is.
+#[derive(Deserialize)]
+struct EditProtection {
+    enable_push: Option<bool>,
+    enable_status_check: Option<bool>,
+    status_check_contexts: Option<Vec<String>>,
+    block_on_outdated_branch: Option<bool>,
+    #[serde(flatten)]
+    more: serde_json::Map<String, Value>,
+}
+
+impl EditProtection {
+    fn apply(self, rule: &mut Protection) {
+        rule.push = self.enable_push.unwrap_or(rule.push);
+        rule.status_check = self.enable_status_check.unwrap_or(rule.status_check);
+        rule.up_to_date = self.block_on_outdated_branch.unwrap_or(rule.up_to_date);
+        if let Some(contexts) = self.status_check_contexts {
+            rule.contexts = contexts;
+        }
+        let known = |key: &String| wire::PROTECTION.iter().any(|(known, _)| known == key);
+        rule.more.extend(self.more.into_iter().filter(|(key, value)| known(key) && !value.is_null()));
+    }
 }
 
 pub fn protect(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (id, form) = (visit.repo_id(Access::Admin)?, visit.form::<Protect>()?);
     let rule = if form.rule_name.is_empty() { form.branch_name } else { form.rule_name };
-    let protection = Protection {
-        rule,
-        push: form.enable_push,
-        status_check: form.enable_status_check,
-        contexts: form.status_check_contexts,
-        created: now(),
-    };
+    let mut protection = Protection::new(rule, now());
+    form.edit.apply(&mut protection);
     visit.state.protect(id, protection.clone())?;
     Ok(Answer::created(wire::protection(&protection)))
+}
+
+pub fn edit_protection(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (id, form) = (visit.repo_id(Access::Admin)?, visit.form::<EditProtection>()?);
+    let name = visit.param("name").to_owned();
+    let rule = visit.state.rule_mut(id, &name)?;
+    form.apply(rule);
+    let told = wire::protection(rule);
+    Ok(Answer::ok(told))
+}
+
+pub fn protection(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let name = visit.param("name").to_owned();
+    let repo = visit.repo(Access::Admin)?;
+    let rule = repo.protections.iter().find(|one| one.rule == name).ok_or_else(Refusal::not_found)?;
+    Ok(Answer::ok(wire::protection(rule)))
+}
+
+pub fn unprotect(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let id = visit.repo_id(Access::Admin)?;
+    let rule = visit.param("name").to_owned();
+    visit.state.unprotect(id, &rule)?;
+    Ok(Answer::nothing())
 }
 
 pub fn protections(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
@@ -179,6 +221,8 @@ struct Hook {
     #[serde(default)]
     branch_filter: String,
     #[serde(default)]
+    authorization_header: String,
+    #[serde(default)]
     active: bool,
 }
 
@@ -194,6 +238,7 @@ pub fn add_hook(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
         secret: config("secret").unwrap_or_default(),
         events: form.events,
         branch_filter: form.branch_filter,
+        authorization: form.authorization_header,
         active: form.active,
     };
     let hook = visit.state.add_hook(id, new)?;

@@ -14,12 +14,12 @@ use crate::demo::forge::{Refusal, State, Viewer};
 /// Gitea's default and largest page.
 const PAGE: usize = 30;
 const LARGEST_PAGE: usize = 50;
+/// GitHub's largest.
+const GITHUB_PAGE: usize = 100;
 
-/// Whose API is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    Gitea,
-    GitHub,
+/// Whether an address is one of GitHub's dialect.
+pub fn is_github(path: &str) -> bool {
+    path.starts_with("/api/v3/") || path == "/api/graphql"
 }
 
 /// A request on its way through the forge, whose lock it holds.
@@ -31,7 +31,6 @@ pub struct Visit<'a> {
     pub uri: &'a Uri,
     /// The request's `Authorization`.
     pub authorization: Option<&'a str>,
-    pub dialect: Dialect,
     pub body: &'a [u8],
 }
 
@@ -73,6 +72,15 @@ impl Visit<'_> {
         self.repo(needed).map(|repo| repo.id)
     }
 
+    /// The id of [`Visit::repo`], which must not be archived.
+    pub fn living(&self, needed: Access) -> Result<RepoId, Refusal> {
+        let repo = self.repo(needed)?;
+        match repo.archived {
+            true => Err(Refusal::Locked(format!("{} is archived", self.state.full_name(repo)?))),
+            false => Ok(repo.id),
+        }
+    }
+
     /// Whether whoever asks has this much access.
     pub fn allowed(&self, repo: &Repo, needed: Access) -> Result<(), Refusal> {
         let access = self.state.access(repo, self.viewer);
@@ -92,37 +100,19 @@ impl Visit<'_> {
         }))
     }
 
-    /// One page of a list, in either dialect.
-    pub fn page<T>(&self, all: Vec<T>, tell: impl FnMut(T) -> Result<Value, Refusal>) -> Result<Answer, Refusal> {
-        match self.dialect {
-            Dialect::Gitea => self.gitea_page(all, tell),
-            Dialect::GitHub => self.github_page(all, tell),
-        }
-    }
-
-    /// GitHub tells the address of the next page, and no length.
-    fn github_page<T>(&self, all: Vec<T>, tell: impl FnMut(T) -> Result<Value, Refusal>) -> Result<Answer, Refusal> {
-        let number = |name: &str| self.query(name).and_then(|value| value.parse::<usize>().ok());
-        let page = number("page").unwrap_or(1).max(1);
-        let size = number("per_page").filter(|size| *size > 0).unwrap_or(PAGE).min(100);
-        let more = page.saturating_mul(size) < all.len();
-        let items = all.into_iter().skip((page - 1).saturating_mul(size)).take(size).map(tell);
-        let answer = Answer::ok(items.collect::<Result<Vec<_>, _>>()?.into());
-        if !more {
-            return Ok(answer);
-        }
-        let (base, path) = (&self.state.base, self.uri.path());
-        Ok(answer.with(LINK, format!("<{base}{path}?per_page={size}&page={}>; rel=\"next\"", page + 1)))
-    }
-
     /// One page of a list. Gitea tells the length of the whole, and the addresses of further pages below its own root.
-    fn gitea_page<T>(&self, all: Vec<T>, tell: impl FnMut(T) -> Result<Value, Refusal>) -> Result<Answer, Refusal> {
+    pub fn page<T>(&self, all: Vec<T>, tell: impl FnMut(T) -> Result<Value, Refusal>) -> Result<Answer, Refusal> {
         let number = |name: &str| self.query(name).and_then(|value| value.parse::<usize>().ok());
         let page = number("page").unwrap_or(1).max(1);
-        let size = number("limit").filter(|limit| *limit > 0).unwrap_or(PAGE).min(LARGEST_PAGE);
+        let github = is_github(self.uri.path());
+        let (key, largest) = if github { ("per_page", GITHUB_PAGE) } else { ("limit", LARGEST_PAGE) };
+        let size = number(key).filter(|size| *size > 0).unwrap_or(PAGE).min(largest);
         let total = all.len();
         let items = all.into_iter().skip((page - 1).saturating_mul(size)).take(size).map(tell);
         let answer = Answer::ok(items.collect::<Result<Vec<_>, _>>()?.into());
+        if github {
+            return Ok(answer);
+        }
         let answer = answer.with(HeaderName::from_static("x-total-count"), total.to_string());
         if page.saturating_mul(size) >= total {
             return Ok(answer);
@@ -151,9 +141,9 @@ pub fn check_scope(token: &Token, method: &Method, path: &str) -> Result<(), Ref
 
 /// What a path is about, in the words of scopes.
 fn category(path: &str) -> Option<&'static str> {
-    let mut parts = path.trim_start_matches("/api/v1/").split('/');
+    let mut parts = path.trim_start_matches("/api/v1/").trim_start_matches("/api/v3/").split('/');
     match parts.next()? {
-        "repos" if parts.nth(2) == Some("issues") => Some("issue"),
+        "repos" if matches!(parts.nth(2), Some("issues" | "labels")) => Some("issue"),
         "repos" | "repositories" => Some("repository"),
         "user" | "users" => Some("user"),
         "orgs" | "teams" => Some("organization"),

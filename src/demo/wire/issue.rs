@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{time, user};
+use super::{labels, time, user, users};
 use crate::demo::forge::model::{Comment, Issue, Reaction, Repo};
 use crate::demo::forge::{Refusal, State, Viewer};
 
@@ -19,6 +19,7 @@ pub fn issue(state: &State, repo: &Repo, number: u64, viewer: Viewer) -> Result<
             "html_url": page,
         })
     });
+    let assignees = users(state, &issue.assignees, viewer)?;
     Ok(json!({
         "id": issue.id,
         "url": format!("{}/api/v1/repos/{full_name}/issues/{number}", state.base),
@@ -31,10 +32,10 @@ pub fn issue(state: &State, repo: &Repo, number: u64, viewer: Viewer) -> Result<
         "body": issue.body,
         "ref": "",
         "assets": [],
-        "labels": [],
+        "labels": labels(state, repo, number)?,
         "milestone": null,
-        "assignee": null,
-        "assignees": null,
+        "assignee": assignees.first(),
+        "assignees": if assignees.is_empty() { Value::Null } else { assignees.clone().into() },
         "state": if issue.is_open() { "open" } else { "closed" },
         "is_locked": false,
         "comments": issue.comments.len(),

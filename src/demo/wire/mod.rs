@@ -6,6 +6,9 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
+use super::forge::model::{AccountId, Repo};
+use super::forge::{Refusal, State, Viewer};
+
 mod account;
 mod commit;
 pub mod event;
@@ -18,7 +21,7 @@ pub use account::user;
 pub use commit::{branch, brief, contents, files, full};
 pub use issue::{comment, issue, reaction};
 pub use pull::{Detail, pull};
-pub use repository::{hook, protection, repository};
+pub use repository::{PROTECTION, hook, label, protection, repository};
 pub use status::{combined, status};
 
 /// What Gitea's zero time looks like.
@@ -34,6 +37,16 @@ fn time(at: DateTime<Utc>) -> String {
 /// A moment of git's.
 fn git_time(at: git2::Time) -> String {
     time(DateTime::from_timestamp(at.seconds(), 0).unwrap_or_default())
+}
+
+/// Labels as issues and pull requests tell them.
+fn labels(state: &State, repo: &Repo, number: u64) -> Result<Vec<Value>, Refusal> {
+    state.labels_of(repo.id, number)?.iter().map(|one| label(state, repo, one)).collect()
+}
+
+/// People as issues and pull requests tell them.
+fn users(state: &State, who: &[AccountId], viewer: Viewer) -> Result<Vec<Value>, Refusal> {
+    who.iter().map(|one| user(state, *one, viewer)).collect()
 }
 
 /// What the forge says of the signature of commits that have none.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::repository::as_seen;
-use super::{time, user};
+use super::{labels, time, user, users};
 use crate::demo::forge::bare::Bare;
 use crate::demo::forge::model::{Issue, Pull, Repo};
 use crate::demo::forge::{Refusal, State, Viewer};
@@ -32,6 +32,8 @@ pub fn pull(state: &State, repo: &Repo, number: u64, detail: Detail, viewer: Vie
     let page = format!("{}/{}/pulls/{number}", state.base, state.full_name(repo)?);
     // Lists have null where the single one has an empty list.
     let nobody = if detail == Detail::Listed { Value::Null } else { json!([]) };
+    let (assignees, reviewers) = (users(state, &issue.assignees, viewer)?, users(state, &pull.reviewers, viewer)?);
+    let somebody = |who: Vec<Value>| if who.is_empty() { nobody.clone() } else { who.into() };
     let mut value = json!({
         "id": pull.id,
         "url": page,
@@ -39,11 +41,11 @@ pub fn pull(state: &State, repo: &Repo, number: u64, detail: Detail, viewer: Vie
         "user": user(state, issue.author, viewer)?,
         "title": issue.title,
         "body": issue.body,
-        "labels": [],
+        "labels": labels(state, repo, number)?,
         "milestone": null,
-        "assignee": null,
-        "assignees": nobody,
-        "requested_reviewers": nobody,
+        "assignee": assignees.first(),
+        "assignees": somebody(assignees.clone()),
+        "requested_reviewers": somebody(reviewers),
         "requested_reviewers_teams": nobody,
         "state": if issue.is_open() { "open" } else { "closed" },
         "draft": issue.is_draft(),

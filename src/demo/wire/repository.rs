@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::account::owner;
 use super::{EPOCH, NEVER, time};
-use crate::demo::forge::model::{Access, Hook, Protection, Repo};
+use crate::demo::forge::model::{Access, Hook, Label, Protection, Repo};
 use crate::demo::forge::{Refusal, State, Viewer};
 
 /// A repository with the rights that `access` means.
@@ -50,7 +50,7 @@ fn plain(state: &State, repo: &Repo, access: Access) -> Result<Value, Refusal> {
         "open_pr_counter": open(true),
         "release_counter": 0,
         "default_branch": repo.default_branch,
-        "archived": false,
+        "archived": repo.archived,
         "created_at": time(repo.created),
         "updated_at": time(repo.updated),
         "archived_at": EPOCH,
@@ -116,24 +116,98 @@ pub fn hook(hook: &Hook) -> Value {
         "branch_filter": hook.branch_filter,
         "config": { "content_type": "json", "url": hook.url },
         "events": hook.events,
-        "authorization_header": "",
+        "authorization_header": hook.authorization,
         "active": hook.active,
         "created_at": time(hook.created),
         "updated_at": time(hook.created),
     })
 }
 
+/// A label of a repository.
+pub fn label(state: &State, repo: &Repo, label: &Label) -> Result<Value, Refusal> {
+    Ok(json!({
+        "id": label.id,
+        "name": label.name,
+        "exclusive": false,
+        "is_archived": false,
+        "color": label.color,
+        "description": "",
+        "url": format!("{}/api/v1/repos/{}/labels/{}", state.base, state.full_name(repo)?, label.id),
+    }))
+}
+
+/// What else a rule can say, and what it says where nobody said it.
+pub const PROTECTION: [(&str, Unsaid); 25] = {
+    use Unsaid::{List, No, Number, Text};
+    [
+        ("priority", Number),
+        ("enable_push_whitelist", No),
+        ("push_whitelist_usernames", List),
+        ("push_whitelist_teams", List),
+        ("push_whitelist_deploy_keys", No),
+        ("enable_force_push", No),
+        ("enable_force_push_allowlist", No),
+        ("force_push_allowlist_usernames", List),
+        ("force_push_allowlist_teams", List),
+        ("force_push_allowlist_deploy_keys", No),
+        ("enable_merge_whitelist", No),
+        ("merge_whitelist_usernames", List),
+        ("merge_whitelist_teams", List),
+        ("required_approvals", Number),
+        ("enable_approvals_whitelist", No),
+        ("approvals_whitelist_username", List),
+        ("approvals_whitelist_teams", List),
+        ("block_on_rejected_reviews", No),
+        ("block_on_official_review_requests", No),
+        ("dismiss_stale_approvals", No),
+        ("ignore_stale_approvals", No),
+        ("require_signed_commits", No),
+        ("protected_file_patterns", Text),
+        ("unprotected_file_patterns", Text),
+        ("block_admin_merge_override", No),
+    ]
+};
+
+/// What a key of a rule holds at first.
+#[derive(Clone, Copy, Debug)]
+pub enum Unsaid {
+    /// `false`.
+    No,
+    /// 0.
+    Number,
+    /// "".
+    Text,
+    /// An empty list.
+    List,
+}
+
+impl Unsaid {
+    fn value(self) -> Value {
+        match self {
+            Self::No => false.into(),
+            Self::Number => 0.into(),
+            Self::Text => "".into(),
+            Self::List => json!([]),
+        }
+    }
+}
+
 /// What a branch demands.
 pub fn protection(protection: &Protection) -> Value {
-    json!({
+    let mut value = json!({
         "branch_name": protection.rule,
         "rule_name": protection.rule,
         "enable_push": protection.push,
         "enable_status_check": protection.status_check,
         "status_check_contexts": protection.contexts,
+        "block_on_outdated_branch": protection.up_to_date,
         "created_at": time(protection.created),
         "updated_at": time(protection.created),
-    })
+    });
+    for (key, default) in PROTECTION {
+        value[key] = protection.more.get(key).cloned().unwrap_or_else(|| default.value());
+    }
+    value
 }
 
 /// A repository with the rights that `viewer` has.

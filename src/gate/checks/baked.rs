@@ -254,7 +254,7 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// Where the source's contents are baked, by content.
+    /// Where the source's contents are baked, by content. A file at its own place is nobody else's, whatever it says.
     fn places(&self) -> Result<&BTreeMap<ObjectId, Place>, TreeError> {
         if let Some(places) = self.places.get() {
             return Ok(places);
@@ -262,7 +262,8 @@ impl<'a> Comparison<'a> {
         let mut places = BTreeMap::new();
         for (path, baked) in &self.image.entries {
             if let BakedKind::File { content: Content::Context(from), .. } = &baked.kind
-                && self.is_sources(from)
+                && let Some(own) = self.source_dir.as_deref().and_then(|dir| from.strip_prefix(dir))
+                && *path != self.destination(own)
             {
                 places.entry(self.context.blob_id(from)?).or_insert_with(|| (path.clone(), baked.line));
             }

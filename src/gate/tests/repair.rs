@@ -171,6 +171,18 @@ USER 1000\r
 }
 
 #[test]
+fn new_files_that_say_the_same_get_a_line_each() {
+    let gate = Gate { identity: vec!["*.yaml".into(), "prompts/**".into()], ..gate() };
+    let same = "mcp_servers: []\n";
+    let story = Story::new(core('a'), template(), template().file("n1.yaml", same).file("n2.yaml", same));
+    let repair = story.repair(&repaired(gate));
+    let (_, dockerfile) = texts(&repair.edits)[0];
+    for file in ["n1.yaml", "n2.yaml"] {
+        assert!(dockerfile.contains(&format!("COPY ${{DIR}}/{file} /opt/t/\n")), "{dockerfile}");
+    }
+}
+
+#[test]
 fn a_copy_line_that_would_not_bake_the_file_is_not_proposed() {
     let gate = repaired(Gate { identity: vec!["*.yaml".into(), "prompts/**".into()], ..gate() });
     let now = || template().file("skills.yaml", "skills: []\n");
@@ -472,14 +484,16 @@ fn instructions() -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(one, 0..6)
 }
 
-/// Files of the template, each there or not, in one of two versions.
+/// Files of the template, each there or not, in one of a few versions.
 fn templates() -> impl Strategy<Value = Memory> {
     let names =
         ["config.yaml", "mcp_servers.yaml", "skills.yaml", "prompts/concierge.md", "prompts/new.md", "hooks/boot.sh"];
-    prop::collection::vec(0..4_u8, names.len()).prop_map(move |versions| {
+    prop::collection::vec(0..5_u8, names.len()).prop_map(move |versions| {
         let files = names.iter().zip(versions).filter(|(_, version)| *version > 0);
         files.fold(Memory::new().file("README.md", "x"), |tree, (name, version)| {
-            tree.file(name, format!("{name} {}\n", version.min(2)))
+            // Some files say the same.
+            let text = if version > 3 { "same\n".to_owned() } else { format!("{name} {}\n", version.min(2)) };
+            tree.file(name, text)
         })
     })
 }

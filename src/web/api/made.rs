@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::rows::{
-    Audited, ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Reported, Reports, Said, SourceSide, Target,
-    Told,
+    Audited, ConsumerSide, Delivery, Earlier, Gate, Head, Lease, Place, Repair, Reported, Reports, Said, SourceSide,
+    Target, Told,
 };
 use super::{TargetCursor, Unavailable};
 use crate::config::{Binding, Format, PinAt};
 use crate::controller::Controller;
 use crate::controller::plan::Gated;
+use crate::controller::pulls::{self, Standing};
 use crate::controller::under_way::{self, parking, time};
 use crate::gate::Report;
 use crate::gate::own_file::FILE;
@@ -40,17 +41,18 @@ pub(in crate::web) async fn deliveries(
 
 pub(in crate::web) async fn targets(
     reader: &Reader,
+    repairs: &[Standing],
     after: Option<TargetCursor>,
     most: usize,
     now: i64,
 ) -> Result<Vec<Target>, Unavailable> {
     let after = after.as_ref().map(|(at, id)| (*at, id.as_str()));
     let rows = reader.targets(after, rows(most)).await?;
-    Ok(rows.into_iter().map(|row| target(row, now)).collect())
+    Ok(rows.into_iter().map(|row| target(row, repairs, now)).collect())
 }
 
-fn target(row: TargetRow, now: i64) -> Target {
-    let (parked, roles) = (parking(&row, now), said(&row));
+fn target(row: TargetRow, repairs: &[Standing], now: i64) -> Target {
+    let (parked, roles) = (parking(&row, now), said(&row, repairs));
     let leased = row.leased.filter(|(_, until)| *until > now);
     let row = row.wanted;
     Target {
@@ -74,9 +76,30 @@ fn target(row: TargetRow, now: i64) -> Target {
     }
 }
 
-fn said(row: &TargetRow) -> Vec<Said> {
-    let said = |one: under_way::Said| Said { gate: one.gate, role: one.role, report: one.report, why: one.why };
+fn said(row: &TargetRow, repairs: &[Standing]) -> Vec<Said> {
+    let said = |one: under_way::Said| Said {
+        repair: pulls::at(repairs, &one.gate, &one.role).map(repair),
+        gate: one.gate,
+        role: one.role,
+        report: one.report,
+        why: one.why,
+    };
     under_way::said(row).into_iter().map(said).collect()
+}
+
+fn repair(standing: &Standing) -> Repair {
+    let (row, note) = (&standing.row, &standing.row.note);
+    Repair {
+        state: note.state.clone(),
+        words: note.words.clone(),
+        repository: standing.repo.as_ref().map(|repo| repo.name.clone()),
+        number: standing.number,
+        source: note.source.clone(),
+        since: note.since.map(time),
+        closed_by: note.closed_by.clone(),
+        attempts: row.attempts,
+        trouble: row.trouble.clone(),
+    }
 }
 
 /// Gates by their ids: those behind one, or the first.
@@ -150,10 +173,15 @@ fn binding(binding: &Binding) -> Value {
     }
 }
 
-pub(in crate::web) async fn report(reader: &Reader, id: &str, now: i64) -> Result<Option<Reports>, Unavailable> {
+pub(in crate::web) async fn report(
+    reader: &Reader,
+    repairs: &[Standing],
+    id: &str,
+    now: i64,
+) -> Result<Option<Reports>, Unavailable> {
     let Some(row) = reader.target(id).await? else { return Ok(None) };
     let mut reports = Vec::new();
-    for said in said(&row) {
+    for said in said(&row, repairs) {
         let kept = match &said.report {
             Some(key) => reader.report(key).await?,
             None => None,
@@ -178,7 +206,7 @@ pub(in crate::web) async fn report(reader: &Reader, id: &str, now: i64) -> Resul
         description: row.description,
         decided_at: time(row.decided_at),
     });
-    Ok(Some(Reports { target: target(row, now), reports, earlier: earlier.collect() }))
+    Ok(Some(Reports { target: target(row, repairs, now), reports, earlier: earlier.collect() }))
 }
 
 pub(in crate::web) async fn audit(

@@ -101,6 +101,31 @@ pub struct Said {
     pub report: Option<String>,
     /// Why there is none.
     pub why: Option<String>,
+    /// Of a branch head: the pull request that ends the drift, or why there is none; `None` where there is nothing to tell.
+    pub repair: Option<Repair>,
+}
+
+/// The pull request that ends the drift of a gate at a branch, or why there is none.
+#[derive(Clone, Debug, Serialize)]
+pub struct Repair {
+    /// How it stands, in one word.
+    pub state: String,
+    /// More about it, in words.
+    pub words: String,
+    /// The repository that it is in, `owner/name` as configured.
+    pub repository: Option<String>,
+    /// Its number.
+    pub number: Option<u64>,
+    /// The source commit that it adopts.
+    pub source: Option<String>,
+    /// Since when the drift is known.
+    pub since: Option<DateTime<Utc>>,
+    /// Who closed it, where that was a person.
+    pub closed_by: Option<String>,
+    /// Failed tries in a row.
+    pub attempts: i64,
+    /// Why the last one failed.
+    pub trouble: Option<String>,
 }
 
 /// What the forge was told.

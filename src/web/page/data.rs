@@ -110,6 +110,8 @@ pub struct Judgement {
     pub quote: bool,
     /// What the gate says of it.
     pub outcome: Outcome,
+    /// Of a branch head: the pull request that ends its drift, or why there is none.
+    pub repair: Option<super::Repair>,
 }
 
 /// A report, or why there is none.

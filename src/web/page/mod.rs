@@ -7,6 +7,7 @@
 mod data;
 mod diff;
 mod render;
+mod repair;
 #[cfg(test)]
 pub(super) mod tests;
 mod visible;
@@ -24,6 +25,7 @@ pub use data::{
 pub use diff::unified;
 pub use render::render;
 pub(super) use render::state_pill as render_state;
+pub use repair::Repair;
 pub use visible::{Reader, Shown, visible};
 
 /// Ids are this many hexadecimal digits at most; anything else is not looked up.

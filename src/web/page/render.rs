@@ -109,6 +109,12 @@ fn gate(judgement: &ShownJudgement) -> Markup {
                 Ok(report) => (judged(report)),
                 Err(why) => p { (plain(why)) },
             }
+            @if let Some(repair) = &judgement.repair {
+                p.note {
+                    (plain(&repair.sentence))
+                    @if let Some(pull) = &repair.pull { " " (linked(pull)) }
+                }
+            }
         }
     }
 }

@@ -111,6 +111,7 @@ pub(in crate::web) fn page_on_core(private_template: bool) -> PageData {
             source: repo("molecule/template", private_template),
             quote: false,
             outcome: Outcome::Judged(Box::new(Judged { report: report(), diffs: [(0, diff)].into() })),
+            repair: None,
         }],
         earlier: vec![Earlier {
             at: now() - TimeDelta::days(2),
@@ -137,6 +138,45 @@ fn who_lets_what_pass_stands_beside_the_verdict_for_every_reader() {
     assert!(page.contains("Waived by <b>alice</b>") && page.contains("&lt;hot&gt; fix"), "{page}");
     assert!(page.contains("the verdict stays what it is") && page.contains(">drift<"), "{page}");
     assert!(!html(page_on_core(true), Reader::Anyone).contains("Waived"));
+}
+
+/// A page with how the pull request stands that ends the drift.
+fn with_repair(state: &str, words: &str, private_template: bool) -> PageData {
+    let mut page = page_on_core(private_template);
+    page.judgements[0].repair = Some(Repair {
+        state: state.to_owned(),
+        words: words.to_owned(),
+        pull: Some((repo("molecule/core", false), 31)),
+        trouble: Some("502 Bad Gateway".to_owned()),
+    });
+    page
+}
+
+#[test]
+fn the_pull_request_that_ends_the_drift_is_linked_or_it_says_why_there_is_none() {
+    let open = html(with_repair("open", "molecule/core has no label `drift`", false), Reader::Anyone);
+    for words in
+        ["A pull request that ends this is open.", "has no label", "https://git.example.org/molecule/core/pulls/31"]
+    {
+        assert!(open.contains(words), "`{words}` is missing:\n{open}");
+    }
+    let person = html(with_repair("person", "add a COPY for hooks/boot.sh", false), Reader::Anyone);
+    assert!(person.contains("a person must write this. Add a COPY for hooks/boot.sh."), "{person}");
+    assert!(!html(with_repair("", "unsaid", false), Reader::Operator).contains("unsaid"));
+}
+
+#[test]
+fn of_a_pull_request_that_ends_drift_nothing_private_is_told() {
+    let words = format!("{SECRET_PATH} is in molecule/template");
+    for state in ["open", "person", "blocked", "started", "dry"] {
+        let page = html(with_repair(state, &words, true), Reader::Anyone);
+        for secret in [SECRET_PATH, "molecule/template", "502 Bad Gateway"] {
+            assert!(!page.contains(secret), "{state}: {secret} is told:\n{page}");
+        }
+        assert!(html(with_repair(state, &words, true), Reader::Operator).contains(SECRET_PATH), "{state}");
+    }
+    let blocked = html(with_repair("blocked", "the token lacks write:repository", false), Reader::Anyone);
+    assert!(!blocked.contains("write:repository"), "what our token may is the operator's: {blocked}");
 }
 
 /// What only the private template has.

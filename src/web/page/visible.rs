@@ -8,6 +8,7 @@
 use chrono::{DateTime, Utc};
 
 use super::data::{Diff, Earlier, Judged, Judgement, Outcome, PageData, Repo, Role, Side, Told, Waived};
+use super::repair::ShownRepair;
 use crate::forge::State;
 use crate::gate::finding::{Cause, Finding, Severity, Undecided};
 use crate::gate::verdict::Verdict;
@@ -59,6 +60,7 @@ pub(super) struct ShownJudgement {
     pub gate: String,
     pub role: String,
     pub outcome: Result<ShownReport, String>,
+    pub repair: Option<ShownRepair>,
 }
 
 #[derive(Clone, Debug)]
@@ -186,13 +188,14 @@ fn shown(judgement: Judgement, reader: Reader) -> ShownJudgement {
         source: all || judgement.place == Side::Source || !judgement.source.private,
         contents: all || !(judgement.consumer.private || judgement.source.private),
     };
+    let repair = super::repair::told(&judgement, sight.both(), reader);
     let role = role_words(&judgement.role);
     let outcome = match judgement.outcome {
         Outcome::Judged(judged) => Ok(sight.report(*judged, &judgement.consumer, &judgement.source)),
         Outcome::Unreadable(why) if sight.both() => Err(why),
         Outcome::Unreadable(_) => Err("A repository of this gate cannot be read.".to_owned()),
     };
-    ShownJudgement { gate: judgement.gate, role, outcome }
+    ShownJudgement { gate: judgement.gate, role, outcome, repair }
 }
 
 /// Which names a reader may see, and whether contents.

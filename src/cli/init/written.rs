@@ -1,0 +1,193 @@
+//! The configuration as text, with comments that say what was found.
+//!
+//! Every name that comes from a repository is quoted as a TOML string, or made visible where it stands in a comment.
+
+use std::fmt::Write;
+
+use super::propose::Proposal;
+use super::{Answers, Side};
+use crate::config::{self, ForgeKind, Secret};
+use crate::forge::RepoName;
+use crate::gate::discover::PinPlace;
+use crate::gate::own_file::FILE;
+use crate::report::safe::one_line;
+
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    // JSON's strings are TOML's basic strings, but for this one character.
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+fn list(items: &[String]) -> String {
+    let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// Which repositories a gate names, and how.
+enum Sides<'a> {
+    /// Of configured forges.
+    Service(&'a Side, &'a Side),
+    /// The file lies in the consumer, and the source is an address.
+    Own(&'a Side),
+}
+
+fn kind(kind: ForgeKind) -> &'static str {
+    match kind {
+        ForgeKind::Gitea => "gitea",
+        ForgeKind::GitHub => "github",
+    }
+}
+
+/// A whole file with one gate, to be judged.
+pub(super) fn one_gate(forge: &config::Forge, consumer: &Side, source: &Side, proposal: &Proposal) -> String {
+    let mut text = format!("[forge.{}]\nkind = \"{}\"\nurl = {}\n\n", forge.name, kind(forge.kind), quoted(&forge.url));
+    gate(&mut text, forge, &Sides::Service(consumer, source), proposal);
+    text
+}
+
+/// The service's file.
+pub(super) fn of_service(
+    answers: &Answers,
+    forge: &config::Forge,
+    consumer: &Side,
+    found: &[(Side, Vec<Proposal>)],
+) -> String {
+    let token = match answers.token.as_ref().map(|(secret, _)| secret) {
+        Some(Secret::File(file)) => format!("{{ file = {} }}", quoted(&file.display().to_string())),
+        Some(Secret::Env(variable)) => format!("{{ env = {} }}", quoted(variable)),
+        None => "{ env = \"DRIFT_GATE_TOKEN\" }".to_owned(),
+    };
+    let mut text = format!(
+        "# Proposed by `drift-gate init`. `drift-gate config example` shows every key, docs/configuration.md says more of each.\n\
+         \n\
+         [server]\n\
+         #listen = \"127.0.0.1:8080\"\n\
+         # Where people reach the service, and where webhooks come.\n\
+         public_url = {public}\n\
+         # Opens the API and the dashboard: export it before `serve`, `openssl rand -hex 32` makes one.\n\
+         admin_token = {{ env = \"DRIFT_GATE_ADMIN_TOKEN\" }}\n\
+         \n\
+         [store]\n\
+         url = \"sqlite://drift-gate.db\"\n\
+         \n\
+         [forge.{name}]\n\
+         kind = \"{kind}\"\n\
+         url = {url}\n\
+         # Reads both repositories and posts statuses. `drift-gate doctor` says what it may not do.\n\
+         token = {token}\n\
+         # What signs deliveries: export it before `serve` and `doctor`. `drift-gate doctor --fix` makes webhooks with it.\n\
+         webhook_secrets = [{{ env = \"DRIFT_GATE_WEBHOOK_SECRET\" }}]\n",
+        public = quoted(&answers.public_url),
+        name = forge.name,
+        kind = kind(forge.kind),
+        url = quoted(&forge.url),
+    );
+    for (source, proposals) in found {
+        for proposal in proposals {
+            text.push('\n');
+            gate(&mut text, forge, &Sides::Service(consumer, source), proposal);
+        }
+    }
+    text
+}
+
+/// The consumer's own file.
+pub(super) fn of_repository(forge: &config::Forge, found: &[(Side, Vec<Proposal>)]) -> String {
+    let mut text = format!(
+        "# The gates of this repository, proposed by `drift-gate init`. `drift-gate check --source ADDRESS` judges them on a laptop.\n\
+         # A pull request that changes this file is judged by the file of the branch too ({FILE}).\n"
+    );
+    for (source, proposals) in found {
+        for proposal in proposals {
+            text.push('\n');
+            gate(&mut text, forge, &Sides::Own(source), proposal);
+        }
+    }
+    text
+}
+
+fn gate(text: &mut String, forge: &config::Forge, sides: &Sides<'_>, proposal: &Proposal) {
+    let bake = &proposal.bake;
+    let _ = writeln!(text, "[[gate]]\nname = {}", quoted(&proposal.name));
+    match sides {
+        Sides::Service(consumer, source) => {
+            let name = quoted(&forge.name);
+            let repo = |side: &Side| quoted(&side.repo.0);
+            let branch = quoted(&source.branch);
+            let _ = writeln!(text, "source = {{ forge = {name}, repo = {}, branch = {branch} }}", repo(source));
+            let branches = quoted(&consumer.branch);
+            let _ =
+                writeln!(text, "consumer = {{ forge = {name}, repo = {}, branches = [{branches}] }}", repo(consumer));
+        }
+        Sides::Own(source) => {
+            let url = quoted(&format!("{}/{}", forge.url, source.repo));
+            let _ = writeln!(text, "source = {{ url = {url}, branch = {} }}", quoted(&source.branch));
+        }
+    }
+    binding(text, proposal);
+    text.push_str(
+        "# What the Dockerfile takes of the source. A file of the source that is neither here nor in `ignore` is drift: nobody said\n\
+         # whether the image should have it.\n",
+    );
+    let _ = writeln!(text, "identity = {}\nignore = {}", list(&bake.identity), list(&bake.ignore));
+    let _ = writeln!(
+        text,
+        "\n# {}:{} is the first line that takes a file of the source.",
+        one_line(&bake.dockerfile),
+        bake.line
+    );
+    let _ = writeln!(text, "[[gate.check]]\nkind = \"bake\"\ndockerfile = {}", quoted(&bake.dockerfile));
+    text.push_str("# The folder that `docker build` is given.\n");
+    let _ = writeln!(text, "context = {}", quoted(&bake.context));
+    if let Some(target) = &bake.target {
+        let _ = writeln!(text, "target = {}", quoted(target));
+    }
+    text.push_str("# Where the build puts the source's files before it runs, and where the image has them.\n");
+    let _ = writeln!(text, "source_dir = {}\ndestination = {}", quoted(&bake.source_dir), quoted(&bake.destination));
+}
+
+fn binding(text: &mut String, proposal: &Proposal) {
+    let Some(pin) = &proposal.pin else {
+        text.push_str("# No file names a commit of the source: what is built is the head of its branch.\nbinding = { follow = true }\n");
+        return;
+    };
+    let _ = writeln!(text, "# The commit of the source that is built: {} now.", pin.commit.short());
+    for other in proposal.others.iter().take(5) {
+        let _ = writeln!(text, "# It is also named by {other}.");
+    }
+    let file = quoted(&pin.file);
+    let place = match &pin.place {
+        PinPlace::Path(path) => format!("pin = {file}, at = {}", quoted(&path.to_string())),
+        PinPlace::Whole => format!("pin = {file}, whole = true"),
+        PinPlace::Argument(name) => format!("pin = {file}, argument = {}", quoted(name)),
+        PinPlace::Submodule => format!("submodule = {file}"),
+    };
+    let fields: Vec<String> =
+        proposal.require.iter().map(|(key, value)| format!("{} = {}", quoted(key), quoted(value))).collect();
+    let require = if fields.is_empty() { String::new() } else { format!(", require = {{ {} }}", fields.join(", ")) };
+    let _ = writeln!(text, "binding = {{ {place}{require} }}");
+}
+
+/// What the service's own file must say so that it takes the gates of a repository.
+pub(super) fn listed(forge: &config::Forge, consumer: &Side, sources: &[RepoName]) -> String {
+    let sources: Vec<String> = sources.iter().map(|source| source.0.clone()).collect();
+    format!(
+        "When it is merged, the service takes the gates where its own file lists the repository:\n\n\
+         [[repository]]\nforge = \"{}\"\nrepo = {}\nsources = {}\n",
+        forge.name,
+        quoted(&consumer.repo.0),
+        list(&sources)
+    )
+}
+
+/// What to do with the file that was written.
+pub(super) fn next(file: &str) -> String {
+    format!(
+        "{file}: written. Read it, and then:\n\n\
+         \x20   export DRIFT_GATE_WEBHOOK_SECRET=$(openssl rand -hex 32)\n\
+         \x20   export DRIFT_GATE_ADMIN_TOKEN=$(openssl rand -hex 32)\n\
+         \x20   drift-gate doctor --config {file} --fix              # makes the webhooks, says what is missing\n\
+         \x20   drift-gate serve --config {file}\n\
+         \x20   drift-gate doctor --config {file} --fix --protect    # requires the check\n"
+    )
+}

@@ -1,0 +1,56 @@
+//! The same in the other dialect, as the stand-in speaks it.
+
+use drift_gate::demo::scene::{CORE, TEMPLATE};
+use serde_json::json;
+
+use crate::host::Host;
+use crate::world::{World, of};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hooks_and_checks_are_set_up_on_github_too() {
+    let mut world = World::configured().await;
+    // A real Gitea does not speak this dialect.
+    if !matches!(world.host, Host::StandIn(_)) {
+        return;
+    }
+    world.change("kind = \"gitea\"", "kind = \"github\"");
+    let config = world.config() + "\n[[gate.repair]]\nkind = \"pin\"\n";
+    std::fs::write(world.path("drift-gate.toml"), config).expect("written");
+    let findings = world.findings(&[], 1);
+    let core = format!("main/{CORE}");
+    assert_eq!(of(&findings, "forge main", "reachable")[0].0, "ok", "{findings:?}");
+    assert_eq!(of(&findings, &core, "hook")[0].0, "problem");
+    let may =
+        ["it may post statuses", "it may answer commands in comments", "it may open pull requests that end drift"];
+    assert_eq!(of(&findings, &core, "scope"), may.map(|words| ("ok", words)), "{findings:?}");
+    assert_eq!(world.admin.get(&format!("/repos/{CORE}/pulls?state=all")).await, json!([]), "nothing is left behind");
+    assert_eq!(
+        of(&findings, &core, "required"),
+        [("problem", "main is not protected: what drifts can be merged")],
+        "{findings:?}"
+    );
+    world.doctor(&["--fix", "--protect"]).is(0);
+    let hooks = world.admin.get(&format!("/repos/{CORE}/hooks")).await;
+    assert_eq!(hooks.as_array().map(Vec::len), Some(1), "{hooks}");
+    assert_eq!(
+        hooks[0]["events"],
+        json!(["create", "delete", "issue_comment", "pull_request", "push", "repository", "status"])
+    );
+    let rules = world.admin.get(&format!("/repos/{TEMPLATE}/branch_protections")).await;
+    assert_eq!((&rules[0]["rule_name"], &rules[0]["status_check_contexts"]), (&json!("main"), &json!(["drift-gate"])));
+    assert_eq!(rules[0]["block_on_outdated_branch"], true);
+
+    world.serve().await;
+    let findings = world.findings(&[], 0);
+    assert_eq!(of(&findings, &core, "required"), [("ok", "`drift-gate` is required on main")]);
+    assert_eq!(of(&findings, &core, "reach"), [("ok", "a test delivery has come")], "{findings:?}");
+    let others = of(&findings, &core, "others");
+    assert_eq!(others, [("note", "any App, and whoever may write, can give `drift-gate` on main")]);
+
+    // What was required besides stays.
+    let protection = format!("/repos/{CORE}/branch_protections/main");
+    world.admin.call("PATCH", &protection, json!({ "status_check_contexts": ["ci/build"] })).await;
+    world.doctor(&["--fix", "--protect"]).is(0);
+    let rule = world.admin.get(&protection).await;
+    assert_eq!(rule["status_check_contexts"], json!(["ci/build", "drift-gate"]));
+}

@@ -1,0 +1,152 @@
+//! What init proposes from what it finds.
+
+use drift_gate::demo::scene::{CORE, DOCKERFILE, TEMPLATE};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_there_is_not_overwritten_unasked() {
+    let world = World::new().await;
+    world.init(&[]).is(0);
+    let before = world.config();
+    let said = world.init(&[]).is(2);
+    assert_eq!(
+        said,
+        "error: drift-gate.toml is there already: name another file with --output, or overwrite it with --force\n"
+    );
+    assert_eq!(world.config(), before);
+    world.init(&["--output", "other.toml"]).is(0);
+    assert_eq!(std::fs::read_to_string(world.path("other.toml")).expect("written"), before);
+    std::fs::write(world.path("drift-gate.toml"), "# mine\n".repeat(1_000)).expect("written");
+    world.init(&["--force"]).is(0);
+    assert_eq!(world.config(), before, "nothing of the longer file is left");
+    world.type_in(&["config", "check", "drift-gate.toml"]).is(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_verdict_of_now_is_shown_also_where_it_is_drift() {
+    let world = World::new().await;
+    world
+        .admin
+        .commit(TEMPLATE, "main", &[("skills/triage.md", Some("# Triage\n")), ("config.yaml", Some("name: x\n"))])
+        .await;
+    let said = world.init(&[]).is(0);
+    assert!(said.contains("drift[stale]") && said.contains("config.yaml"), "{said}");
+    // The pinned commit has no skills yet; at the head nobody said whether the image should have them.
+    let check = world.type_in(&[
+        "check",
+        "--config",
+        "drift-gate.toml",
+        "--consumer",
+        &format!("{}/{CORE}", world.host.base()),
+        "--source",
+        &format!("{}/{TEMPLATE}", world.host.base()),
+        "--format",
+        "json",
+    ]);
+    assert!(check.is(1).contains("\"stale\""), "the same verdict as check's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_are_read_without_asking_any_forge() {
+    let world = World::new().await;
+    let (core, template) = (world.path("core"), world.path("template"));
+    for (folder, name) in [(&core, CORE), (&template, TEMPLATE)] {
+        let url = format!("{}/{name}.git", world.host.base());
+        let done = std::process::Command::new("git").args(["clone", "--quiet", &url]).arg(folder).status();
+        assert!(done.expect("git runs").success());
+    }
+    let said = world.type_in(&[
+        "init",
+        "--forge-kind",
+        "github",
+        "--forge-url",
+        "https://github.com",
+        "--consumer",
+        CORE,
+        "--source",
+        TEMPLATE,
+        "--consumer-dir",
+        "core",
+        "--source-dir",
+        "template",
+        "--public-url",
+        "https://gate.example.org",
+    ]);
+    let said = said.is(0);
+    assert!(said.contains("in sync"), "{said}");
+    let config = world.config();
+    assert!(config.contains("kind = \"github\"\nurl = \"https://github.com\""), "{config}");
+    assert!(config.contains("token = { env = \"DRIFT_GATE_TOKEN\" }"), "{config}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_without_a_pin_follows_and_one_that_bakes_nothing_is_told_so() {
+    let world = World::new().await;
+    world.admin.commit(CORE, "main", &[("manifest.json", None)]).await;
+    let said = world.init(&[]).is(0);
+    assert!(said.contains("pins no commit of it: the head of main counts"), "{said}");
+    assert!(world.config().contains("binding = { follow = true }"), "{}", world.config());
+    world.admin.commit(CORE, "main", &[(DOCKERFILE, None)]).await;
+    let said = world.init(&["--force"]).is(3);
+    assert!(said.contains("nothing in molecule/core takes files of molecule/platform-agent-template"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_consumer_gets_its_own_file_by_a_pull_request_and_only_one() {
+    let world = World::new().await;
+    let said = world.init(&["--pull-request"]).is(0);
+    assert!(said.contains("proposes .drift-gate.toml"), "{said}");
+    assert!(said.contains("[[repository]]\nforge = \"main\"\nrepo = \"molecule/core\""), "{said}");
+    assert!(!world.path("drift-gate.toml").exists());
+    let pulls = world.admin.get(&format!("/repos/{CORE}/pulls?state=open")).await;
+    assert_eq!(pulls.as_array().map(Vec::len), Some(1), "{pulls}");
+    assert_eq!(pulls[0]["title"], "Gates for drift-gate");
+    let file = world.admin.get(&format!("/repos/{CORE}/contents/.drift-gate.toml?ref=drift-gate/init")).await;
+    let content = file["content"].as_str().expect("content").replace('\n', "");
+    let text = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, content).expect("base64");
+    let text = String::from_utf8(text).expect("text");
+    assert!(
+        text.contains(&format!("source = {{ url = \"{}/{TEMPLATE}\", branch = \"main\" }}", world.host.base())),
+        "{text}"
+    );
+    assert!(!text.contains("consumer ="), "{text}");
+
+    let said = world.init(&["--pull-request"]).is(0);
+    assert!(said.contains("is open already"), "{said}");
+    let number = pulls[0]["number"].clone();
+    world.admin.merge(CORE, number.as_u64().expect("a number")).await;
+    let said = world.init(&["--pull-request"]).is(2);
+    assert!(said.contains("molecule/core has a .drift-gate.toml on main already"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_private_source_are_not_named_in_a_public_consumer_unasked() {
+    let world = World::new().await;
+    world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), json!({ "private": true })).await;
+    let said = world.init(&["--pull-request"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("molecule/platform-agent-template is private and molecule/core is not"), "{said:?}");
+    assert_eq!(world.admin.get(&format!("/repos/{CORE}/pulls?state=all")).await, json!([]));
+    world.init(&["--pull-request", "--force"]).is(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_name_stays_inside_its_string_and_its_comment() {
+    let world = World::new().await;
+    let evil = "evil\"\n[server]\u{202e}";
+    let pin = json!({ evil: { "ref": world.template_head } }).to_string();
+    world.admin.commit(CORE, "main", &[("manifest.json", None), ("pins.json", Some(&pin))]).await;
+    let said = world.init(&[]).is(0);
+    assert!(!said.contains('\u{202e}'), "{said}");
+    let config: Value = toml_of(&world.config());
+    let at = config["gate"][0]["binding"]["at"].as_str().expect("a path").to_owned();
+    assert!(at.contains("evil"), "{at}");
+    assert_eq!(config["server"]["public_url"].as_str(), Some(world.url.as_str()));
+}
+
+fn toml_of(text: &str) -> Value {
+    let value: toml::Value = toml::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+    serde_json::to_value(value).expect("JSON")
+}

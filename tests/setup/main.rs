@@ -1,0 +1,16 @@
+//! From nothing to a required check: what `init` and `doctor` say and do, on the built-in stand-in, or on a real Gitea or Forgejo
+//! when `DRIFT_GATE_FORGE_BIN` names its executable.
+
+mod ci;
+mod doctor;
+mod github;
+#[allow(dead_code, reason = "the scenarios use all of it")]
+#[path = "../scenarios/host.rs"]
+mod host;
+mod init;
+mod input;
+#[allow(dead_code, reason = "the scenarios use all of it")]
+#[path = "../scenarios/relay.rs"]
+mod relay;
+mod story;
+mod world;
