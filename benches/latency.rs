@@ -186,6 +186,8 @@ impl Floor {
             kind: ForgeKind::Gitea,
             url: world.admin.base.clone(),
             token: None,
+            app: None,
+            check_runs: false,
             webhook_secrets: Vec::new(),
         };
         let token = Some(world.bot.token.clone().into());
@@ -197,8 +199,9 @@ impl Floor {
     }
 
     async fn remote(&self, repo: &str) -> git::Remote {
-        let authorization = self.forge.git_authorization().await.expect("a token");
-        git::Remote { url: self.forge.git_url(&RepoName(repo.to_owned())), authorization }
+        let repo = RepoName(repo.to_owned());
+        let authorization = self.forge.git_authorization(&repo).await.expect("a token");
+        git::Remote { url: self.forge.git_url(&repo), authorization }
     }
 
     /// The requests that one push costs at least.

@@ -31,6 +31,7 @@ pub struct Metrics {
     parked: Family<ParkedLabels, Gauge>,
     cache_bytes: Gauge,
     missed: Counter,
+    redelivered: Counter,
     overwritten: Counter,
     merged_red: Counter,
     registry: Arc<Registry>,
@@ -245,6 +246,12 @@ impl Metrics {
         registry.register("cache_bytes", "Size of the repository caches on disk", cache_bytes.clone());
         let missed = Counter::default();
         registry.register("missed", "Heads that the timer found and no delivery had told", missed.clone());
+        let redelivered = Counter::default();
+        registry.register(
+            "redelivered",
+            "Deliveries that did not reach us and that the forge was asked to send again",
+            redelivered.clone(),
+        );
         let overwritten = Counter::default();
         registry.register("overwritten", "Statuses of ours that somebody else wrote over", overwritten.clone());
         let merged_red = Counter::default();
@@ -264,6 +271,7 @@ impl Metrics {
             parked,
             cache_bytes,
             missed,
+            redelivered,
             overwritten,
             merged_red,
             registry: Arc::new(registry),
@@ -312,6 +320,11 @@ impl Metrics {
     /// The timer found so many heads that no delivery had told.
     pub fn missed(&self, heads: u64) {
         self.missed.inc_by(heads);
+    }
+
+    /// The forge was asked to send so many deliveries again.
+    pub fn redelivered(&self, deliveries: u64) {
+        self.redelivered.inc_by(deliveries);
     }
 
     /// Somebody else wrote over a status of ours.

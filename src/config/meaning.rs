@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::Scope;
 use super::diagnostic::{Document, Problem};
 use super::model::{
-    Binding, Bringer, Commands, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Repository, Server,
-    Source, Stale, Store,
+    App, Binding, Bringer, Commands, Consumer, Forge, ForgeKind, Gate, Inherited, Level, Place, Quote, Repository,
+    Server, Source, Stale, Store,
 };
 use super::raw::{self, At, Text};
 use super::rules::{self, Ruled};
@@ -73,8 +73,41 @@ impl Reading<'_> {
             ForgeKind::GitHub => self.ruled("url", &raw.url, rules::github),
         };
         let token = raw.token.as_ref().map(|secret| self.secret("token", secret));
+        let app = raw.app.as_ref().map(|app| self.app(app, raw));
         let webhook_secrets = each(&raw.webhook_secrets, |secret| self.secret("webhook_secrets", secret));
-        Some(Forge { name: name?, kind, url: url?, token: flat(token)?, webhook_secrets: webhook_secrets? })
+        let check_runs = *raw.check_runs.value();
+        if check_runs && raw.app.is_none() {
+            let help = "add `app = { id = 12345, key = { file = \"/path\" } }`, or take `check_runs` out: GitHub takes checks from Apps only";
+            self.wrong(raw.check_runs.span(), "`check_runs` needs an App", help);
+            return None;
+        }
+        Some(Forge {
+            name: name?,
+            kind,
+            url: url?,
+            token: flat(token)?,
+            app: flat(app)?,
+            check_runs,
+            webhook_secrets: webhook_secrets?,
+        })
+    }
+
+    /// An App: GitHub's, and instead of a token.
+    fn app(&mut self, at: &At<raw::App>, forge: &raw::Forge) -> Option<App> {
+        let before = self.problems.len();
+        if forge.kind != raw::ForgeKind::GitHub {
+            let help = "take it out, and give a token: `token = { env = \"DRIFT_GATE_TOKEN\" }`";
+            self.wrong(at.span(), "`app` is GitHub's: this forge is `gitea`", help);
+        }
+        if forge.token.is_some() {
+            self.wrong(at.span(), "both `app` and `token` are given", "keep one of them");
+        }
+        let (id, key) = (*at.value().id.value(), self.secret("key", &at.value().key));
+        if id == 0 {
+            let help = "write the \"App ID\" of the App's page of settings, for example `id = 12345`";
+            self.wrong(at.value().id.span(), "`id` is 0", help);
+        }
+        (self.problems.len() == before).then_some(App { id, key: key? })
     }
 
     fn secret(&mut self, key: &str, raw: &At<raw::Secret>) -> Option<Secret> {

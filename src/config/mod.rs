@@ -10,6 +10,7 @@
 //! message shows what may be a secret.
 
 mod diagnostic;
+mod key;
 mod meaning;
 mod model;
 mod pin;
@@ -30,8 +31,9 @@ use diagnostic::{Document, Problem};
 use meaning::Reading;
 
 pub use diagnostic::{ConfigError, Diagnostic};
+pub use key::PrivateKey;
 pub use model::{
-    Absent, Bake, Binding, Bringer, Check, Commands, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format,
+    Absent, App, Bake, Binding, Bringer, Check, Commands, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format,
     Gate, Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, PullRequest, Quote, Relation, Repair,
     Repository, Retired, Server, Source, Stale, Store, Template, To, Values, ValuesSide, Words,
 };
@@ -117,14 +119,24 @@ impl Config {
         parse(text, file, Scope::Brought(*bringer)).map(|config| config.gates)
     }
 
-    /// Whether every secret that the file names has a value. `serve` asks before it starts; nothing is kept.
+    /// Whether every secret that the file names has a value, and every key of an App is one. `serve` asks before it starts;
+    /// nothing is kept.
     ///
     /// # Errors
-    /// Each secret that cannot be read, with its place in the file; never its value.
+    /// Each secret that cannot be used, with its place in the file; never its value.
     pub fn check_secrets(&self) -> Result<(), ConfigError> {
+        let is_key =
+            |secret: &Secret| self.forges.values().filter_map(|forge| forge.app.as_ref()).any(|app| app.key == *secret);
         let missing = self.secrets.iter().filter_map(|(secret, at)| {
-            let error = secret.read().err()?;
+            let error = match is_key(secret) {
+                true => secret.read_key().err()?,
+                false => secret.read().err()?,
+            };
             let help = match secret {
+                _ if matches!(error, SecretError::NoKey(_)) => {
+                    "take the `.pem` file that the App's page gave when the key was made, from `-----BEGIN` to its end"
+                        .to_owned()
+                }
                 Secret::Env(variable) => {
                     format!("set {variable} in the environment of the service, or name another place")
                 }

@@ -82,8 +82,21 @@ pub struct Forge {
     pub url: String,
     /// Whose bearer reads both repositories and posts statuses; without it only public repositories are read.
     pub token: Option<Secret>,
+    /// The App that does so instead of a token; only of a [`ForgeKind::GitHub`].
+    pub app: Option<App>,
+    /// Whether checks with annotations are written beside statuses; only with an App.
+    pub check_runs: bool,
     /// Any of these may have signed a delivery; empty: deliveries are refused, and only the timer looks.
     pub webhook_secrets: Vec<Secret>,
+}
+
+/// A GitHub App.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// GitHub's number for it, on its page of settings.
+    pub id: u64,
+    /// Its RSA private key, in PEM: see [`Secret::read_key`].
+    pub key: Secret,
 }
 
 /// `[[repository]]`: a consumer that brings gates along, in its own `.drift-gate.toml`.

@@ -204,6 +204,12 @@ pub(super) struct Forge {
     /// Reads both repositories and posts statuses. Without it only public repositories are read and nothing is posted.
     #[schemars(extend("examples" = [{ "env": "DRIFT_GATE_TOKEN" }]))]
     pub token: Option<At<Secret>>,
+    /// The GitHub App that does so instead of a token.
+    #[schemars(extend("examples" = [{ "id": 12345, "key": { "file": "/run/secrets/drift-gate-app.pem" } }]))]
+    pub app: Option<At<App>>,
+    /// Writes a check with annotations on the consumer's lines beside each status; needs `app`.
+    #[serde(default)]
+    pub check_runs: At<bool>,
     /// What signs this forge's deliveries; several while one replaces another. Without any, deliveries are refused and only
     /// the timer looks.
     #[serde(default)]
@@ -211,7 +217,19 @@ pub(super) struct Forge {
     pub webhook_secrets: Vec<At<Secret>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+/// A GitHub App.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct App {
+    /// Its number, on its page of settings ("App ID").
+    #[schemars(extend("examples" = [12345]))]
+    pub id: At<u64>,
+    /// Its private key, the `.pem` file that GitHub made.
+    #[schemars(extend("examples" = [{ "file": "/run/secrets/drift-gate-app.pem" }]))]
+    pub key: At<Secret>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ForgeKind {
     Gitea,

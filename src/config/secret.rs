@@ -4,7 +4,9 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::key::PrivateKey;
 
 /// The longest secret that is read, in bytes: a wrong path must not fill the memory.
 const LONGEST: u64 = 64 << 10;
@@ -36,6 +38,9 @@ pub enum SecretError {
     /// Not a secret's size.
     #[error("{0} is larger than 64 KiB: is it the right file?")]
     TooLong(String),
+    /// Something else than the private key of an App.
+    #[error("{0} holds no RSA private key in PEM")]
+    NoKey(String),
     /// The file cannot be read.
     #[error("file {} cannot be read: {source}", .file.display())]
     Unreadable {
@@ -52,22 +57,37 @@ impl Secret {
     /// # Errors
     /// The variable is not set, the file cannot be read, or nothing is in it; see [`SecretError`].
     pub fn read(&self) -> Result<SecretValue, SecretError> {
-        let (text, name) = match self {
-            Self::Env(variable) => {
-                let name = format!("environment variable {variable}");
-                match std::env::var(variable) {
-                    Ok(text) => (text, name),
-                    Err(std::env::VarError::NotPresent) => return Err(SecretError::Unset(variable.clone())),
-                    Err(std::env::VarError::NotUnicode(_)) => return Err(SecretError::NotText(name)),
-                }
-            }
-            Self::File(file) => (contents(file)?, format!("file {}", file.display())),
+        let name = self.name();
+        let text = match self {
+            Self::Env(variable) => match std::env::var(variable) {
+                Ok(text) => text,
+                Err(std::env::VarError::NotPresent) => return Err(SecretError::Unset(variable.clone())),
+                Err(std::env::VarError::NotUnicode(_)) => return Err(SecretError::NotText(name)),
+            },
+            Self::File(file) => contents(file)?,
         };
         let text = text.trim_end_matches(['\r', '\n']);
         if text.trim().is_empty() {
             return Err(SecretError::Empty(name));
         }
         Ok(SecretValue::from(text))
+    }
+
+    /// The value as the private key of an App.
+    ///
+    /// # Errors
+    /// As [`Secret::read`]; and where the value is no RSA private key in PEM.
+    pub fn read_key(&self) -> Result<PrivateKey, SecretError> {
+        let text = self.read()?;
+        PrivateKey::from_pem(text.expose_secret()).ok_or_else(|| SecretError::NoKey(self.name()))
+    }
+
+    /// How messages call it.
+    fn name(&self) -> String {
+        match self {
+            Self::Env(variable) => format!("environment variable {variable}"),
+            Self::File(file) => format!("file {}", file.display()),
+        }
     }
 }
 

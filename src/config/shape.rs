@@ -221,7 +221,9 @@ impl<'a> Walk<'a> {
                 self.unknown(name, key.span());
                 continue;
             };
-            if is_secret(schema) && !matches!(value.get_ref(), DeValue::String(_)) {
+            let holds_one = its_schema["properties"].as_object().is_some_and(|keys| keys.values().any(is_secret));
+            let is_table = matches!(value.get_ref(), DeValue::Table(_));
+            if is_secret(schema) && !matches!(value.get_ref(), DeValue::String(_)) || holds_one && !is_table {
                 self.cover(&value);
             }
             self.path.push(known);

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod app;
 mod brought;
 mod checks;
 mod documents;

@@ -11,7 +11,8 @@ use secrecy::SecretString;
 
 use super::guest::{Guest, Heard, NotNow};
 use crate::forge::{
-    Budget, Comment, Conversation, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, Team, User,
+    AsApp, Budget, CheckRun, Comment, Conversation, FailedDelivery, Forge, ForgeError, PostedStatus, Pull, RepoName,
+    Repository, Status, Team, User,
 };
 use crate::metrics::{ForgeAnswer, Metrics};
 use crate::tree::ObjectId;
@@ -126,8 +127,8 @@ impl Forge for Counted {
         self.forge.git_url(repo)
     }
 
-    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError> {
-        self.forge.git_authorization().await
+    async fn git_authorization(&self, repo: &RepoName) -> Result<Option<SecretString>, ForgeError> {
+        self.forge.git_authorization(repo).await
     }
 
     fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String {
@@ -163,5 +164,32 @@ impl Conversation for Counted {
 
     async fn is_member(&self, team: &Team<'_>, login: &str) -> Result<bool, ForgeError> {
         self.call(self.forge.is_member(team, login)).await
+    }
+}
+
+#[async_trait]
+impl AsApp for Counted {
+    fn is_app(&self) -> bool {
+        self.forge.is_app()
+    }
+
+    async fn failed_deliveries(&self, since: DateTime<Utc>) -> Result<Vec<FailedDelivery>, ForgeError> {
+        self.call(self.forge.failed_deliveries(since)).await
+    }
+
+    async fn redeliver(&self, delivery: u64) -> Result<(), ForgeError> {
+        self.call(self.forge.redeliver(delivery)).await
+    }
+
+    fn takes_checks(&self) -> bool {
+        self.forge.takes_checks()
+    }
+
+    async fn put_check(&self, repo: &RepoName, sha: &ObjectId, check: &CheckRun) -> Result<(), ForgeError> {
+        self.call(self.forge.put_check(repo, sha, check)).await
+    }
+
+    async fn git_refused(&self, repo: &RepoName, refused: &SecretString) {
+        self.forge.git_refused(repo, refused).await;
     }
 }

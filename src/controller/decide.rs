@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Stored, Verdict};
 use super::look::{Look, millis};
 use super::pairing::Pairing;
-use super::plan::{Ask, Gated, Question, Target, View};
+use super::plan::{Ask, Gated, Question, RepoKey, Target, View};
 use super::{Controller, Trouble, grace, keys, publish};
 use crate::config::Quote;
 use crate::forge::{State, Status};
@@ -336,18 +336,16 @@ impl Controller {
                 (Pairing::Waits { name }, _) => Paired::Waits(name),
                 (Pairing::No | Pairing::With { .. }, _) => Paired::No,
             };
-            let discreet = self.is_discreet(target, gated);
+            let discreet = self.is_discreet(&target.repo, gated);
             says.push(Say { gate: &gated.gate, role: &ask.role, outcome, stale_since, paired, discreet });
         }
         Ok(says)
     }
 
     /// Whether a gate's other repository may be closed to those who read a status on this one. One that was never seen is.
-    fn is_discreet(&self, target: &Target, gated: &Gated) -> bool {
-        let other = if target.repo == gated.consumer { &gated.source } else { &gated.consumer };
-        *other != target.repo
-            && gated.gate.quote == Quote::Readers
-            && self.known(other).is_none_or(|other| other.private)
+    pub(super) fn is_discreet(&self, repo: &RepoKey, gated: &Gated) -> bool {
+        let other = if *repo == gated.consumer { &gated.source } else { &gated.consumer };
+        other != repo && gated.gate.quote == Quote::Readers && self.known(other).is_none_or(|other| other.private)
     }
 
     /// Since when the oldest change of the source that a consumer branch has not adopted is known: see [`grace`].

@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::forge::{
-    Budget, Comment, Conversation, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, Team, User,
+    AsApp, Budget, CheckRun, Comment, Conversation, FailedDelivery, Forge, ForgeError, PostedStatus, Pull, RepoName,
+    Repository, Status, Team, User,
 };
 use crate::tree::ObjectId;
 
@@ -84,8 +85,8 @@ impl Forge for Dry {
         self.0.git_url(repo)
     }
 
-    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError> {
-        self.0.git_authorization().await
+    async fn git_authorization(&self, repo: &RepoName) -> Result<Option<SecretString>, ForgeError> {
+        self.0.git_authorization(repo).await
     }
 
     fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String {
@@ -124,5 +125,35 @@ impl Conversation for Dry {
 
     async fn is_member(&self, team: &Team<'_>, login: &str) -> Result<bool, ForgeError> {
         self.0.is_member(team, login).await
+    }
+}
+
+#[async_trait]
+impl AsApp for Dry {
+    fn is_app(&self) -> bool {
+        self.0.is_app()
+    }
+
+    async fn failed_deliveries(&self, since: DateTime<Utc>) -> Result<Vec<FailedDelivery>, ForgeError> {
+        self.0.failed_deliveries(since).await
+    }
+
+    async fn redeliver(&self, delivery: u64) -> Result<(), ForgeError> {
+        tracing::info!(delivery, "dry run: would have a delivery sent again");
+        Ok(())
+    }
+
+    fn takes_checks(&self) -> bool {
+        self.0.takes_checks()
+    }
+
+    async fn put_check(&self, repo: &RepoName, sha: &ObjectId, check: &CheckRun) -> Result<(), ForgeError> {
+        let (name, title, annotations) = (&check.name, &check.title, check.annotations.len());
+        tracing::info!(%repo, %sha, name, title, annotations, "dry run: would write a check");
+        Ok(())
+    }
+
+    async fn git_refused(&self, repo: &RepoName, refused: &SecretString) {
+        self.0.git_refused(repo, refused).await;
     }
 }

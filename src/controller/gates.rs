@@ -205,7 +205,7 @@ impl Controller {
             let objects = objects.clone();
             async move {
                 let remote = self.remote(repo, &view.repository.name).await?;
-                self.by_git(repo, objects.fetch(&remote, &need.objects))
+                self.by_git(repo, &remote, objects.fetch(&remote, &need.objects))
                     .await?
                     .map_err(|error| Trouble { why: format!("{} cannot be read: {error}", repo.name), passing: true })
             }

@@ -185,7 +185,7 @@ impl Controller {
             (&gated.source, self.objects(&gated.source)?)
         };
         let remote = self.remote(repo, &self.current_name(repo)).await?;
-        match self.by_git(repo, objects.fetch(&remote, &need.objects)).await? {
+        match self.by_git(repo, &remote, objects.fetch(&remote, &need.objects)).await? {
             Ok(()) => Ok(()),
             Err(GitError::NotOurRef { .. }) => {
                 // A head that the forge named a moment ago but does not serve yet: look again soon. Any other commit,
@@ -206,6 +206,7 @@ impl Controller {
     pub(super) async fn by_git<T>(
         &self,
         repo: &RepoKey,
+        remote: &git::Remote,
         call: impl Future<Output = Result<T, GitError>>,
     ) -> Result<Result<T, GitError>, Trouble> {
         let Some(guest) = self.guests.get(&repo.forge) else { return Ok(call.await) };
@@ -213,7 +214,14 @@ impl Controller {
             GitError::Transient { .. } => Heard::Failure(error.to_string()),
             _ => Heard::Answer,
         });
-        called.await.map_err(|not_now| {
+        let called = called.await;
+        if let (Ok(Err(GitError::Denied { status: 401, .. })), Ok(api), Some(refused)) =
+            (&called, self.api(&repo.forge), &remote.authorization)
+        {
+            // A token that was thought good.
+            api.git_refused(&self.current_name(repo), refused).await;
+        }
+        called.map_err(|not_now| {
             let why = match not_now {
                 NotNow::Wait(after) => format!("the forge asks to wait {} s", after.as_secs() + 1),
                 NotNow::Failing(why) => why,
@@ -244,7 +252,7 @@ impl Controller {
 
     pub(super) async fn remote(&self, repo: &RepoKey, name: &RepoName) -> Result<git::Remote, Trouble> {
         let api = self.api(&repo.forge)?;
-        Ok(git::Remote { url: api.git_url(name), authorization: api.git_authorization().await? })
+        Ok(git::Remote { url: api.git_url(name), authorization: api.git_authorization(name).await? })
     }
 
     /// Branch heads, by `ls-refs`.
@@ -257,7 +265,7 @@ impl Controller {
         let what = || format!("ls-refs of {repo}");
         let transient = |message: String| ForgeError::Transient { what: what(), message };
         let remote = self.remote(repo, name).await.map_err(|trouble| transient(trouble.why))?;
-        let asked = self.by_git(repo, self.git.ls_refs(&remote, &["refs/heads/"])).await;
+        let asked = self.by_git(repo, &remote, self.git.ls_refs(&remote, &["refs/heads/"])).await;
         let refs = asked.map_err(|trouble| transient(trouble.why))?.map_err(|error| match error {
             GitError::NotFound { .. } => ForgeError::NotFound { what: what() },
             GitError::Moved { .. } => ForgeError::Moved { what: what() },

@@ -29,6 +29,7 @@
 mod accept;
 mod audit;
 mod brought;
+mod checks;
 mod commands;
 mod counted;
 mod decide;
@@ -47,6 +48,7 @@ mod publish;
 mod pull_now;
 pub mod pulls;
 mod rebuild;
+mod redeliver;
 mod rounds;
 mod sight;
 pub mod under_way;

@@ -64,6 +64,20 @@ impl Controller {
     /// When the store cannot be read.
     pub async fn page(&self, id: &str) -> Result<Option<Page>, StoreError> {
         let Some(row) = self.store.wanted(id).await? else { return Ok(None) };
+        let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
+        let told = self.told(&row).await?;
+        let history = self.store.history(id, EARLIER).await?;
+        let mut waivers = self.waivers(Some(&repo)).await?;
+        waivers.retain(|waiver| {
+            let is_of = |one: &Told| one.gated.id == waiver.gate;
+            let is_on = |one: &Told| one.role.pull().is_some_and(|number| i64::try_from(number) == Ok(waiver.pull));
+            told.iter().any(is_of) && told.iter().any(is_on)
+        });
+        Ok(Some(Page { row, told, history, waivers }))
+    }
+
+    /// What each gate says of a commit, with the reports that are kept.
+    pub(super) async fn told(&self, row: &WantedRow) -> Result<Vec<Told>, StoreError> {
         let judgements: Vec<Judgement> = serde_json::from_str(&row.judgements).unwrap_or_default();
         let repo = RepoKey { forge: row.forge.clone(), name: row.repository.clone() };
         let gates = self.gates_for_pages(&repo).await;
@@ -82,14 +96,7 @@ impl Controller {
             let Some(gated) = brought::by_id(&gates, &repo, &judgement.gate, &row.context, digest) else { continue };
             told.push(Told { gated, role: judgement.role, report });
         }
-        let history = self.store.history(id, EARLIER).await?;
-        let mut waivers = self.waivers(Some(&repo)).await?;
-        waivers.retain(|waiver| {
-            let is_of = |one: &Told| one.gated.id == waiver.gate;
-            let is_on = |one: &Told| one.role.pull().is_some_and(|number| i64::try_from(number) == Ok(waiver.pull));
-            told.iter().any(is_of) && told.iter().any(is_on)
-        });
-        Ok(Some(Page { row, told, history, waivers }))
+        Ok(told)
     }
 
     /// All keys that are heads now.
@@ -232,7 +239,7 @@ impl Controller {
                 Ok(bytes) => return bytes,
                 Err(TreeError::NotHere(need)) => {
                     let remote = self.remote(repo, &self.current_name(repo)).await.ok()?;
-                    self.by_git(repo, objects.fetch(&remote, &need.objects)).await.ok()?.ok()?;
+                    self.by_git(repo, &remote, objects.fetch(&remote, &need.objects)).await.ok()?.ok()?;
                 }
                 Err(_) => return None,
             }

@@ -135,7 +135,10 @@ impl Controller {
                 if wrote && lock(&self.denied).remove(&repo).is_some() {
                     tracing::info!(%repo, "statuses can be posted again");
                 }
-                self.noted(|| self.store.told_held(outgoing, self.now())).await?
+                match self.write_check(&repo, row).await? {
+                    None => self.noted(|| self.store.told_held(outgoing, self.now())).await?,
+                    Some(trouble) => self.without_check(&repo, outgoing, &trouble.why).await?,
+                }
             }
             Err(error) => self.not_sent(&repo, outgoing, error).await?,
         };
@@ -144,6 +147,14 @@ impl Controller {
             self.store.doubt(&row.forge, row.forge_id, &row.sha).await?;
         }
         Ok(())
+    }
+
+    /// The status stands and its check does not: the next try reads the status, finds it, and writes the check.
+    async fn without_check(&self, repo: &RepoKey, outgoing: &Outgoing, why: &str) -> Result<Fenced, StoreError> {
+        let row = &outgoing.row;
+        tracing::warn!(target = row.id, %repo, sha = %row.sha, context = %row.context, why, "a check cannot be written now");
+        self.noted(|| self.store.doubt(&row.forge, row.forge_id, &row.sha)).await?;
+        self.noted(|| self.store.not_told_held(outgoing, why, self.now() + backoff(row.attempts))).await
     }
 
     async fn not_sent(&self, repo: &RepoKey, outgoing: &Outgoing, error: ForgeError) -> Result<Fenced, StoreError> {

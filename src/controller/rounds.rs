@@ -35,6 +35,9 @@ pub struct Gap {
     pub missed: u64,
     /// How many of them were judged at once.
     pub repaired: u64,
+    /// Deliveries that had not reached us and were sent again.
+    #[serde(default)]
+    pub redelivered: u64,
     /// How long at most the oldest of them had been unknown, in milliseconds.
     pub oldest: i64,
 }
@@ -69,6 +72,7 @@ impl Controller {
                 if round.is_multiple_of(FACTS) {
                     self.prune().await;
                 }
+                self.redeliver(round == 0).await;
                 self.evict().await;
             }
             tokio::select! {
@@ -144,12 +148,18 @@ impl Controller {
             minutes(oldest)
         );
         self.metrics.missed(missed);
-        let mut gap = self.last_gap().await?.filter(|gap| now - gap.at <= ONE_GAP).unwrap_or_default();
-        gap = Gap {
-            at: now,
-            missed: gap.missed.saturating_add(missed),
-            repaired: gap.repaired.saturating_add(repaired),
-            oldest: gap.oldest.max(oldest),
+        self.note_gap(Gap { at: now, missed, repaired, redelivered: 0, oldest }).await
+    }
+
+    /// Adds to the last gap, or begins the next one.
+    pub(super) async fn note_gap(&self, more: Gap) -> Result<(), StoreError> {
+        let gap = self.last_gap().await?.filter(|gap| more.at - gap.at <= ONE_GAP).unwrap_or_default();
+        let gap = Gap {
+            at: more.at,
+            missed: gap.missed.saturating_add(more.missed),
+            repaired: gap.repaired.saturating_add(more.repaired),
+            redelivered: gap.redelivered.saturating_add(more.redelivered),
+            oldest: gap.oldest.max(more.oldest),
         };
         self.store.set_meta(GAP, &serde_json::to_string(&gap).unwrap_or_default()).await
     }

@@ -144,6 +144,9 @@ pub struct LastGap {
     pub missed: u64,
     /// How many of them were judged at once.
     pub repaired: u64,
+    /// Deliveries that had not reached us and were sent again.
+    #[serde(default)]
+    pub redelivered: u64,
     /// How long at most the oldest of them had been unknown, in seconds.
     pub oldest_seconds: i64,
 }
@@ -184,6 +187,7 @@ pub async fn read(reader: &Reader, now: i64) -> Result<UnderWay, StoreError> {
             at: time(gap.at),
             missed: gap.missed,
             repaired: gap.repaired,
+            redelivered: gap.redelivered,
             oldest_seconds: gap.oldest / 1000,
         }),
     })

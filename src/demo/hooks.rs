@@ -2,17 +2,21 @@
 //!
 //! A repository's letters wait in a queue of their own, so their order is that of the events, and one slow receiver does not
 //! hold up another repository. What cannot be delivered within the time-out is lost, as on a real forge.
+//!
+//! A GitHub App's deliveries go the same way with GitHub's headers alone, and what became of each is written down.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::forge::model::{Hook, RepoId};
+use super::forge::model::{Hook, RepoId, now};
 
 /// Gitea's time-out, reading the answer included.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,9 +65,78 @@ pub struct Letter {
     authorization: String,
     event: Event,
     body: Vec<u8>,
+    /// Where it is to an App.
+    app: Option<ToApp>,
+}
+
+/// Where an App's deliveries go, and what became of them.
+#[derive(Clone, Debug)]
+pub struct AppHook {
+    /// Where they are posted to.
+    pub url: String,
+    /// The key of the signatures.
+    pub secret: String,
+    /// Oldest first.
+    pub sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+/// What a letter to an App brings with it.
+#[derive(Clone, Debug)]
+struct ToApp {
+    installation: u64,
+    repo: RepoId,
+    sent: Arc<Mutex<Vec<Sent>>>,
+    /// Of a letter that is sent again: the id that it had.
+    guid: Option<String>,
+}
+
+/// A delivery to an App as it went.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Counted for the App.
+    pub id: u64,
+    /// The same for a delivery that was sent again.
+    pub guid: String,
+    /// When it was tried.
+    pub at: DateTime<Utc>,
+    /// Sent again.
+    pub redelivery: bool,
+    /// What the receiver answered; 0 for nothing.
+    pub status: u16,
+    /// GitHub's name of the event.
+    pub event: &'static str,
+    /// The installation that it is about.
+    pub installation: u64,
+    /// The repository that it is about.
+    pub repo: RepoId,
+    /// To send it again.
+    pub letter: Letter,
 }
 
 impl Letter {
+    /// What an App is told of a repository that it is installed on.
+    pub fn to_app(hook: &AppHook, installation: u64, repo: RepoId, event: Event, payload: &Value) -> Self {
+        let mut payload = payload.clone();
+        payload["installation"] = serde_json::json!({ "id": installation });
+        if payload["action"] == "synchronized" {
+            payload["action"] = "synchronize".into();
+        }
+        let app = Some(ToApp { installation, repo, sent: hook.sent.clone(), guid: None });
+        Self {
+            url: hook.url.clone(),
+            secret: hook.secret.clone(),
+            authorization: String::new(),
+            event,
+            body: payload.to_string().into_bytes(),
+            app,
+        }
+    }
+
+    /// The same delivery once more.
+    pub fn again(&self) -> Self {
+        self.clone()
+    }
+
     /// What a hook is told.
     pub fn new(hook: &Hook, event: Event, payload: &Value) -> Self {
         let body = format!("{payload:#}").into_bytes();
@@ -73,6 +146,7 @@ impl Letter {
             authorization: hook.authorization.clone(),
             event,
             body,
+            app: None,
         }
     }
 
@@ -84,6 +158,15 @@ impl Letter {
             (sign::<Hmac<sha2::Sha256>>(&self.secret, &self.body), sign::<Hmac<sha1::Sha1>>(&self.secret, &self.body))
         };
         let (name, detail, target) = (self.event.name, self.event.detail, "repository");
+        if self.app.is_some() {
+            return vec![
+                ("Content-Type", "application/json".to_owned()),
+                ("X-GitHub-Delivery", id.to_owned()),
+                ("X-GitHub-Event", name.to_owned()),
+                ("X-GitHub-Hook-Installation-Target-Type", "integration".to_owned()),
+                ("X-Hub-Signature-256", format!("sha256={sha256}")),
+            ];
+        }
         vec![
             ("Content-Type", "application/json".to_owned()),
             ("X-GitHub-Delivery", id.to_owned()),
@@ -105,7 +188,8 @@ impl Letter {
     }
 
     async fn deliver(self, client: &reqwest::Client) {
-        let id = match delivery_id() {
+        let known = self.app.as_ref().and_then(|app| app.guid.clone());
+        let id = match known.map_or_else(delivery_id, Ok) {
             Ok(id) => id,
             Err(error) => return tracing::warn!(%error, "no id for a delivery"),
         };
@@ -114,12 +198,31 @@ impl Letter {
             request = request.header(name, value);
         }
         if !self.authorization.is_empty() {
-            request = request.header("Authorization", self.authorization);
+            request = request.header("Authorization", &self.authorization);
         }
-        let sent = async { request.body(self.body).send().await?.bytes().await };
-        if let Err(error) = sent.await {
-            tracing::warn!(error = %error.without_url(), event = self.event.detail, "a delivery got lost");
-        }
+        let sent = async {
+            let answer = request.body(self.body.clone()).send().await?;
+            let status = answer.status().as_u16();
+            answer.bytes().await.map(|_| status)
+        };
+        let status = match sent.await {
+            Ok(status) => status,
+            Err(error) => {
+                tracing::warn!(error = %error.without_url(), event = self.event.detail, "a delivery got lost");
+                0
+            }
+        };
+        self.write_down(id, status);
+    }
+
+    /// What became of a letter to an App.
+    fn write_down(mut self, guid: String, status: u16) {
+        let Some(app) = &mut self.app else { return };
+        let redelivery = app.guid.replace(guid.clone()).is_some();
+        let (installation, repo, all) = (app.installation, app.repo, app.sent.clone());
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let (id, event, at) = (all.len() as u64 + 1, self.event.name, now());
+        all.push(Sent { id, guid, at, redelivery, status, event, installation, repo, letter: self });
     }
 }
 

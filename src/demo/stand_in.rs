@@ -1,6 +1,7 @@
 //! The stand-in as a whole, started and stopped.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use anyhow::Context;
 use axum::Router;
@@ -8,10 +9,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::forge::apps::NewApp;
 use super::forge::model::Scopes;
 use super::forge::repos::NewRepo;
 use super::forge::{Forge, Refusal, State};
-use super::hooks::Post;
+use super::hooks::{Post, Sent};
 use super::{git_http, page, rest};
 
 /// A running stand-in; it ends when this is dropped.
@@ -73,6 +75,36 @@ impl StandIn {
         let mut state = self.forge.lock();
         let id = state.account_named(login).ok_or_else(Refusal::not_found)?.id;
         state.add_token(id, Scopes::Only(scopes.iter().map(|&scope| scope.to_owned()).collect()))
+    }
+
+    /// Makes a GitHub App whose deliveries go to `url`, signed with `secret`. It is installed nowhere yet.
+    ///
+    /// # Errors
+    /// No key can be made.
+    pub fn app(&self, slug: &str, url: &str, secret: &str) -> Result<NewApp, Refusal> {
+        self.forge.lock().add_app(slug, url, secret)
+    }
+
+    /// Installs an App on `owner/name`.
+    ///
+    /// # Errors
+    /// There is no such App or repository.
+    pub fn install(&self, app: u64, owner: &str, name: &str) -> Result<u64, Refusal> {
+        let mut state = self.forge.lock();
+        let repo = state.repo_named(owner, name)?.id;
+        state.install(app, repo)
+    }
+
+    /// What became of the deliveries to an App, oldest first.
+    pub fn deliveries(&self, app: u64) -> Vec<Sent> {
+        let state = self.forge.lock();
+        let found = state.apps.iter().find(|one| one.id == app);
+        found.map_or_else(Vec::new, |app| app.hook.sent.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Every token of an installation ends now.
+    pub fn end_tokens(&self) {
+        self.forge.lock().end_tokens();
     }
 
     /// Makes an organization that a user owns.

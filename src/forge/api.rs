@@ -11,13 +11,12 @@
 //!   total time-out ends it. Its bodies have no limit: [`ANSWER_LIMIT`] holds after decompression.
 //! - It takes a URL whose path begins like the base's path for already complete: every request carries its full address.
 //! - It must be built inside a Tokio runtime, and says so by a panic: [`Api::new`] answers an error instead.
-//! - A token goes to the configured host only: addresses are made from the configured base, never from an answer.
+//! - A token goes to the configured host only: addresses are made from the configured base, never from an answer. Each
+//!   request gets its own here: an App has one for each installation, and they end (`app`).
 
 use ::http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use octocrab::service::middleware::{
-    auth_header::AuthHeaderLayer, extra_headers::ExtraHeadersLayer, reqwest_connector::ReqwestConnector,
-};
+use octocrab::service::middleware::{extra_headers::ExtraHeadersLayer, reqwest_connector::ReqwestConnector};
 use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -25,6 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::Answer;
+use super::app::{About, App, Pass, Way};
 use super::http::{ANSWER_LIMIT, ConnectError, root_cause};
 use super::remembered::{Budget, Remembered};
 use super::{ForgeError, RepoName};
@@ -49,11 +49,27 @@ pub(super) struct Dialect {
     pub marks_answers: bool,
 }
 
-/// One forge's REST API: addresses below one base, one token.
+/// Who asks.
+pub(super) enum Login {
+    /// Nobody in particular.
+    Nobody,
+    /// Whoever a token belongs to.
+    Token(SecretString),
+    /// A GitHub App.
+    App(Box<App>),
+}
+
+impl From<Option<SecretString>> for Login {
+    fn from(token: Option<SecretString>) -> Self {
+        token.map_or(Self::Nobody, Self::Token)
+    }
+}
+
+/// One forge's REST API: addresses below one base, one login.
 pub(super) struct Api {
     octocrab: Octocrab,
     base: Url,
-    token: Option<SecretString>,
+    login: Login,
     dialect: Dialect,
     remembered: Remembered,
 }
@@ -61,6 +77,7 @@ pub(super) struct Api {
 /// Where an API call goes, and how errors name it.
 pub(super) struct Call {
     uri: Uri,
+    about: About,
     /// Method and URL without its query.
     pub what: String,
 }
@@ -70,45 +87,61 @@ impl Api {
     pub fn new(
         forge: &str,
         base: Url,
-        token: Option<SecretString>,
+        login: Login,
         dialect: Dialect,
         client: reqwest::Client,
     ) -> Result<Self, ConnectError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(ConnectError::NoRuntime);
         }
-        let authorization = match &token {
-            None => None,
-            Some(token) => {
-                let mut value = HeaderValue::try_from(format!("{} {}", dialect.scheme, token.expose_secret()))
-                    .map_err(|_| ConnectError::Token { forge: forge.to_owned() })?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
+        if let Login::Token(token) = &login
+            && authorization(dialect.scheme, token).is_none()
+        {
+            return Err(ConnectError::Token { forge: forge.to_owned() });
+        }
         let mut headers = vec![(header::ACCEPT, HeaderValue::from_static(dialect.accept))];
         if let Some((name, value)) = dialect.extra {
             headers.push((HeaderName::from_static(name), HeaderValue::from_static(value)));
         }
-        let address: Uri = base.as_str().parse().map_err(|_| ConnectError::Url {
-            forge: forge.to_owned(),
-            url: base.to_string(),
-            why: "is no address for HTTP",
-        })?;
+        if base.as_str().parse::<Uri>().is_err() {
+            let (forge, url, why) = (forge.to_owned(), base.to_string(), "is no address for HTTP");
+            return Err(ConnectError::Url { forge, url, why });
+        }
         // Not `build_with_reqwest`: its stack always says `User-Agent: octocrab` and logs every 5xx as an error of the
-        // program. The auth layer adds the token to requests for the base's host only.
+        // program.
         let Ok(octocrab) = OctocrabBuilder::new_empty()
             .with_service(ReqwestConnector::new(client))
             .with_layer(&ExtraHeadersLayer::new(headers.into()))
-            .with_layer(&AuthHeaderLayer::new(authorization, address.clone(), address))
             .with_auth(AuthState::None)
             .build();
-        Ok(Self { octocrab, base, token, dialect, remembered: Remembered::default() })
+        Ok(Self { octocrab, base, login, dialect, remembered: Remembered::default() })
     }
 
-    /// The token, for git.
-    pub fn token(&self) -> Option<&SecretString> {
-        self.token.as_ref()
+    /// The token for what a repository holds, for git.
+    pub async fn token(&self, repo: &RepoName) -> Result<Option<SecretString>, ForgeError> {
+        match &self.login {
+            Login::Nobody => Ok(None),
+            Login::Token(token) => Ok(Some(token.clone())),
+            Login::App(app) => {
+                let about = About::of(&self.repo(repo, &[])?);
+                match app.ways(self, &about).await?.first() {
+                    Some(way) => Ok(Some(app.pass(self, *way).await?.secret)),
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Git refused that token: it is let go of, if it is the one that would be given now.
+    pub async fn token_refused(&self, repo: &RepoName, is_it: impl Fn(&SecretString) -> bool) {
+        if let (Login::App(app), Ok(segments)) = (&self.login, self.repo(repo, &[])) {
+            app.forget_token_of(&About::of(&segments), is_it).await;
+        }
+    }
+
+    /// Whether it is an App that asks.
+    pub fn is_app(&self) -> bool {
+        matches!(self.login, Login::App(_))
     }
 
     /// How much the forge lets us ask, where it says so.
@@ -128,7 +161,7 @@ impl Api {
             url.query_pairs_mut().extend_pairs(query);
         }
         match url.as_str().parse() {
-            Ok(uri) => Ok(Call { uri, what }),
+            Ok(uri) => Ok(Call { uri, about: About::of(segments), what }),
             Err(_) => Err(ForgeError::Refused { what, status: 0, message: "is no valid address".to_owned() }),
         }
     }
@@ -165,12 +198,13 @@ impl Api {
         self.send(Method::DELETE, call, None).await
     }
 
-    /// One POST to an address beside the base, made from the configuration.
-    pub async fn post_to(&self, url: &Url, body: &impl Serialize) -> Result<Answer, ForgeError> {
+    /// One POST to an address beside the base, made from the configuration, about a repository.
+    pub async fn post_to(&self, url: &Url, repo: &RepoName, body: &impl Serialize) -> Result<Answer, ForgeError> {
         let what = format!("{} {url}", Method::POST);
+        let about = About::of(&self.repo(repo, &[])?);
         let body = encoded(&what, body)?;
         match url.as_str().parse() {
-            Ok(uri) => self.send(Method::POST, Call { uri, what }, Some(body)).await,
+            Ok(uri) => self.send(Method::POST, Call { uri, about, what }, Some(body)).await,
             Err(_) => Err(ForgeError::Refused { what, status: 0, message: "is no valid address".to_owned() }),
         }
     }
@@ -190,11 +224,48 @@ impl Api {
         Pages { api: self, segments, query, page: 1, seen: 0, done: false }
     }
 
-    async fn send(&self, method: Method, call: Call, body: Option<Vec<u8>>) -> Result<Answer, ForgeError> {
-        let Call { uri, what } = call;
+    async fn send(&self, method: Method, mut call: Call, body: Option<Vec<u8>>) -> Result<Answer, ForgeError> {
+        let app = match &self.login {
+            Login::Nobody => return self.exchange(&method, &call, body, None).await,
+            Login::Token(token) => {
+                let pass = Pass { secret: token.clone(), installation: None };
+                return self.exchange(&method, &call, body, Some(&pass)).await;
+            }
+            Login::App(app) => app,
+        };
+        let mut ways = app.ways(self, &call.about).await?.into_iter().peekable();
+        while let Some(way) = ways.next() {
+            if matches!(way, Way::Installation { elsewhere: true, .. }) {
+                call.what.push_str(" (the App is not installed there)");
+            }
+            let pass = app.pass(self, way).await?;
+            let mut answer = self.exchange(&method, &call, body.clone(), Some(&pass)).await?;
+            // A 401 has done nothing: the same call with another token is no second one.
+            if answer.status.as_u16() == 401 && app.was_refused(&pass, &answer).await {
+                answer = self.exchange(&method, &call, body.clone(), Some(&app.pass(self, way).await?)).await?;
+            }
+            if answer.status.as_u16() != 404 || ways.peek().is_none() {
+                return Ok(answer);
+            }
+        }
+        Err(ForgeError::NotFound { what: call.what })
+    }
+
+    /// One request with one pass.
+    pub(super) async fn exchange(
+        &self,
+        method: &Method,
+        call: &Call,
+        body: Option<Vec<u8>>,
+        pass: Option<&Pass>,
+    ) -> Result<Answer, ForgeError> {
+        let (uri, what) = (call.uri.clone(), call.what.clone());
         let transient = |message| ForgeError::Transient { what: what.clone(), message };
-        let conditional = self.dialect.marks_answers && method == Method::GET;
-        let mut request = Request::builder().method(method).uri(uri.clone());
+        let conditional = self.dialect.marks_answers && *method == Method::GET;
+        let mut request = Request::builder().method(method.clone()).uri(uri.clone());
+        if let Some(value) = pass.and_then(|pass| authorization(self.dialect.scheme, &pass.secret)) {
+            request = request.header(header::AUTHORIZATION, value);
+        }
         if let Some(etag) = conditional.then(|| self.remembered.etag(&uri)).flatten() {
             request = request.header(header::IF_NONE_MATCH, etag);
         }
@@ -219,15 +290,25 @@ impl Api {
             }
             Err(error) => return Err(transient(format!("the answer broke off: {}", root_cause(error.as_ref())))),
         };
-        self.remembered.note(&parts.headers);
+        // The App's own calls have a budget of their own, which they never use up.
+        if !(self.is_app() && pass.is_none_or(|pass| pass.installation.is_none())) {
+            self.remembered.note(pass.and_then(|pass| pass.installation), &parts.headers);
+        }
         let (status, headers, body) = if conditional {
             self.remembered.answer(&uri, parts.status, parts.headers, body)
         } else {
             (parts.status, parts.headers, body)
         };
-        let secret = self.token.clone();
+        let secret = pass.map(|pass| pass.secret.clone());
         Ok(Answer { status, headers, body, what, uri, secret })
     }
+}
+
+/// What `Authorization` says; `None` for what no header can carry.
+fn authorization(scheme: &str, secret: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("{scheme} {}", secret.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn encoded(what: &str, body: &impl Serialize) -> Result<Vec<u8>, ForgeError> {

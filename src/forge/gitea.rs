@@ -51,7 +51,7 @@ impl Gitea {
         client: reqwest::Client,
     ) -> Result<Arc<Self>, ConnectError> {
         let root = base_url(name, url)?;
-        let api = Api::new(name, below(&root, ["api", "v1"]), token, DIALECT, client)?;
+        let api = Api::new(name, below(&root, ["api", "v1"]), token.into(), DIALECT, client)?;
         Ok(Arc::new(Self { api, root }))
     }
 
@@ -139,9 +139,9 @@ impl Forge for Gitea {
         rest::repository_url(&self.root, repo, ".git", &[])
     }
 
-    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError> {
+    async fn git_authorization(&self, repo: &RepoName) -> Result<Option<SecretString>, ForgeError> {
         // Any user name will do.
-        Ok(rest::basic("drift-gate", self.api.token()))
+        Ok(rest::basic("drift-gate", self.api.token(repo).await?.as_ref()))
     }
 
     fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String {

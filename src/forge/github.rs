@@ -15,10 +15,12 @@ use chrono::{DateTime, Utc};
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::api::{Api, Dialect};
+use super::api::{Api, Dialect, Login};
+use super::app::{App, Clock};
 use super::http::{ConnectError, base_url, below};
-use super::wire::WireStatus;
+use super::wire::{WireStatus, WireUser};
 use super::{Budget, Comment, Forge, ForgeError, PostedStatus, Pull, RepoName, Repository, Status, User, rest};
+use crate::config::PrivateKey;
 use crate::tree::ObjectId;
 
 const DIALECT: Dialect = Dialect {
@@ -30,9 +32,14 @@ const DIALECT: Dialect = Dialect {
     marks_answers: true,
 };
 
-/// github.com or a GitHub Enterprise Server, with a plain token.
+/// Whose password a token is in git over HTTP.
+pub(super) const GIT_USER: &str = "x-access-token";
+
+/// github.com or a GitHub Enterprise Server, with a plain token or as an App.
 pub struct GitHub {
     pub(super) api: Api,
+    /// Whether checks are wanted beside statuses.
+    pub(super) check_runs: bool,
     root: Url,
     graphql: Url,
 }
@@ -49,13 +56,38 @@ impl GitHub {
         token: Option<SecretString>,
         client: reqwest::Client,
     ) -> Result<Arc<Self>, ConnectError> {
+        Self::with(name, url, token.into(), false, client)
+    }
+
+    /// As [`GitHub::new`], as an App; `clock` says when a token ends, and `check_runs` whether it writes checks.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn as_app(
+        name: &str,
+        url: &str,
+        (id, key): (u64, PrivateKey),
+        check_runs: bool,
+        client: reqwest::Client,
+        clock: Clock,
+    ) -> Result<Arc<Self>, ConnectError> {
+        Self::with(name, url, Login::App(Box::new(App::new(id, key, clock))), check_runs, client)
+    }
+
+    fn with(
+        name: &str,
+        url: &str,
+        login: Login,
+        check_runs: bool,
+        client: reqwest::Client,
+    ) -> Result<Arc<Self>, ConnectError> {
         let root = base_url(name, url)?;
         let api = match root.host_str() {
             Some("github.com" | "www.github.com") => base_url(name, "https://api.github.com")?,
             _ => below(&root, ["api", "v3"]),
         };
         let graphql = pulls::graphql(&root, &api);
-        Ok(Arc::new(Self { api: Api::new(name, api, token, DIALECT, client)?, root, graphql }))
+        Ok(Arc::new(Self { api: Api::new(name, api, login, DIALECT, client)?, check_runs, root, graphql }))
     }
 }
 
@@ -71,8 +103,17 @@ fn about_commit(error: ForgeError, sha: &ObjectId) -> ForgeError {
 
 #[async_trait]
 impl Forge for GitHub {
+    /// An App acts as a user of its own, which is called after its address.
     async fn whoami(&self) -> Result<User, ForgeError> {
-        rest::whoami(&self.api).await
+        #[derive(serde::Deserialize)]
+        struct WireApp {
+            slug: String,
+        }
+        if !self.api.is_app() {
+            return rest::whoami(&self.api).await;
+        }
+        let app: WireApp = self.api.read(&["app"]).await?;
+        Ok(self.api.read::<WireUser>(&["users", &format!("{}[bot]", app.slug)]).await?.into())
     }
 
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {
@@ -128,8 +169,8 @@ impl Forge for GitHub {
         rest::repository_url(&self.root, repo, ".git", &[])
     }
 
-    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError> {
-        Ok(rest::basic("x-access-token", self.api.token()))
+    async fn git_authorization(&self, repo: &RepoName) -> Result<Option<SecretString>, ForgeError> {
+        Ok(rest::basic(GIT_USER, self.api.token(repo).await?.as_ref()))
     }
 
     fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String {

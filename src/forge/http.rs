@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use crate::config::SecretError;
+
 /// The most bytes of one answer that are read, after decompression. A page of a hundred pull requests whose
 /// descriptions are all as long as GitHub lets them be (64 Ki characters) stays below.
 pub const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
@@ -49,6 +51,14 @@ pub enum ConnectError {
     Token {
         /// Its name in the configuration.
         forge: String,
+    },
+    /// The key of a GitHub App cannot be used.
+    #[error("forge.{forge}.app.key: {why}")]
+    Key {
+        /// The forge's name in the configuration.
+        forge: String,
+        /// Names the variable or file, never what is in it.
+        why: SecretError,
     },
     /// TLS could not be set up: no certificate store, for example.
     #[error("the HTTP client cannot be made: {0}; is the ca-certificates package installed?")]

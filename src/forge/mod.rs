@@ -11,6 +11,8 @@
 //! | [`http`] | the one HTTP client of the program |
 //! | `api`, `answer`, `wire`, `rest` | a REST API on top of it: requests, what answers mean, their JSON, the calls all forges share |
 //! | [`gitea`], [`github`] | the two dialects |
+//! | `app`, `flight` | the login of a GitHub App: its tokens, each made once at a time |
+//! | [`AsApp`] | what only an App may do: deliveries that failed, checks |
 //! | [`pulls`] | what is written besides statuses: commits, branches, pull requests |
 //! | [`settings`] | how a forge and its repositories are set up: rights, hooks, required checks |
 //! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
@@ -21,8 +23,11 @@
 
 mod answer;
 mod api;
+mod app;
+mod as_app;
 mod conversation;
 pub mod depends;
+mod flight;
 pub mod gitea;
 pub mod github;
 pub mod http;
@@ -42,6 +47,8 @@ use serde::{Deserialize, Serialize};
 use crate::config;
 use crate::tree::ObjectId;
 
+pub use self::app::Clock;
+pub use self::as_app::{Annotation, AsApp, CheckRun, FailedDelivery};
 pub use self::conversation::{Conversation, Team};
 pub use self::http::ConnectError;
 pub use self::pulls::{Pulls, Unwritten};
@@ -322,10 +329,10 @@ impl ForgeError {
 }
 
 /// The forge that a configuration describes, reached through the program's client. Must be called inside a Tokio
-/// runtime. `token` is what `forge.token` gave.
+/// runtime. `token` is what `forge.token` gave; the key of a GitHub App is read here.
 ///
 /// # Errors
-/// The address or the token is none.
+/// The address or the token is none, or the key of the App cannot be read.
 pub fn connect_with(
     forge: &config::Forge,
     token: Option<SecretString>,
@@ -343,6 +350,11 @@ pub fn connect_settings(
     token: Option<SecretString>,
     client: reqwest::Client,
 ) -> Result<Arc<dyn Settings>, ConnectError> {
+    if let Some(app) = &forge.app {
+        let key = app.key.read_key().map_err(|why| ConnectError::Key { forge: forge.name.clone(), why })?;
+        let (key, clock) = ((app.id, key), Arc::new(Utc::now));
+        return Ok(github::GitHub::as_app(&forge.name, &forge.url, key, forge.check_runs, client, clock)?);
+    }
     Ok(match forge.kind {
         config::ForgeKind::Gitea => gitea::Gitea::new(&forge.name, &forge.url, token, client)?,
         config::ForgeKind::GitHub => github::GitHub::new(&forge.name, &forge.url, token, client)?,
@@ -351,7 +363,7 @@ pub fn connect_settings(
 
 /// What the controller asks of a forge. `what` in errors names method and URL without secrets.
 #[async_trait::async_trait]
-pub trait Forge: Conversation + Pulls {
+pub trait Forge: Conversation + AsApp + Pulls {
     /// Who we are there.
     async fn whoami(&self) -> Result<User, ForgeError>;
     /// How much the forge lets us ask, where it says so.
@@ -378,8 +390,8 @@ pub trait Forge: Conversation + Pulls {
     async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError>;
     /// The address for git's smart HTTP, made from the configured base, never from an answer.
     fn git_url(&self, repo: &RepoName) -> String;
-    /// The value of the `Authorization` header for git over HTTP; a secret.
-    async fn git_authorization(&self) -> Result<Option<SecretString>, ForgeError>;
+    /// The value of the `Authorization` header for git over HTTP with a repository; a secret, good for some minutes at least.
+    async fn git_authorization(&self, repo: &RepoName) -> Result<Option<SecretString>, ForgeError>;
     /// Where people see a commit.
     fn commit_page(&self, repo: &RepoName, sha: &ObjectId) -> String;
     /// Where people see a pull request.

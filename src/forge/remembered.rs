@@ -29,7 +29,8 @@ pub struct Budget {
 #[derive(Default)]
 pub(super) struct Remembered {
     answers: Mutex<HashMap<Uri, Kept>>,
-    budget: Mutex<Option<(Budget, SystemTime)>>,
+    /// One for each installation of an App, else one.
+    budgets: Mutex<HashMap<Option<u64>, (Budget, SystemTime)>>,
 }
 
 #[derive(Clone)]
@@ -72,21 +73,25 @@ impl Remembered {
         (status, headers, body)
     }
 
-    /// Notes what an answer says of the budget.
-    pub fn note(&self, headers: &HeaderMap) {
+    /// Notes what an answer says of the budget, an installation's or the only one.
+    pub fn note(&self, whose: Option<u64>, headers: &HeaderMap) {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
         let told = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"), number("x-ratelimit-reset"));
         let (Some(limit), Some(remaining), Some(reset)) = told else { return };
         let now = SystemTime::now();
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let left = Duration::from_secs(reset).saturating_sub(since);
-        *self.budget.lock().unwrap_or_else(PoisonError::into_inner) = Some((Budget { limit, remaining, left }, now));
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.insert(whose, (Budget { limit, remaining, left }, now));
     }
 
-    /// The budget as the last answer told it; `None` where none did, or where that is over.
+    /// The budget as the last answer told it, of several the scarcest; `None` where none did, or where that is over.
     pub fn budget(&self) -> Option<Budget> {
-        let (budget, at) = (*self.budget.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let left = budget.left.checked_sub(at.elapsed().unwrap_or_default())?;
-        Some(Budget { left, ..budget })
+        let budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasting = budgets.values().filter_map(|(budget, at)| {
+            let left = budget.left.checked_sub(at.elapsed().unwrap_or_default())?;
+            Some(Budget { left, ..*budget })
+        });
+        lasting.min_by_key(|budget| budget.remaining)
     }
 }

@@ -60,6 +60,14 @@ impl Role {
         matches!(self, Self::ConsumerPull { .. } | Self::SourcePull { .. } | Self::ConsumerQueue { .. })
     }
 
+    /// The repository that the commit is of.
+    pub fn side(&self) -> Side {
+        match self {
+            Self::ConsumerBranch { .. } | Self::ConsumerPull { .. } | Self::ConsumerQueue { .. } => Side::Consumer,
+            Self::SourceBranch { .. } | Self::SourcePull { .. } => Side::Source,
+        }
+    }
+
     /// The number of the pull request, where it is one.
     pub fn pull(&self) -> Option<u64> {
         match self {
@@ -392,10 +400,7 @@ fn told(say: &Say<'_>, findings: &[&Finding]) -> String {
 
 /// A finding in words that name at most a file of the side that reads them: nobody can tell what its own words quote.
 fn discreetly(role: &Role, finding: &Finding) -> String {
-    let own = match role {
-        Role::ConsumerBranch { .. } | Role::ConsumerPull { .. } | Role::ConsumerQueue { .. } => Side::Consumer,
-        Role::SourceBranch { .. } | Role::SourcePull { .. } => Side::Source,
-    };
+    let own = role.side();
     let words = words::in_general(finding.kind).trim_end_matches('.');
     if words::path_side(finding.kind) == Some(own) && !finding.path.is_empty() {
         format!("{}: {words}", finding.path)

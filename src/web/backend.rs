@@ -313,7 +313,8 @@ fn waiver_row(controller: &Controller, row: WaiverRow) -> Option<WaivedRow> {
 
 fn gap_row(gap: &Gap) -> GapRow {
     let oldest = Duration::from_millis(u64::try_from(gap.oldest).unwrap_or(0));
-    GapRow { found_at: time(gap.at), missed: gap.missed, repaired: gap.repaired, oldest }
+    let (missed, repaired, redelivered) = (gap.missed, gap.repaired, gap.redelivered);
+    GapRow { found_at: time(gap.at), missed, repaired, redelivered, oldest }
 }
 
 fn state(word: &str) -> State {

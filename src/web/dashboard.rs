@@ -123,6 +123,8 @@ pub struct Gap {
     pub missed: u64,
     /// Of those, how many were judged at once.
     pub repaired: u64,
+    /// Deliveries that had not reached us and were sent again.
+    pub redelivered: u64,
     /// How long at most the oldest of them was unknown.
     pub oldest: std::time::Duration,
 }
@@ -160,7 +162,8 @@ fn render(overview: &Overview, base: &str, now: DateTime<Utc>, open: bool) -> Ma
         }
         section { p.small {
             @if let Some(gap) = &overview.last_gap {
-                b { "Last gap" } " " (ago(gap.found_at, now)) ": missed " (gap.missed) ", repaired " (gap.repaired) ", oldest "
+                b { "Last gap" } " " (ago(gap.found_at, now)) ": missed " (gap.missed) ", repaired " (gap.repaired)
+                @if gap.redelivered > 0 { ", redelivered " (gap.redelivered) } ", oldest "
                 (minutes(gap.oldest)) ". The timer found what no delivery had told; if this goes on, look at the forge's list of deliveries."
             } @else {
                 b { "Last gap" } " none: deliveries told what changed."

@@ -83,7 +83,13 @@ impl Backend for Desk {
                 attempts: 2,
                 trouble: Some("502 Bad Gateway".to_owned()),
             }],
-            last_gap: Some(Gap { found_at: clock(), missed: 3, repaired: 3, oldest: Duration::from_secs(240) }),
+            last_gap: Some(Gap {
+                found_at: clock(),
+                missed: 3,
+                repaired: 3,
+                redelivered: 2,
+                oldest: Duration::from_secs(240),
+            }),
             parked: serde_json::from_value(serde_json::json!({ "count": 1, "first": [{
                 "target": "bad", "forge": "main", "repository": "molecule/core", "sha": "b".repeat(40),
                 "context": "drift-gate", "because": "not_judged", "why": "no such <branch>", "until": null
@@ -534,7 +540,7 @@ async fn the_dashboard_asks_for_the_token_and_never_takes_it_from_an_address() {
         "molecule/core",
         "config.yaml differs",
         "502 Bad Gateway",
-        "missed 3, repaired 3",
+        "missed 3, repaired 3, redelivered 2, oldest",
         "/r/abc",
         "no such &lt;branch&gt;",
         "/r/bad",

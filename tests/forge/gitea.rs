@@ -387,9 +387,9 @@ async fn people_are_sent_to_pages_of_the_configured_address() {
 #[tokio::test]
 async fn git_gets_the_token_as_a_password() {
     let forge = gitea_at("https://git.example.org");
-    let header = forge.git_authorization().await.unwrap().unwrap();
+    let header = forge.git_authorization(&core()).await.unwrap().unwrap();
     // base64 of drift-gate:s3cret-token-of-the-test
     assert_eq!(header.expose_secret(), "Basic ZHJpZnQtZ2F0ZTpzM2NyZXQtdG9rZW4tb2YtdGhlLXRlc3Q=");
     let anonymous = Gitea::new("main", "https://git.example.org", None, patient_client()).unwrap();
-    assert!(anonymous.git_authorization().await.unwrap().is_none());
+    assert!(anonymous.git_authorization(&core()).await.unwrap().is_none());
 }

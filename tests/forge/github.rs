@@ -217,7 +217,7 @@ async fn people_and_git_are_sent_to_github_com() {
     assert_eq!(forge.commit_page(&core(), &head()), format!("{root}/commit/{HEAD}"));
     assert_eq!(forge.pull_page(&core(), 12), format!("{root}/pull/12"));
     assert_eq!(forge.file_page(&core(), &head(), "a/b.yaml", Some(3)), format!("{root}/blob/{HEAD}/a/b.yaml#L3"));
-    let header = forge.git_authorization().await.unwrap().unwrap();
+    let header = forge.git_authorization(&core()).await.unwrap().unwrap();
     // base64 of x-access-token:s3cret-token-of-the-test
     assert_eq!(header.expose_secret(), "Basic eC1hY2Nlc3MtdG9rZW46czNjcmV0LXRva2VuLW9mLXRoZS10ZXN0");
 }

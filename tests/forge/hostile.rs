@@ -18,7 +18,8 @@ use tower_http::compression::CompressionLayer;
 use crate::server::{Reply, Server, TOKEN, listen, patient_client, quick_client};
 
 fn configured(kind: ForgeKind, url: &str) -> config::Forge {
-    config::Forge { name: "main".to_owned(), kind, url: url.to_owned(), token: None, webhook_secrets: Vec::new() }
+    let (name, url) = ("main".to_owned(), url.to_owned());
+    config::Forge { name, kind, url, token: None, app: None, check_runs: false, webhook_secrets: Vec::new() }
 }
 
 fn forge(kind: ForgeKind, url: &str, client: reqwest::Client) -> Arc<dyn Forge> {

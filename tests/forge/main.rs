@@ -1,6 +1,7 @@
 //! The forges' adapters against servers that answer as real ones were recorded to, and against servers that no one would
 //! wish for; webhooks as a real Gitea sent them.
 
+mod app;
 mod conversation;
 mod gitea;
 mod github;

@@ -189,6 +189,14 @@ impl Host {
         }
     }
 
+    /// The stand-in, where it is one.
+    pub fn stand_in(&self) -> Option<&StandIn> {
+        match self {
+            Self::StandIn(built_in) => Some(&built_in.forge),
+            Self::Gitea(_) => None,
+        }
+    }
+
     pub fn base(&self) -> String {
         match self {
             Self::StandIn(built_in) => built_in.forge.base().to_owned(),

@@ -1,6 +1,7 @@
 //! Stories: what a person would see on the forge, told against the built-in stand-in, or against a real Gitea or Forgejo
 //! when `DRIFT_GATE_FORGE_BIN` names its executable.
 
+mod app;
 mod audit;
 mod brought;
 mod comments;

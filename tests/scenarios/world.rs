@@ -5,6 +5,8 @@ use std::time::Duration;
 use drift_gate::cli::serve::Service;
 use drift_gate::config::Config;
 use drift_gate::controller::Options;
+use drift_gate::demo::StandIn;
+use drift_gate::demo::forge::apps::NewApp;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -50,7 +52,9 @@ pub fn manifest(pin: &str) -> String {
 
 pub struct World {
     /// Ends when the story does.
-    _host: Host,
+    host: Host,
+    /// The number and the key of the GitHub App that drift-gate is, if it is one.
+    app: Option<NewApp>,
     pub proxy: Proxy,
     pub relay: Relay,
     /// The forge as its administrator, past the proxy.
@@ -86,6 +90,8 @@ pub struct Setting {
     pub brings: bool,
     /// drift-gate speaks GitHub's dialect; only the stand-in understands it.
     pub github: bool,
+    /// It does so as a GitHub App that is installed on both.
+    pub app: bool,
 }
 
 impl Default for Setting {
@@ -98,7 +104,8 @@ impl Default for Setting {
             deadline: Duration::from_secs(300),
             cache_limit: 10_000_000_000,
         };
-        Self { options, gate: "", private_template: false, behind: "", brings: false, github: false }
+        let (private_template, brings, github, app) = (false, false, false, false);
+        Self { options, gate: "", private_template, behind: "", brings, github, app }
     }
 }
 
@@ -139,7 +146,16 @@ impl World {
         let core_head = admin
             .commit(CORE, "main", &[("manifest.json", Some(&manifest(&template_head))), (DOCKERFILE, Some(BAKES))])
             .await;
-        for repo in [CORE, TEMPLATE] {
+        let app = setting.app.then(|| {
+            let forge = host.stand_in().expect("only the stand-in speaks GitHub's dialect");
+            let app = forge.app("drift-gate", &relay.url, SECRET).expect("an App");
+            for repo in [CORE, TEMPLATE] {
+                let (owner, name) = repo.split_once('/').expect("a name");
+                forge.install(app.id, owner, name).expect("an installation");
+            }
+            app
+        });
+        for repo in [CORE, TEMPLATE].into_iter().filter(|_| app.is_none()) {
             let hook = json!({
                 "type": "gitea", "active": true,
                 "events": ["push", "create", "delete", "pull_request", "pull_request_sync", "pull_request_comment",
@@ -150,7 +166,8 @@ impl World {
         }
         let (bot, contributor) = (host.api(BOT), host.api(CONTRIBUTOR));
         let mut world = Self {
-            _host: host,
+            host,
+            app,
             proxy,
             relay,
             admin,
@@ -228,7 +245,17 @@ destination = "/opt/molecule-platform-agent-template"
             std::fs::write(&path, text).expect("a secret's file");
             path.display().to_string()
         };
-        let (token, secret) = (write("token", &self.bot.token), write("secret", SECRET));
+        let secret = write("secret", SECRET);
+        let login = match &self.app {
+            None => {
+                format!("kind = \"{}\"\ntoken = {{ file = \"{}\" }}", self.kind, write("token", &self.bot.token))
+            }
+            Some(app) => format!(
+                "kind = \"github\"\ncheck_runs = true\napp = {{ id = {}, key = {{ file = \"{}\" }} }}",
+                app.id,
+                write("app.pem", &app.pem)
+            ),
+        };
         let admin_token = write("admin-token", ADMIN_TOKEN);
         let gates = if self.brings {
             format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n")
@@ -247,16 +274,24 @@ admin_token = {{ file = "{admin_token}" }}
 [store]
 url = "sqlite://{database}"
 [forge.main]
-kind = "{kind}"
 url = "{forge}"
-token = {{ file = "{token}" }}
+{login}
 webhook_secrets = [{{ file = "{secret}" }}]
 {gates}
 "#,
             database = self.folder.path().join("drift-gate.db").display(),
             forge = self.proxy.url,
-            kind = self.kind,
         )
+    }
+
+    /// The forge, where it is the stand-in.
+    pub fn stand_in(&self) -> &StandIn {
+        self.host.stand_in().expect("the stand-in")
+    }
+
+    /// The number of the App that drift-gate is.
+    pub fn app_id(&self) -> u64 {
+        self.app.as_ref().expect("an App").id
     }
 
     /// Starts drift-gate on the database of before.
@@ -301,12 +336,12 @@ webhook_secrets = [{{ file = "{secret}" }}]
 
     /// Makes one more repository of the organization; no hook tells of it.
     pub async fn make_repository(&self, name: &str) {
-        self._host.make_repository(name, false).await;
+        self.host.make_repository(name, false).await;
     }
 
     /// Another token for the bot: only for these scopes, from the next start on. On the stand-in alone.
     pub fn narrow_token(&mut self, scopes: &[&str]) -> bool {
-        let token = self._host.narrow_token(scopes);
+        let token = self.host.narrow_token(scopes);
         if let Some(token) = &token {
             self.bot.token.clone_from(token);
         }

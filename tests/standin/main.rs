@@ -5,6 +5,7 @@ mod deliveries;
 mod forge;
 mod git_client;
 mod git_forge;
+mod github;
 mod hostile;
 mod likeness;
 mod own_client;

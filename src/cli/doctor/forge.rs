@@ -35,12 +35,13 @@ pub(super) async fn look(forge: &config::Forge, settings: &dyn Settings, finding
         );
         findings.problem("secret", "no webhook secret is configured: all deliveries are refused", fix);
     }
-    if forge.token.is_none() {
+    if forge.token.is_none() && forge.app.is_none() {
         let fix = format!("name one: `token = {{ env = \"DRIFT_GATE_TOKEN\" }}` in [forge.{}]", forge.name);
         findings.problem("token", "no token is configured: only what is public is read, and no status is posted", fix);
         return false;
     }
     match settings.whoami().await {
+        Ok(user) if forge.app.is_some() => findings.ok("token", format!("the App acts as {}", user.login)),
         Ok(user) => findings.ok("token", format!("the token is {}'s", user.login)),
         Err(ForgeError::Denied { status: 401, .. }) => {
             refused_token(forge, findings);
@@ -74,6 +75,14 @@ fn clock(ahead: Option<i64>, findings: &mut Findings) {
 }
 
 fn refused_token(forge: &config::Forge, findings: &mut Findings) {
+    if forge.app.is_some() {
+        findings.problem(
+            "token",
+            format!("{} does not take the App's key: it is another App's, or was deleted", forge.url),
+            format!("generate a key on the App's page, and put it where forge.{}.app.key says", forge.name),
+        );
+        return;
+    }
     findings.problem(
         "token",
         format!("{} does not take the token: it is wrong, was deleted, or has ended", forge.url),

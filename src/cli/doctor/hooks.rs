@@ -20,6 +20,10 @@ struct Ailing {
 
 /// Looks at the hooks, mends them where it may, and has a test delivery sent.
 pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: &Subject, findings: &mut Findings) {
+    if settings.is_app() {
+        findings.note("hook", "the App's own hook brings deliveries: its page of settings lists them");
+        return;
+    }
     let hooks = match settings.hooks(&subject.repo).await {
         Ok(hooks) => hooks,
         Err(error) => {

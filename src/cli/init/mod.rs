@@ -181,6 +181,8 @@ fn forge(answers: &Answers) -> config::Forge {
         kind: answers.kind,
         url: answers.url.clone(),
         token: answers.token.as_ref().map(|(secret, _)| secret.clone()),
+        app: None,
+        check_runs: false,
         webhook_secrets: Vec::new(),
     }
 }

@@ -31,10 +31,14 @@ pub(super) fn told(told: &Told) -> String {
     let gap = match &now.last_gap {
         None => "none".to_owned(),
         Some(gap) => format!(
-            "{} ago: missed {}, repaired {}, oldest {}",
+            "{} ago: missed {}, repaired {}{}, oldest {}",
             span((now.at - gap.at).num_seconds()),
             gap.missed,
             gap.repaired,
+            match gap.redelivered {
+                0 => String::new(),
+                sent => format!(", redelivered {sent}"),
+            },
             span(gap.oldest_seconds)
         ),
     };
@@ -213,7 +217,7 @@ mod tests {
             leased: several(1, vec![leased]),
             parked: several(1, vec![parked]),
             unsent: several(1, vec![unsent]),
-            last_gap: Some(LastGap { at: at(-9000), missed: 3, repaired: 3, oldest_seconds: 240 }),
+            last_gap: Some(LastGap { at: at(-9000), missed: 3, repaired: 3, redelivered: 2, oldest_seconds: 240 }),
         });
         let wanted = "the service at http://127.0.0.1:8080 says
 dirty    102, the oldest for 4 min
@@ -226,7 +230,7 @@ parked   1
   main/m/core  01234567  drift-gate  mallory writes over it<U+001B>[2J (again in 50 min)
 unsent   1, the oldest for 10 min
   main/m/core  01234567  drift-gate  failure  10 min  2 tries: 502 Bad Gateway
-last gap 2 h ago: missed 3, repaired 3, oldest 4 min
+last gap 2 h ago: missed 3, repaired 3, redelivered 2, oldest 4 min
 ";
         assert_eq!(text, wanted);
     }

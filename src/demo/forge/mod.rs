@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub mod apps;
 pub mod bare;
 pub mod contents;
 mod glob;

@@ -98,6 +98,10 @@ pub struct Token {
     pub account: AccountId,
     /// They only narrow what the user may do; an API call outside of them is a 403. Git does not ask for them here.
     pub scopes: Scopes,
+    /// When it ends, where it does.
+    pub ends: Option<DateTime<Utc>>,
+    /// The installation of an App that it is of.
+    pub installation: Option<u64>,
 }
 
 /// How far someone gets in a repository.

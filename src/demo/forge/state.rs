@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::apps::{App, Check};
 use super::bare::Bare;
 use super::model::{Access, Account, AccountId, Issue, Kind, Pull, Repo, RepoId, Scopes, Team, Token, now};
 use super::refusal::Refusal;
@@ -19,6 +20,10 @@ pub struct State {
     accounts: Vec<Account>,
     pub(super) teams: Vec<Team>,
     tokens: HashMap<String, Token>,
+    /// GitHub Apps.
+    pub apps: Vec<App>,
+    /// What they wrote.
+    pub checks: Vec<Check>,
     pub(super) repos: BTreeMap<RepoId, Repo>,
     /// Where a repository was before it was renamed: its owner, and its name in lower case.
     pub(super) former: HashMap<(AccountId, String), RepoId>,
@@ -28,15 +33,29 @@ pub struct State {
 
 /// What is numbered over the whole forge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Numbered {
+pub enum Numbered {
+    /// Repositories.
     Repo,
+    /// Issues, and pull requests as issues.
     Issue,
+    /// Pull requests.
     Pull,
+    /// Comments.
     Comment,
+    /// Statuses.
     Status,
+    /// Hooks.
     Hook,
+    /// Labels.
     Label,
+    /// Teams.
     Team,
+    /// GitHub Apps.
+    App,
+    /// Their installations.
+    Installation,
+    /// Checks.
+    Check,
 }
 
 impl State {
@@ -48,6 +67,8 @@ impl State {
             accounts: Vec::new(),
             teams: Vec::new(),
             tokens: HashMap::new(),
+            apps: Vec::new(),
+            checks: Vec::new(),
             repos: BTreeMap::new(),
             former: HashMap::new(),
             numbers: BTreeMap::new(),
@@ -55,7 +76,8 @@ impl State {
         }
     }
 
-    pub(super) fn number(&mut self, kind: Numbered) -> u64 {
+    /// The next number of a kind.
+    pub fn number(&mut self, kind: Numbered) -> u64 {
         let number = self.numbers.entry(kind).or_default();
         *number += 1;
         *number
@@ -80,6 +102,14 @@ impl State {
         self.add_account(login, Kind::Person { site_admin })
     }
 
+    /// Makes the user of an App, whose name no person could have.
+    pub(super) fn add_bot(&mut self, login: &str) -> AccountId {
+        let id = self.accounts.len() as AccountId + 1;
+        let kind = Kind::Person { site_admin: false };
+        self.accounts.push(Account { id, login: login.to_owned(), created: now(), kind });
+        id
+    }
+
     /// Makes an organization that `owner` owns.
     pub fn add_organization(&mut self, login: &str, owner: AccountId) -> Result<AccountId, Refusal> {
         self.add_account(login, Kind::Organization { owners: vec![owner] })
@@ -90,13 +120,22 @@ impl State {
         let mut secret = [0u8; 20];
         getrandom::fill(&mut secret).map_err(|error| Refusal::Broken(error.to_string()))?;
         let token = hex::encode(secret);
-        self.tokens.insert(token.clone(), Token { account, scopes });
+        self.keep_token(token.clone(), Token { account, scopes, ends: None, installation: None });
         Ok(token)
+    }
+
+    pub(super) fn keep_token(&mut self, token: String, kept: Token) {
+        self.tokens.insert(token, kept);
+    }
+
+    /// Every token of an installation ends now.
+    pub fn end_tokens(&mut self) {
+        self.tokens.retain(|_, token| token.installation.is_none());
     }
 
     /// Whose token it is.
     pub fn token(&self, token: &str) -> Option<&Token> {
-        self.tokens.get(token)
+        self.tokens.get(token).filter(|token| token.ends.is_none_or(|ends| ends > now()))
     }
 
     /// A user or organization; every stored number is one.

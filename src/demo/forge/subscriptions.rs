@@ -104,6 +104,7 @@ impl State {
         for letter in letters {
             self.post.send(repo, letter);
         }
+        self.tell_apps(repo, event, payload);
         Ok(())
     }
 }

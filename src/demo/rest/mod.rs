@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{self, FromRequestParts, Query, RawPathParams};
 use axum::handler::Handler;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post, put};
@@ -18,7 +19,7 @@ use futures_util::future::BoxFuture;
 use self::answer::Answer;
 use self::visit::Visit;
 use super::auth;
-use super::forge::{Forge, Refusal};
+use super::forge::{Forge, Refusal, State, Viewer};
 
 mod accounts;
 mod answer;
@@ -105,15 +106,23 @@ where
     type Future = BoxFuture<'static, Response>;
 
     fn call(self, request: extract::Request, forge: Forge) -> Self::Future {
-        Box::pin(async move {
-            let request = match Request::read(request).await {
-                Ok(request) => request,
-                Err(status) => return status.into_response(),
-            };
-            let done = tokio::task::spawn_blocking(move || answer(&forge, &request, self.0)).await;
-            done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
-        })
+        apart(request, move |request| answer(&forge, request, self.0))
     }
+}
+
+/// Answers a request, read to its end, apart from the async threads.
+fn apart(
+    request: extract::Request,
+    answer: impl FnOnce(&Request) -> Response + Send + 'static,
+) -> BoxFuture<'static, Response> {
+    Box::pin(async move {
+        let request = match Request::read(request).await {
+            Ok(request) => request,
+            Err(status) => return status.into_response(),
+        };
+        let done = tokio::task::spawn_blocking(move || answer(&request)).await;
+        done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    })
 }
 
 /// A request, read to its end.
@@ -127,6 +136,18 @@ struct Request {
 }
 
 impl Request {
+    fn visit<'a>(&'a self, state: &'a mut State, viewer: Viewer) -> Visit<'a> {
+        Visit {
+            state,
+            viewer,
+            params: &self.params,
+            query: &self.query,
+            uri: &self.uri,
+            authorization: self.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()),
+            body: &self.body,
+        }
+    }
+
     async fn read(request: extract::Request) -> Result<Self, StatusCode> {
         let (mut parts, body) = request.into_parts();
         let params = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| StatusCode::BAD_REQUEST)?;
@@ -143,16 +164,7 @@ fn answer(forge: &Forge, request: &Request, handler: impl Fn(&mut Visit<'_>) -> 
         token.map_or(Ok(()), |token| visit::check_scope(token, &request.method, request.uri.path()))?;
         Ok(token.map(|token| token.account))
     });
-    let done = token.and_then(|viewer| {
-        handler(&mut Visit {
-            state: &mut state,
-            viewer,
-            params: &request.params,
-            query: &request.query,
-            uri: &request.uri,
-            body: &request.body,
-        })
-    });
+    let done = token.and_then(|viewer| handler(&mut request.visit(&mut state, viewer)));
     match done {
         Ok(answer) => answer.into_response(),
         Err(Refusal::Moved(to)) => answer::moved(request.method == Method::GET, &relocated(request, &to)),

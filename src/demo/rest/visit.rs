@@ -29,6 +29,8 @@ pub struct Visit<'a> {
     pub params: &'a BTreeMap<String, String>,
     pub query: &'a BTreeMap<String, String>,
     pub uri: &'a Uri,
+    /// The request's `Authorization`.
+    pub authorization: Option<&'a str>,
     pub body: &'a [u8],
 }
 

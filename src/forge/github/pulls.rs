@@ -50,8 +50,8 @@ impl GitHub {
         Ok(entry)
     }
 
-    async fn graphql(&self, query: &str, variables: Value) -> Result<Result<(), String>, ForgeError> {
-        let answer = self.api.post_to(&self.graphql, &json!({ "query": query, "variables": variables })).await?;
+    async fn graphql(&self, repo: &RepoName, query: &str, variables: Value) -> Result<Result<(), String>, ForgeError> {
+        let answer = self.api.post_to(&self.graphql, repo, &json!({ "query": query, "variables": variables })).await?;
         if !answer.status.is_success() {
             return Err(rest::refusal(&answer));
         }
@@ -162,7 +162,7 @@ impl Pulls for GitHub {
         let number = number.to_string();
         let segments = self.api.repo(repo, &["pulls", &number])?;
         let node: Node = self.api.read(&segments).await?;
-        let asked = self.graphql(AUTO_MERGE, json!({ "pull": node.node_id, "head": head.as_str() })).await?;
+        let asked = self.graphql(repo, AUTO_MERGE, json!({ "pull": node.node_id, "head": head.as_str() })).await?;
         let Err(why) = asked else { return Ok(()) };
         if !why.contains("clean status") {
             let what = self.api.call(&Method::POST, &segments, &[])?.what;

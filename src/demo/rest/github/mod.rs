@@ -8,9 +8,11 @@
 use axum::Router;
 use axum::routing::{delete, get, patch, post, put};
 
+use self::app::Own;
 use super::On;
 use crate::demo::forge::Forge;
 
+mod app;
 mod git;
 mod issues;
 mod pulls;
@@ -24,6 +26,18 @@ pub(super) fn router() -> Router<Forge> {
     let repo = |path: &str| format!("/api/v3/repos/{{owner}}/{{repo}}{path}");
     Router::new()
         .route("/api/graphql", post(On(pulls::graphql)))
+        .route(&api("/app"), get(Own(app::app)))
+        .route(&api("/app/installations"), get(Own(app::installations)))
+        .route(&api("/app/installations/{id}/access_tokens"), post(Own(app::mint)))
+        .route(&api("/app/hook/deliveries"), get(Own(app::deliveries)))
+        .route(&api("/app/hook/deliveries/{id}/attempts"), post(Own(app::redeliver)))
+        .route(&api("/orgs/{owner}/installation"), get(Own(app::installation)))
+        .route(&api("/users/{user}"), get(On(app::user)))
+        .route(&repo("/installation"), get(Own(app::installation)))
+        .route(&repo("/commits/{sha}/check-runs"), get(On(app::checks)))
+        .route(&repo("/check-runs"), post(On(app::add_check)))
+        .route(&repo("/check-runs/{id}"), patch(On(app::edit_check)))
+        .route(&repo("/check-runs/{id}/annotations"), get(On(app::annotations)))
         .route(&api("/meta"), get(On(settings::meta)))
         .route(&api("/user"), get(On(repos::me)))
         .route(&api("/repositories/{id}"), get(On(repos::by_id)))

@@ -1,0 +1,125 @@
+//! GitHub's dialect: what an App is answered that is not who it says, comes too late, or asks for too much.
+
+use drift_gate::demo::StandIn;
+use drift_gate::demo::page::Page;
+use serde_json::{Value, json};
+
+struct Hub {
+    forge: StandIn,
+    admin: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Hub {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let forge = StandIn::start(listener, folder.path(), Page::default(), axum::Router::new()).unwrap();
+        let admin = forge.user("maintainer", true).unwrap();
+        forge.organization("molecule", "maintainer").unwrap();
+        forge.repository("molecule", "core", false).unwrap();
+        Self { forge, admin, _folder: folder }
+    }
+
+    async fn ask(&self, method: &str, path: &str, bearer: &str, body: &Value) -> (u16, Value) {
+        let method = method.parse().unwrap();
+        let mut request = reqwest::Client::new().request(method, format!("{}/api/v3{path}", self.forge.base()));
+        if !bearer.is_empty() {
+            request = request.bearer_auth(bearer);
+        }
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    async fn refused(&self, method: &str, path: &str, bearer: &str, body: &Value) -> (u16, String) {
+        let (status, answer) = self.ask(method, path, bearer, body).await;
+        (status, answer["message"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// Signs claims as the App of this key.
+fn jwt(pem: &str, claims: &Value) -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let text = format!("{}.{}", part(&json!({ "alg": "RS256", "typ": "JWT" })), part(claims));
+    let key = drift_gate::config::PrivateKey::from_pem(pem).expect("the App's key");
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(key.sign(text.as_bytes()).unwrap()))
+}
+
+#[tokio::test]
+async fn a_jwt_is_good_for_its_app_and_its_time_alone() {
+    let hub = Hub::start().await;
+    let app = hub.forge.app("drift-gate", "http://127.0.0.1:9", "secret").unwrap();
+    let other = hub.forge.app("other", "http://127.0.0.1:9", "secret").unwrap();
+    let now = chrono::Utc::now().timestamp();
+    let claims = |iat: i64, exp: i64, iss: u64| json!({ "iat": now + iat, "exp": now + exp, "iss": iss });
+    let good = jwt(&app.pem, &claims(-60, 540, app.id));
+    assert_eq!(hub.ask("GET", "/app", &good, &Value::Null).await.1["slug"], "drift-gate");
+    let unreadable = "A JSON web token could not be decoded";
+    for (bearer, status, words) in [
+        (String::new(), 401, "Requires authentication"),
+        ("ghp_token".to_owned(), 401, unreadable),
+        (jwt(&other.pem, &claims(-60, 540, app.id)), 401, unreadable),
+        (jwt(&app.pem, &claims(-60, 540, 99)), 404, "Integration not found"),
+        (jwt(&app.pem, &claims(-60, 700, app.id)), 401, "'Expiration time' claim ('exp') is too far in the future"),
+        (jwt(&app.pem, &claims(-700, -60, app.id)), 401, "'Expiration time' claim ('exp') must be a numeric value"),
+        (jwt(&app.pem, &claims(120, 540, app.id)), 401, "'Issued at' claim ('iat') must be an Integer"),
+    ] {
+        let (got, said) = hub.refused("GET", "/app", &bearer, &Value::Null).await;
+        assert!(got == status && said.starts_with(words), "{got} {said}, and not {status} {words}");
+    }
+    // It opens nothing else.
+    assert_eq!(hub.refused("GET", "/repos/molecule/core", &good, &Value::Null).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_token_is_good_where_the_app_is_installed_and_until_its_end() {
+    let hub = Hub::start().await;
+    hub.forge.repository("molecule", "hidden", true).unwrap();
+    let app = hub.forge.app("drift-gate", "http://127.0.0.1:9", "secret").unwrap();
+    let now = chrono::Utc::now().timestamp();
+    let own = jwt(&app.pem, &json!({ "iat": now - 60, "exp": now + 540, "iss": app.id }));
+    let place = "/repos/molecule/core/installation";
+    assert_eq!(hub.refused("GET", place, &own, &Value::Null).await, (404, "Not Found".to_owned()));
+    let id = hub.forge.install(app.id, "molecule", "core").unwrap();
+    assert_eq!(hub.ask("GET", place, &own, &Value::Null).await.1["id"], id);
+    let (status, made) = hub.ask("POST", &format!("/app/installations/{id}/access_tokens"), &own, &json!({})).await;
+    let token = made["token"].as_str().unwrap();
+    assert_eq!((status, token.starts_with("ghs_"), token.len() == 40), (201, true, false));
+    let (_, core) = hub.ask("GET", "/repos/molecule/core", token, &Value::Null).await;
+    assert_eq!(core["permissions"]["push"], true);
+    assert_eq!(hub.ask("GET", "/repos/molecule/hidden", token, &Value::Null).await.0, 404);
+    hub.forge.end_tokens();
+    let late = hub.refused("GET", "/repos/molecule/core", token, &Value::Null).await;
+    assert_eq!(late, (401, "Bad credentials".to_owned()));
+}
+
+#[tokio::test]
+async fn statuses_and_checks_that_github_would_not_take_are_refused() {
+    let hub = Hub::start().await;
+    let path = format!("/repos/molecule/core/statuses/{}", "1".repeat(40));
+    let status = json!({ "state": "success", "context": "drift-gate" });
+    let (code, said) = hub.ask("POST", &path, &hub.admin, &status).await;
+    assert!(code == 422 && said.to_string().contains("No commit found for SHA: 1111"), "{said}");
+    let head = hub.forge_head().await;
+    let path = format!("/repos/molecule/core/statuses/{head}");
+    let posted = hub.ask("POST", &path, &hub.admin, &status).await;
+    assert_eq!((posted.0, &posted.1["state"]), (201, &json!("success")), "under `state`, not under `status`");
+    let odd = json!({ "state": "warning", "context": "drift-gate" });
+    assert_eq!(hub.refused("POST", &path, &hub.admin, &odd).await.0, 422);
+    let long = json!({ "state": "success", "description": "x".repeat(141) });
+    assert_eq!(hub.refused("POST", &path, &hub.admin, &long).await.0, 422);
+
+    let check = json!({ "name": "c", "head_sha": head, "status": "completed", "conclusion": "success" });
+    let (code, words) = hub.refused("POST", "/repos/molecule/core/check-runs", &hub.admin, &check).await;
+    assert_eq!((code, words.as_str()), (403, "You must authenticate via a GitHub App."));
+}
+
+impl Hub {
+    async fn forge_head(&self) -> String {
+        let address = format!("{}/api/v1/repos/molecule/core/branches/main", self.forge.base());
+        let branch: Value = reqwest::get(address).await.unwrap().json().await.unwrap();
+        branch["commit"]["id"].as_str().unwrap().to_owned()
+    }
+}
