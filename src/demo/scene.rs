@@ -22,6 +22,9 @@ kind = "bake"
 dockerfile = "workspace-server/Dockerfile.platform-agent"
 source_dir = ".tenant-bundle-deps/workspace-configs-templates/platform-agent"
 destination = "/opt/molecule-platform-agent-template"
+
+[[gate.repair]]
+kind = "pin"
 "#;
 
 const README: &str =

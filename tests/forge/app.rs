@@ -384,6 +384,7 @@ impl<'a> MakeWriter<'a> for Log {
 #[tokio::test]
 async fn no_log_and_no_error_tells_a_token_a_jwt_or_the_key() {
     let log = Log::default();
+    // Not all of every library: a trace of 300 MB that are unpacked would slow its test past the time-out.
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter("info,drift_gate=trace,octocrab=trace,reqwest=trace")
         .with_writer(log.clone())

@@ -20,7 +20,10 @@ async fn a_merge_queue_is_told_what_its_merge_would_ship() {
     let good = world.admin.commit_new(CORE, "main", &queue("pr-2"), &[("README.md", Some("Hello\n"))]).await;
     world.expect(CORE, &good, "success", "in sync").await;
     // A waiver comes along with its pull request.
-    let red = world.admin.commit_new(CORE, "main", "break", &[(DOCKERFILE, Some(&breaks()))]).await;
+    // Not the same commit as the queue's, in whichever second it is made.
+    let change = [(DOCKERFILE, Some(breaks())), ("docs.md", Some("Ours\n".to_owned()))];
+    let change = change.each_ref().map(|(path, text)| (*path, text.as_deref()));
+    let red = world.admin.commit_new(CORE, "main", "break", &change).await;
     let number = world.admin.open_pull(CORE, "break", "main").await;
     world.expect(CORE, &red, "failure", "mcp_servers.yaml").await;
     let waive = serde_json::json!({ "body": "/drift-gate waive hot fix" });

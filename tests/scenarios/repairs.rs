@@ -317,9 +317,14 @@ async fn an_archived_repository_is_left_alone() {
         if ready.contains("archived") { Ok(()) } else { Err(ready) }
     })
     .await;
-    let writes = world.proxy.count(&Method::POST, "/contents");
     let newest = world.push_template(&[("config.yaml", Some(CONFIG))]).await;
     world.expect(TEMPLATE, &newest, "success", "").await;
+    eventually("what was under way when that was read has ended", async || {
+        let repair = world.repair_of(CORE, &world.core_head).await;
+        if repair.is_null() { Ok(()) } else { Err(repair.to_string()) }
+    })
+    .await;
+    let writes = world.proxy.count(&Method::POST, "/contents");
     let last = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
     world.expect(TEMPLATE, &last, "failure", "").await;
     world.expect_repair(&world.core_head, "blocked", "archived").await;

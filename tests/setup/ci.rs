@@ -7,9 +7,8 @@ use drift_gate::demo::scene::{self, CORE, TEMPLATE};
 use granit_parser::{Event, Parser};
 use serde_json::{Map, Value};
 
+use crate::folders::Repo;
 use crate::world::World;
-
-const EXAMPLES: [&str; 3] = ["gitea-actions.yml", "github-actions.yml", "woodpecker.yml"];
 
 /// A document of YAML, all scalars as texts.
 fn yaml(text: &str) -> Value {
@@ -79,36 +78,74 @@ fn run(script: &str, checkout: &Path, world: &World) -> (i32, String) {
     (output.status.code().expect("no signal"), said)
 }
 
+/// The script of an example.
+fn example(name: &str) -> String {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci").join(name));
+    let script = script(&yaml(&text.expect("the example")));
+    assert!(script.contains("drift-gate check --onto"), "{name}: {script}");
+    script
+}
+
+/// A checkout of core with its own file of gates on `origin/main`; `change` is on the branch that is checked out.
+async fn checkout(world: &World, name: &str, change: (&str, &str)) -> Repo {
+    let file = format!("/repos/{CORE}/contents/.drift-gate.toml?ref=drift-gate/init");
+    if world.admin.try_call("GET", &file, Value::Null).await.0 != 200 {
+        world.init(&["--pull-request"]).is(0);
+    }
+    let content = world.admin.get(&file).await["content"].as_str().expect("content").replace('\n', "");
+    let gates = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, content).expect("base64");
+    let core = Repo::new(&world.path(name));
+    core.write("manifest.json", scene::manifest(&world.template_head));
+    core.write(scene::DOCKERFILE, scene::BAKES);
+    core.write(".drift-gate.toml", gates);
+    core.commit();
+    let git = git2::Repository::open(&core.dir).expect("a repository");
+    let main = git.refname_to_id("refs/heads/main").expect("main");
+    git.reference("refs/remotes/origin/main", main, true, "fetched").expect("a reference");
+    core.branch("change");
+    core.write(change.0, change.1);
+    core.commit();
+    core
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_parse_and_their_lines_fail_on_drift_and_pass_without() {
     let world = World::new().await;
-    world.init(&["--pull-request"]).is(0);
-    let pulls = world.admin.get(&format!("/repos/{CORE}/pulls?state=open")).await;
-    world.admin.merge(CORE, pulls[0]["number"].as_u64().expect("a number")).await;
     let broken = scene::bakes_no_prompts();
-    world.admin.commit_new(CORE, "main", "tidy", &[(scene::DOCKERFILE, Some(&broken))]).await;
-    world.admin.commit_new(CORE, "main", "notes", &[("notes.md", Some("x\n"))]).await;
-    let checkout = world.path("checkout");
-    let url = format!("{}/{CORE}.git", world.host.base());
-    let git = |words: &[&str]| {
-        let done = Command::new("git").arg("-C").arg(&checkout).args(words).status().expect("git runs");
-        assert!(done.success(), "{words:?}");
-    };
-    std::fs::create_dir(&checkout).expect("a folder");
-    git(&["clone", "--quiet", &url, "."]);
-    for name in EXAMPLES {
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci").join(name));
-        let script = script(&yaml(&text.expect("the example")));
-        assert!(script.contains("drift-gate check --onto"), "{name}: {script}");
-        git(&["checkout", "--quiet", "--detach", "origin/tidy"]);
-        let (code, said) = run(&script, &checkout, &world);
+    let drifts = checkout(&world, "drifts", (scene::DOCKERFILE, &broken)).await;
+    let passes = checkout(&world, "passes", ("notes.md", "x\n")).await;
+    for name in ["gitea-actions.yml", "github-actions.yml"] {
+        let script = example(name);
+        let (code, said) = run(&script, &drifts.dir, &world);
         assert_eq!(code, 1, "{name}: {said}");
+        assert!(said.contains("::error file=workspace-server/Dockerfile.platform-agent"), "{name}: {said}");
         assert!(said.contains("prompts/concierge.md"), "{name}: {said}");
-        if script.contains("annotations") {
-            assert!(said.contains("::error file=workspace-server/Dockerfile.platform-agent"), "{name}: {said}");
-        }
-        git(&["checkout", "--quiet", "--detach", "origin/notes"]);
-        let (code, said) = run(&script, &checkout, &world);
+        let (code, said) = run(&script, &passes.dir, &world);
         assert_eq!(code, 0, "{name}: {said}");
+    }
+    // This one fetches the base branch itself, which the next test does.
+    example("woodpecker.yml");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs git"]
+async fn the_example_that_fetches_the_base_branch_runs_in_a_clone() {
+    let world = World::new().await;
+    let script = example("woodpecker.yml");
+    for (name, change, expected) in
+        [("drifts", (scene::DOCKERFILE, scene::bakes_no_prompts()), 1), ("passes", ("notes.md", "x\n".to_owned()), 0)]
+    {
+        let origin = checkout(&world, name, (change.0, &change.1)).await;
+        let clone = world.path(&format!("{name}-clone"));
+        let mut git = Command::new("git");
+        git.args(["clone", "--quiet", "--single-branch", "--branch", "change"]).arg(&origin.dir).arg(&clone);
+        assert!(git.status().expect("git runs").success());
+        let (code, said) = run(&script, &clone, &world);
+        assert_eq!(code, expected, "{name}: {said}");
+        assert_eq!(
+            said.contains("drift[not-baked]: no instruction bakes prompts/concierge.md"),
+            expected == 1,
+            "{name}: {said}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use drift_gate::demo::scene::{CORE, DOCKERFILE, TEMPLATE};
 use serde_json::{Value, json};
 
+use crate::folders;
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,37 +49,34 @@ async fn the_verdict_of_now_is_shown_also_where_it_is_drift() {
     assert!(check.is(1).contains("\"stale\""), "the same verdict as check's");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn folders_are_read_without_asking_any_forge() {
-    let world = World::new().await;
-    let (core, template) = (world.path("core"), world.path("template"));
-    for (folder, name) in [(&core, CORE), (&template, TEMPLATE)] {
-        let url = format!("{}/{name}.git", world.host.base());
-        let done = std::process::Command::new("git").args(["clone", "--quiet", &url]).arg(folder).status();
-        assert!(done.expect("git runs").success());
-    }
-    let said = world.type_in(&[
-        "init",
-        "--forge-kind",
-        "github",
-        "--forge-url",
-        "https://github.com",
-        "--consumer",
-        CORE,
-        "--source",
-        TEMPLATE,
-        "--consumer-dir",
-        "core",
-        "--source-dir",
-        "template",
-        "--public-url",
-        "https://gate.example.org",
-    ]);
-    let said = said.is(0);
+#[test]
+fn folders_are_read_without_asking_any_forge() {
+    let world = folders::World::in_sync();
+    let init = |source: &str| {
+        let mut command = folders::command(world.folder.path());
+        command.args(["init", "--forge-kind", "github", "--forge-url", "https://github.com"]);
+        command.args(["--consumer", "molecule/core", "--source", "molecule/template", "--consumer-dir", "core"]);
+        command.args(["--source-dir", source, "--public-url", "https://gate.example.org", "--force"]);
+        folders::said(command.env_remove("DRIFT_GATE_TOKEN")).is(0)
+    };
+    let said = init("template");
     assert!(said.contains("in sync"), "{said}");
-    let config = world.config();
-    assert!(config.contains("kind = \"github\"\nurl = \"https://github.com\""), "{config}");
-    assert!(config.contains("token = { env = \"DRIFT_GATE_TOKEN\" }"), "{config}");
+    let config = std::fs::read_to_string(world.path("drift-gate.toml")).expect("written");
+    for line in [
+        "kind = \"github\"\nurl = \"https://github.com\"",
+        "token = { env = \"DRIFT_GATE_TOKEN\" }",
+        "at = \"templates[name=agent].ref\", require = { \"repo\" = \"molecule/template\" }",
+    ] {
+        assert!(config.contains(line), "no `{line}` in\n{config}");
+    }
+    // A folder without a history has every commit and none: there only what names the source beside it is its pin.
+    let other = "2".repeat(40);
+    world.core.write("other.json", format!("{{\"plugin\": {{\"ref\": \"{other}\"}}}}\n"));
+    world.plain_template();
+    let said = init("plain");
+    assert!(said.contains("templates[name=agent].ref"), "{said}");
+    let config = std::fs::read_to_string(world.path("drift-gate.toml")).expect("written");
+    assert!(!config.contains("other.json"), "{config}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,9 @@
 
 mod ci;
 mod doctor;
+#[allow(dead_code, reason = "the command line's tests use all of it")]
+#[path = "../cli/world.rs"]
+mod folders;
 mod github;
 #[allow(dead_code, reason = "the scenarios use all of it")]
 #[path = "../scenarios/host.rs"]

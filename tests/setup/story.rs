@@ -18,7 +18,7 @@ async fn from_an_empty_server_to_a_merge_that_the_red_check_refuses() {
         ),
         "{said}"
     );
-    assert!(said.contains("manifest.json:7 at workspace_templates[name=platform-agent].ref"), "{said}");
+    assert!(said.contains("(manifest.json:7 at workspace_templates[name=platform-agent].ref)"), "{said}");
     assert!(said.contains("in sync"), "{said}");
     let config = world.config();
     for line in [

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, bail};
+use reqwest::Method;
+use serde_json::Value;
 
+use super::BOT;
 use crate::demo::person::{Person, PersonError, Said};
 use crate::demo::scene::{self, BAKES, CORE, DOCKERFILE, TEMPLATE};
 
@@ -46,7 +49,7 @@ pub async fn tell(person: &Person) -> anyhow::Result<()> {
     let core = person.head(CORE, "main").await?;
     story.in_sync(&template, &core).await?;
     let template = story.the_template_changes(&core).await?;
-    let core = story.the_pin_is_bumped(&template).await?;
+    let core = story.the_repair_is_merged(&template).await?;
     story.a_file_that_no_copy_takes().await?;
     story.a_pull_request_that_would_break_the_bake().await?;
     let now = person.head(CORE, "main").await?;
@@ -80,14 +83,42 @@ impl Story<'_> {
         Ok(template)
     }
 
-    async fn the_pin_is_bumped(&mut self, template: &str) -> anyhow::Result<String> {
-        self.step("The pin moves", "Someone pushes to core: manifest.json pins the template's new commit.");
-        let manifest = scene::manifest(template);
-        let edit = [("manifest.json", Some(manifest.as_str()))];
-        let core = self.person.commit(CORE, "main", None, "Pin the template's new config", &edit).await?;
+    async fn the_repair_is_merged(&mut self, template: &str) -> anyhow::Result<String> {
+        self.step(
+            "The repair",
+            "drift-gate opens a pull request that moves the pin in core's manifest.json, and proves beforehand that both are in sync \
+             with it. Someone merges it.",
+        );
+        let (number, title, head) = self.repair().await?;
+        note(&format!("Pull request {number} by {BOT}: {title}"));
+        self.expect(&expected(CORE, pull(number), &head, "success", "in sync")).await?;
+        self.person.merge(CORE, number).await?;
+        let core = self.person.head(CORE, "main").await?;
         self.expect(&expected(CORE, "main", &core, "success", "in sync")).await?;
         self.expect(&expected(TEMPLATE, "main", template, "success", "in sync")).await?;
         Ok(core)
+    }
+
+    /// The pull request that drift-gate opened: number, title and head.
+    async fn repair(&self) -> anyhow::Result<(u64, String, String)> {
+        let began = Instant::now();
+        let mut again = tokio::time::interval(GLANCE);
+        loop {
+            again.tick().await;
+            let pulls = self.person.ask(Method::GET, &format!("/repos/{CORE}/pulls?state=open"), None).await?;
+            let ours = pulls.as_array().into_iter().flatten().find(|pull| pull["user"]["login"] == BOT);
+            let told = ours.and_then(|pull| {
+                let text = |value: &Value| value.as_str().map(str::to_owned);
+                Some((pull["number"].as_u64()?, text(&pull["title"])?, text(&pull["head"]["sha"])?))
+            });
+            match told {
+                Some(told) => return Ok(told),
+                None if began.elapsed() > PATIENCE => {
+                    bail!("{CORE}: no pull request ends the drift, after {} s", PATIENCE.as_secs())
+                }
+                None => {}
+            }
+        }
     }
 
     async fn a_file_that_no_copy_takes(&mut self) -> anyhow::Result<()> {

@@ -135,6 +135,11 @@ fn pin(pair: &Pair<'_>, consumer: &Side, source: &Side) -> Result<(Option<FoundP
     let mut asked: Vec<(Revision, bool)> = Vec::new();
     let mut ours = Vec::new();
     for pin in found {
+        if source.opened.root().is_some() && !source.opened.has_commits() {
+            // A folder without a history has every commit and none.
+            ours.extend(Some(pin).filter(|pin| !require(pin, source).is_empty()));
+            continue;
+        }
         let commit = Revision::Commit(pin.commit.clone());
         let known = asked.iter().find(|(known, _)| *known == commit).map(|(_, is)| *is);
         let is = match known {
@@ -176,7 +181,7 @@ fn place(pin: &FoundPin) -> String {
 fn words(proposal: &Proposal, consumer: &Side, source: &Side) -> String {
     let bake = &proposal.bake;
     let binding = match &proposal.pin {
-        Some(pin) => format!("pins {} at {}", pin.commit.short(), place(pin)),
+        Some(pin) => format!("pins {} ({})", pin.commit.short(), place(pin)),
         None => format!("pins no commit of it: the head of {} counts", source.branch),
     };
     format!(
