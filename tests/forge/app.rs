@@ -385,7 +385,8 @@ impl<'a> MakeWriter<'a> for Log {
 async fn no_log_and_no_error_tells_a_token_a_jwt_or_the_key() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    let _while = tracing::subscriber::set_default(subscriber);
+    // Of the whole program: whether a line is logged at all is remembered for all threads.
+    tracing::subscriber::set_global_default(subscriber).expect("the only one");
     let key = Key::new();
     let server = hub(key.now.clone(), |asked| {
         Reply::json(403, &json!({ "message": format!("I do not like {}", bearer(asked)) }))
