@@ -56,6 +56,11 @@ async fn one(
             findings.problem("branch", message, "mend the branch's name in the gate");
             return;
         }
+        Err(error @ ForgeError::Denied { .. }) => {
+            let finding = findings.unknown("required", format!("what {branch} demands is not told: {error}"));
+            finding.with_fix("let the token's user administer it (GitHub: Administration: read), or look by hand");
+            return;
+        }
         Err(error) => {
             let fix = "make a token with the scope write:repository (GitHub: Administration: read)";
             findings.failed("required", &format!("what {branch} demands cannot be read"), &error, fix);

@@ -54,6 +54,8 @@ async fn rights(settings: &dyn Settings, subject: &Subject, findings: &mut Findi
             return None;
         }
     };
+    // What an App may do is told by its permissions and not by rights of a user: it is tried, see below.
+    let rights = if settings.is_app() { Rights { admin: true, push: true, ..rights } } else { rights };
     if rights.archived {
         findings.problem("repository", "it is archived: no status can be posted", "bring it back, or retire its gates");
     } else if !rights.push {
@@ -63,6 +65,8 @@ async fn rights(settings: &dyn Settings, subject: &Subject, findings: &mut Findi
             message,
             "make the user a collaborator with write access, or better an administrator",
         );
+    } else if settings.is_app() {
+        findings.ok("right", "the App is installed there");
     } else {
         let word = if rights.admin { "administer" } else { "write to" };
         findings.ok("right", format!("the token's user may {word} it"));
