@@ -341,8 +341,12 @@ impl Controller {
             }
         }
         ids.extend(self.say_the_last_word(look, &ids, rows).await?);
-        // Lost or not: whoever looks now says which commits are heads.
-        let _ = self.store.heads_held(look.lease, &ids, self.now()).await?;
+        // Only who holds the lease makes heads: where each of those that were known is one still, none ceased to be.
+        let heads: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+        if rows.keys().any(|id| !heads.contains(id.as_str())) {
+            // Lost or not: whoever looks now says which commits are heads.
+            let _ = self.store.heads_held(look.lease, &ids, self.now()).await?;
+        }
         Ok(left)
     }
 }
