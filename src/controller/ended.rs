@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decide::Judgement;
 use super::look::Look;
 use super::plan::View;
-use super::{Controller, keys, pairs};
+use super::{Controller, keys};
 use crate::gate::policy::Role;
 use crate::store::{Judged, StoreError, WantedRow};
 use crate::tree::ObjectId;
@@ -56,11 +56,10 @@ impl Controller {
 
     /// The same for repositories that no gate has to do with any more: nobody looks at them.
     pub(super) async fn leave_repositories(&self) -> Result<(), StoreError> {
-        let registered: BTreeSet<(String, String)> = pairs(&self.repositories).into_iter().collect();
-        let is_left = |row: &WantedRow| {
-            self.forges.contains_key(&row.forge) && !registered.contains(&(row.forge.clone(), row.repository.clone()))
-        };
-        let left: Vec<WantedRow> = self.store.current(None).await?.into_iter().filter(is_left).collect();
+        let mut left = Vec::new();
+        for forge in self.forges.keys() {
+            left.extend(self.store.left_over(forge).await?);
+        }
         let (said, open): (Vec<WantedRow>, _) = left.into_iter().partition(|row| row.description == NO_LONGER_GATED);
         let ended: Vec<Judged> =
             open.iter().map(|row| last_word(row, "success", NO_LONGER_GATED, self.now())).collect();

@@ -194,7 +194,6 @@ impl Controller {
             self.found_without_delivery(repo, change, !left.unfinished).await?;
         }
         let fenced = if left.put_off {
-            self.look_wake.notify_one();
             self.store.put_off_held(claimed, self.now()).await?
         } else if left.unfinished {
             self.store.postpone_held(claimed, self.now() + backoff(claimed.due.attempts)).await?

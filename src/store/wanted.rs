@@ -344,6 +344,18 @@ impl Store {
         Ok(rows.iter().map(wanted).collect())
     }
 
+    /// All keys of a forge that are heads of repositories which are not registered: what earlier configurations left.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be read.
+    pub async fn left_over(&self, forge: &str) -> Result<Vec<WantedRow>, StoreError> {
+        let names = self.registered_names(forge).unwrap_or_else(|| json::<[&str]>(&[]));
+        let rest = format!("WHERE head = 1 AND forge = $1 AND repository NOT IN {}", self.db.names(2));
+        let statement = format!("SELECT {COLUMNS} FROM wanted {rest} ORDER BY repository, context, sha");
+        let rows = sqlx::query(AssertSqlSafe(statement)).bind(forge).bind(names).fetch_all(&self.db.pool).await?;
+        Ok(rows.iter().map(wanted).collect())
+    }
+
     /// What a key said, newest first.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! How a gate begins and ends, what a merge queue is told, and files that somebody must look at.
 
+use crate::host::eventually;
 use crate::world::{BAKES, CORE, FILE, Setting, TEMPLATE, World};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
@@ -86,4 +87,43 @@ async fn a_gate_that_is_taken_out_of_the_file_leaves_no_check_hanging_either() {
     world.admin.commit(CORE, "main", &[(FILE, None)]).await;
     world.expect(CORE, &red, "success", "no longer gated").await;
     world.expect(TEMPLATE, &world.template_head, "success", "no longer gated").await;
+}
+
+/// A second gate of core, with a source of its own.
+const HERMES: &str = r#"
+[[gate]]
+name = "hermes"
+context = "drift-gate/hermes"
+source = { forge = "main", repo = "molecule/hermes", branch = "main" }
+consumer = { forge = "main", repo = "molecule/core", branches = ["main"] }
+binding = { follow = true }
+[[gate.check]]
+kind = "mirror"
+file = "hermes.yaml"
+copies = ["hermes.yaml"]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_that_no_gate_has_to_do_with_any_more_is_told_so_at_the_next_start() {
+    let mut world = World::before_the_first_look(Setting { behind: HERMES, ..Setting::default() }).await;
+    world.make_repository("hermes").await;
+    let hermes = world.admin.commit("molecule/hermes", "main", &[("hermes.yaml", Some("name: hermes\n"))]).await;
+    world.start().await;
+    let says = async |world: &World, repo: &str, sha: &str, state: &str, words: &str| {
+        eventually(&format!("{repo} {sha} is {state} ({words})"), async || {
+            match world.admin.status(repo, sha, "drift-gate/hermes").await {
+                Some((is, description, _)) if is == state && description.contains(words) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    };
+    says(&world, "molecule/hermes", &hermes, "failure", "hermes.yaml").await;
+    says(&world, CORE, &world.core_head, "failure", "hermes.yaml").await;
+    world.stop().await;
+    world.behind("");
+    world.start().await;
+    says(&world, "molecule/hermes", &hermes, "success", "no longer gated").await;
+    says(&world, CORE, &world.core_head, "success", "no longer gated").await;
+    world.expect(CORE, &world.core_head, "success", "in sync").await;
 }

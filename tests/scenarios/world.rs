@@ -234,6 +234,11 @@ destination = "/opt/molecule-platform-agent-template"
         self.queues = glob;
     }
 
+    /// Other lines behind the gate, from the next start on.
+    pub fn behind(&mut self, lines: &'static str) {
+        self.behind = lines;
+    }
+
     /// Other further keys of the gate, from the next start on.
     pub fn change_gate(&mut self, more: &str) {
         more.clone_into(&mut self.more);
