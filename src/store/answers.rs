@@ -144,12 +144,7 @@ impl Store {
         now: i64,
     ) -> Result<Fenced, StoreError> {
         let answer = &claimed.answer;
-        let mut connection = self.db.write().await?;
-        let mut tx = connection.begin().await?;
-        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
-            return Ok(Fenced::Lost);
-        }
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE answers SET comment = $4, answered = $5, asked_at = CASE WHEN asked > $5 THEN $7 ELSE NULL END, \
              attempts = 0, not_before = $6, answered_at = $7 WHERE forge = $1 AND repository = $2 AND pull = $3",
         )
@@ -159,11 +154,8 @@ impl Store {
         .bind(comment)
         .bind(answer.asked)
         .bind(not_before)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(Fenced::Done)
+        .bind(now);
+        lease::give_back_with(&self.db, &claimed.lease, statement).await
     }
 
     /// An answer could not be written: again at `not_before`. Gives the lease back.
@@ -172,23 +164,15 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn postpone_answer_held(&self, claimed: &ClaimedAnswer, not_before: i64) -> Result<Fenced, StoreError> {
         let answer = &claimed.answer;
-        let mut connection = self.db.write().await?;
-        let mut tx = connection.begin().await?;
-        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
-            return Ok(Fenced::Lost);
-        }
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE answers SET attempts = attempts + 1, not_before = $4 \
              WHERE forge = $1 AND repository = $2 AND pull = $3",
         )
         .bind(answer.forge.as_str())
         .bind(answer.repository.as_str())
         .bind(answer.pull)
-        .bind(not_before)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(Fenced::Done)
+        .bind(not_before);
+        lease::give_back_with(&self.db, &claimed.lease, statement).await
     }
 }
 

@@ -96,21 +96,13 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn acted_held(&self, claimed: &ClaimedCommand, outcome: &str, now: i64) -> Result<Fenced, StoreError> {
         let command = &claimed.command;
-        let mut connection = self.db.write().await?;
-        let mut tx = connection.begin().await?;
-        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
-            return Ok(Fenced::Lost);
-        }
-        sqlx::query(ACTED)
+        let statement = sqlx::query(ACTED)
             .bind(command.forge.as_str())
             .bind(command.repository.as_str())
             .bind(command.comment)
             .bind(now)
-            .bind(clean(outcome))
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Fenced::Done)
+            .bind(clean(outcome));
+        lease::give_back_with(&self.db, &claimed.lease, statement).await
     }
 
     /// A comment could not be read or answered: again at `not_before`. Gives the lease back.
@@ -119,19 +111,11 @@ impl Store {
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn postpone_command_held(&self, claimed: &ClaimedCommand, not_before: i64) -> Result<Fenced, StoreError> {
         let command = &claimed.command;
-        let mut connection = self.db.write().await?;
-        let mut tx = connection.begin().await?;
-        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
-            return Ok(Fenced::Lost);
-        }
-        sqlx::query(POSTPONE)
+        let statement = sqlx::query(POSTPONE)
             .bind(command.forge.as_str())
             .bind(command.repository.as_str())
             .bind(command.comment)
-            .bind(not_before)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Fenced::Done)
+            .bind(not_before);
+        lease::give_back_with(&self.db, &claimed.lease, statement).await
     }
 }

@@ -7,9 +7,10 @@
 //!
 //! | what | claimed by | given back by |
 //! |---|---|---|
-//! | a repository that is due | [`Store::claim`], [`Store::claim_named`] | [`Store::settle_held`], [`Store::postpone_held`] |
+//! | a repository that is due | [`Store::claim`], [`Store::claim_named`] | [`Store::settle_held`], [`Store::put_off_held`], [`Store::postpone_held`] |
 //! | a status to send | [`Store::claim_unsent`] | [`Store::told_held`], [`Store::not_told_held`] |
 //! | a comment to read | [`Store::claim_commands`] | [`Store::acted_held`], [`Store::postpone_command_held`] |
+//! | an answer to write | [`Store::claim_answers`] | [`Store::answered_held`], [`Store::postpone_answer_held`] |
 //! | a pull request that ends drift | [`Store::claim_pulls`] | [`Store::settle_pull_held`], [`Store::postpone_pull_held`] |
 //!
 //! [`Store::renew`] and [`Store::release`] are for all of them. Times are the callers' clocks: those of the replicas must agree
@@ -23,6 +24,8 @@
 //! - *A holder stalls between sending a status and noting it*: who takes the row over reads the forge first (`doubt`), and
 //!   once more at `recheck_at`, because what the other sent may land after that.
 
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Database, Store, StoreError};
@@ -168,9 +171,20 @@ async fn set(
     Ok(Fenced::by_rows(query.execute(&mut **tx).await?.rows_affected()))
 }
 
-/// Gives a lease back within a transaction that does what it was for.
-pub(super) async fn give_back(tx: &mut Transaction<'_, Any>, lease: &Lease) -> Result<Fenced, sqlx::Error> {
-    set(tx, lease, GIVE_BACK, None).await
+/// Gives a lease back and, where it was held still, runs one statement about what it was for: both or neither.
+pub(super) async fn give_back_with(
+    db: &Database,
+    lease: &Lease,
+    statement: Query<'_, Any, AnyArguments>,
+) -> Result<Fenced, StoreError> {
+    let mut connection = db.write().await?;
+    let mut tx = connection.begin().await?;
+    if set(&mut tx, lease, GIVE_BACK, None).await? == Fenced::Lost {
+        return Ok(Fenced::Lost);
+    }
+    statement.execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Fenced::Done)
 }
 
 /// Whether all of these leases on repositories are held, and stay so until the transaction ends.

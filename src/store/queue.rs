@@ -235,20 +235,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn settle_held(&self, claimed: &Claimed, look_at: Option<i64>) -> Result<Fenced, StoreError> {
-        let mut connection = self.db.write().await?;
-        let mut tx = connection.begin().await?;
-        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
-            return Ok(Fenced::Lost);
-        }
-        sqlx::query(SETTLE)
+        let statement = sqlx::query(SETTLE)
             .bind(claimed.due.forge.as_str())
             .bind(claimed.due.name.as_str())
             .bind(claimed.due.hinted)
-            .bind(look_at)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Fenced::Done)
+            .bind(look_at);
+        lease::give_back_with(&self.db, &claimed.lease, statement).await
     }
 
     /// A part of a look was done, the rest is due now, behind whatever waited before. Gives the lease back.
@@ -256,20 +248,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn put_off_held(&self, claimed: &Claimed, now: i64) -> Result<Fenced, StoreError> {
-        let mut connection = self.db.write().await?;
-        let mut tx = connection.begin().await?;
-        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
-            return Ok(Fenced::Lost);
-        }
-        sqlx::query(PUT_OFF)
+        let statement = sqlx::query(PUT_OFF)
             .bind(claimed.due.forge.as_str())
             .bind(claimed.due.name.as_str())
             .bind(claimed.due.hinted)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Fenced::Done)
+            .bind(now);
+        lease::give_back_with(&self.db, &claimed.lease, statement).await
     }
 
     /// Looking failed: again at `not_before`. Gives the lease back.
@@ -277,19 +261,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn postpone_held(&self, claimed: &Claimed, not_before: i64) -> Result<Fenced, StoreError> {
-        let mut connection = self.db.write().await?;
-        let mut tx = connection.begin().await?;
-        if lease::give_back(&mut tx, &claimed.lease).await? == Fenced::Lost {
-            return Ok(Fenced::Lost);
-        }
-        sqlx::query(POSTPONE)
-            .bind(claimed.due.forge.as_str())
-            .bind(claimed.due.name.as_str())
-            .bind(not_before)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Fenced::Done)
+        let statement =
+            sqlx::query(POSTPONE).bind(claimed.due.forge.as_str()).bind(claimed.due.name.as_str()).bind(not_before);
+        lease::give_back_with(&self.db, &claimed.lease, statement).await
     }
 
     /// When the next repository falls due, unsent status, waiting comment or pull request too; `None` when nothing waits.
