@@ -23,7 +23,7 @@ use super::decide::Decided;
 use super::plan::{self, Known, RepoKey, Seen, Target, View};
 use super::sight::Change;
 use super::{Controller, backoff, pairs};
-use crate::store::{Claim, Claimed, Due, Fenced, Lease, Level, StoreError, WaiverRow, WantedRow};
+use crate::store::{Claimed, Due, Fenced, Lease, Level, StoreError, WaiverRow, WantedRow};
 
 /// Looks at a time, for each forge.
 const LOOKS: usize = 8;
@@ -135,14 +135,7 @@ impl Controller {
             if free == 0 || (running.more && free < LOOKS / 2) {
                 continue;
             }
-            let now = self.now();
-            let claim = Claim {
-                forge,
-                holder: &self.holder,
-                now,
-                until: now + millis(LEASE),
-                most: i64::try_from(free).unwrap_or(1),
-            };
+            let claim = self.claim(forge, LEASE, free);
             let claimed = self.store.claim(&claim).await?;
             running.more = claimed.len() == free;
             for claimed in claimed {

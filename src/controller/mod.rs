@@ -52,6 +52,7 @@ mod redeliver;
 mod rounds;
 mod sight;
 pub mod under_way;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

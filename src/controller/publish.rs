@@ -9,21 +9,19 @@
 //! again soon).
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::{Overwritten, PARKED};
 use super::look::millis;
 use super::plan::RepoKey;
+use super::workers::Workers;
 use super::{Controller, backoff, lock};
 use crate::forge::{ForgeError, State, Status};
-use crate::store::{Claim, Fenced, Level, Outgoing, StoreError, WantedRow};
+use crate::store::{Fenced, Level, Outgoing, StoreError, WantedRow};
 use crate::tree::ObjectId;
 
 /// Statuses sent at a time, for each forge: enough to hide the round trip, few enough to be a good guest.
@@ -44,11 +42,10 @@ const LATE: Duration = Duration::from_secs(60);
 impl Controller {
     /// Sends what is unsent and due, until told to stop; what is on its way then is waited for.
     pub(super) async fn publish_always(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut sends: JoinSet<String> = JoinSet::new();
-        let mut running: BTreeMap<String, usize> = BTreeMap::new();
+        let mut sends = Workers::new("a status");
         let mut turns: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
         loop {
-            let pause = match self.begin_sends(&mut sends, &mut running, &mut turns, &shutdown).await {
+            let pause = match self.begin_sends(&mut sends, &mut turns, &shutdown).await {
                 // Each status that is sent makes room and asks again.
                 Ok(()) if !sends.is_empty() => WHILE_SENDING,
                 Ok(()) => self.until_next_due().await,
@@ -58,20 +55,15 @@ impl Controller {
                 () = shutdown.cancelled() => break,
                 () = self.publish_wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(ended) = sends.join_next(), if !sends.is_empty() => {
-                    if let Ok(forge) = ended && let Some(count) = running.get_mut(&forge) {
-                        *count = count.saturating_sub(1);
-                    }
-                }
+                () = sends.ended() => {}
             }
         }
-        while sends.join_next().await.is_some() {}
+        sends.all_ended().await;
     }
 
     async fn begin_sends(
         self: &Arc<Self>,
-        sends: &mut JoinSet<String>,
-        running: &mut BTreeMap<String, usize>,
+        sends: &mut Workers,
         turns: &mut BTreeMap<String, Arc<Semaphore>>,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
@@ -79,39 +71,23 @@ impl Controller {
             if self.guests.get(forge).is_some_and(|guest| guest.rests()) {
                 continue;
             }
-            let count = running.entry(forge.clone()).or_default();
-            let free = TAKEN.saturating_sub(*count);
+            let free = sends.free(forge, TAKEN);
             // Many at a time: a claim reads all that wait, and to claim them one by one would cost more than to send them.
             if free < TAKEN / 2 {
                 continue;
             }
-            let now = self.now();
-            let claim = Claim {
-                forge,
-                holder: &self.holder,
-                now,
-                until: now + millis(LEASE),
-                most: i64::try_from(free).unwrap_or(1),
-            };
+            let claim = self.claim(forge, LEASE, free);
             let turns = turns.entry(forge.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
-            for outgoing in self.store.claim_unsent(&claim, now + millis(LATE)).await? {
-                *count += 1;
-                let (me, forge) = (self.clone(), forge.clone());
-                let (turns, shutdown) = (turns.clone(), shutdown.clone());
-                sends.spawn(async move {
+            for outgoing in self.store.claim_unsent(&claim, claim.now + millis(LATE)).await? {
+                let (me, turns, shutdown) = (self.clone(), turns.clone(), shutdown.clone());
+                sends.begin(forge, async move {
                     let _turn = tokio::select! {
                         biased;
                         // It waits for its turn: its lease ends with this process, and the next one sends it.
-                        () = shutdown.cancelled() => return forge,
+                        () = shutdown.cancelled() => return Ok(()),
                         turn = turns.acquire_owned() => turn,
                     };
-                    let publishing = AssertUnwindSafe(me.publish(&outgoing)).catch_unwind();
-                    match publishing.await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => tracing::error!(%error, "the store failed; the status is sent again"),
-                        Err(_) => tracing::error!("sending a status broke; this is a defect of drift-gate"),
-                    }
-                    forge
+                    me.publish(&outgoing).await
                 });
             }
         }

@@ -24,24 +24,20 @@ mod parse;
 mod rights;
 mod waive;
 
-use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::answer::{Entry, Said, Shows};
 use self::parse::Command;
 use self::rights::Rights;
 use self::waive::Outcome;
-use super::look::millis;
 use super::plan::{Gated, RepoKey};
+use super::workers::Workers;
 use super::{Controller, Trouble, backoff};
 use crate::forge::{Comment, ForgeError, RepoName};
-use crate::store::{Ask, By, Claim, ClaimedAnswer, ClaimedCommand, CommandRow, Fenced, StoreError};
+use crate::store::{Ask, By, ClaimedAnswer, ClaimedCommand, CommandRow, Fenced, StoreError};
 
 /// Comments and answers that are worked on at a time, for each forge.
 const AT_ONCE: usize = 8;
@@ -61,10 +57,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 impl Controller {
     /// Reads every waiting comment, does what it asks for and answers, until told to stop.
     pub(super) async fn run_commands_always(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut tasks: JoinSet<String> = JoinSet::new();
-        let mut running: BTreeMap<String, usize> = BTreeMap::new();
+        let mut workers = Workers::new("a command");
         loop {
-            let pause = match self.begin_commands(&mut tasks, &mut running).await {
+            let pause = match self.begin_commands(&mut workers).await {
                 Ok(()) => self.until_next_due().await,
                 Err(error) => self.store_failed("commands", &error),
             };
@@ -72,72 +67,37 @@ impl Controller {
                 () = shutdown.cancelled() => break,
                 () = self.command_wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
-                    if let Ok(forge) = ended && let Some(count) = running.get_mut(&forge) {
-                        *count = count.saturating_sub(1);
-                    }
-                }
+                () = workers.ended() => {}
             }
         }
         // What is dropped is taken up again: each step can be repeated.
-        let _ = tokio::time::timeout(FAREWELL, async { while tasks.join_next().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(FAREWELL, workers.all_ended()).await;
     }
 
-    async fn begin_commands(
-        self: &Arc<Self>,
-        tasks: &mut JoinSet<String>,
-        running: &mut BTreeMap<String, usize>,
-    ) -> Result<(), StoreError> {
+    async fn begin_commands(self: &Arc<Self>, workers: &mut Workers) -> Result<(), StoreError> {
         for forge in self.forges.keys() {
             if self.guests.get(forge).is_some_and(|guest| guest.rests()) {
                 continue;
             }
-            let count = running.entry(forge.clone()).or_default();
-            let now = self.now();
-            let claim = |free: usize| Claim {
-                forge,
-                holder: &self.holder,
-                now,
-                until: now + millis(LEASE),
-                most: i64::try_from(free).unwrap_or(1),
-            };
-            let free = AT_ONCE.saturating_sub(*count);
+            let free = workers.free(forge, AT_ONCE);
             if free == 0 {
                 continue;
             }
-            for claimed in self.store.claim_commands(&claim(free)).await? {
-                *count += 1;
+            for claimed in self.store.claim_commands(&self.claim(forge, LEASE, free)).await? {
                 let me = self.clone();
-                self.begin(tasks, forge, async move { me.do_command(&claimed).await });
+                workers.begin(forge, async move { me.do_command(&claimed).await });
             }
-            let free = AT_ONCE.saturating_sub(*count);
+            let free = workers.free(forge, AT_ONCE);
             if free == 0 {
                 continue;
             }
-            for claimed in self.store.claim_answers(&claim(free), now - GATHERED).await? {
-                *count += 1;
+            let claim = self.claim(forge, LEASE, free);
+            for claimed in self.store.claim_answers(&claim, claim.now - GATHERED).await? {
                 let me = self.clone();
-                self.begin(tasks, forge, async move { me.do_answer(&claimed).await });
+                workers.begin(forge, async move { me.do_answer(&claimed).await });
             }
         }
         Ok(())
-    }
-
-    fn begin(
-        &self,
-        tasks: &mut JoinSet<String>,
-        forge: &str,
-        work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
-    ) {
-        let forge = forge.to_owned();
-        tasks.spawn(async move {
-            match AssertUnwindSafe(work).catch_unwind().await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "the store failed; the command is taken up again"),
-                Err(_) => tracing::error!("a command broke; this is a defect of drift-gate"),
-            }
-            forge
-        });
     }
 
     async fn do_command(&self, claimed: &ClaimedCommand) -> Result<(), StoreError> {

@@ -15,13 +15,9 @@ mod text;
 mod there;
 mod want;
 
-use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::keeper::{Done, Keeper, Stop};
@@ -31,10 +27,11 @@ use self::want::Want;
 use super::judge::Pair as World;
 use super::look::millis;
 use super::plan::{Gated, RepoKey, View};
+use super::workers::Workers;
 use super::{Controller, backoff};
 use crate::forge::RepoName;
 use crate::gate::policy::Role;
-use crate::store::{Claim, ClaimedPull, Fenced, Level, PullNote, PullRow, PullSlot, StoreError};
+use crate::store::{ClaimedPull, Fenced, Level, PullNote, PullRow, PullSlot, StoreError};
 
 /// Rows worked on at a time, for each forge: each is a few calls one after the other.
 const AT_ONCE: usize = 4;
@@ -134,11 +131,10 @@ impl Controller {
 
     /// Works on every row that is due, until told to stop; what runs then is waited for.
     pub(super) async fn keep_pulls_always(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut work: JoinSet<String> = JoinSet::new();
-        let mut running: BTreeMap<String, usize> = BTreeMap::new();
+        let mut workers = Workers::new("a pull request that ends drift");
         loop {
-            let pause = match self.begin_pulls(&mut work, &mut running).await {
-                Ok(()) if !work.is_empty() => WHILE_WORKING,
+            let pause = match self.begin_pulls(&mut workers).await {
+                Ok(()) if !workers.is_empty() => WHILE_WORKING,
                 Ok(()) => self.until_next_due().await,
                 Err(error) => self.store_failed("pulls", &error),
             };
@@ -146,47 +142,24 @@ impl Controller {
                 () = shutdown.cancelled() => break,
                 () = self.pull_wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(ended) = work.join_next(), if !work.is_empty() => {
-                    if let Ok(forge) = ended && let Some(count) = running.get_mut(&forge) {
-                        *count = count.saturating_sub(1);
-                    }
-                }
+                () = workers.ended() => {}
             }
         }
-        while work.join_next().await.is_some() {}
+        workers.all_ended().await;
     }
 
-    async fn begin_pulls(
-        self: &Arc<Self>,
-        work: &mut JoinSet<String>,
-        running: &mut BTreeMap<String, usize>,
-    ) -> Result<(), StoreError> {
+    async fn begin_pulls(self: &Arc<Self>, workers: &mut Workers) -> Result<(), StoreError> {
         for forge in self.forges.keys() {
             if self.guests.get(forge).is_some_and(|guest| guest.rests()) {
                 continue;
             }
-            let count = running.entry(forge.clone()).or_default();
-            let free = AT_ONCE.saturating_sub(*count);
+            let free = workers.free(forge, AT_ONCE);
             if free == 0 {
                 continue;
             }
-            let now = self.now();
-            let most = i64::try_from(free).unwrap_or(1);
-            let claim = Claim { forge, holder: &self.holder, now, until: now + millis(LEASE), most };
-            for claimed in self.store.claim_pulls(&claim).await? {
-                *count += 1;
-                let (me, forge) = (self.clone(), forge.clone());
-                work.spawn(async move {
-                    let keeping = AssertUnwindSafe(me.keep_pull(&claimed)).catch_unwind();
-                    match keeping.await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => {
-                            tracing::error!(%error, "the store failed; the pull request is looked at again")
-                        }
-                        Err(_) => tracing::error!("keeping a pull request broke; this is a defect of drift-gate"),
-                    }
-                    forge
-                });
+            for claimed in self.store.claim_pulls(&self.claim(forge, LEASE, free)).await? {
+                let me = self.clone();
+                workers.begin(forge, async move { me.keep_pull(&claimed).await });
             }
         }
         Ok(())
