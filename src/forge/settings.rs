@@ -13,7 +13,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::json;
 
+use super::answer::Answer;
 use super::api::Api;
 use super::rest::unexpected;
 use super::{Forge, ForgeError, RepoName, State, Status};
@@ -219,6 +221,38 @@ pub(super) async fn text_file(api: &Api, repo: &RepoName, path: &str, branch: &s
     let content: String = answer.json::<File>()?.content.split_whitespace().collect();
     let bytes = STANDARD.decode(content).map_err(|_| unexpected(&answer, "its content is no base64"))?;
     String::from_utf8(bytes).map_err(|_| unexpected(&answer, "it is no UTF-8 text"))
+}
+
+/// See [`Settings::branches`].
+pub(super) async fn branches(api: &Api, repo: &RepoName) -> Result<Vec<String>, ForgeError> {
+    #[derive(Deserialize)]
+    struct Branch {
+        #[serde(default)]
+        name: String,
+    }
+    let branches: Vec<Branch> = api.pages(&api.repo(repo, &["branches"])?, &[]).all().await?;
+    Ok(branches.into_iter().map(|branch| branch.name).collect())
+}
+
+/// The number of a hook that was made.
+pub(super) fn hook_made(answer: Answer) -> Result<u64, ForgeError> {
+    #[derive(Deserialize)]
+    struct Made {
+        id: u64,
+    }
+    Ok(answer.success()?.json::<Made>()?.id)
+}
+
+/// See [`Settings::remove_hook`].
+pub(super) async fn remove_hook(api: &Api, repo: &RepoName, id: u64) -> Result<(), ForgeError> {
+    let answer = api.remove(&api.repo(repo, &["hooks", &id.to_string()])?).await?;
+    allowed(answer.success().map(drop))
+}
+
+/// See [`Settings::test_hook`].
+pub(super) async fn test_hook(api: &Api, repo: &RepoName, id: u64) -> Result<(), ForgeError> {
+    let segments = ["hooks", &id.to_string(), "tests"];
+    api.post(&api.repo(repo, &segments)?, &json!({})).await?.success().map(drop)
 }
 
 /// The name of a commit that no repository has.

@@ -16,7 +16,7 @@ use super::Gitea;
 use crate::forge::answer::Answer;
 use crate::forge::settings::{
     Changed, Demands, Fit, Hook, NewHook, Rights, SecretSame, Server, Settings, Use, WireRights, ahead, allowed,
-    nowhere, probe, text_file,
+    branches, hook_made, nowhere, probe, remove_hook, test_hook, text_file,
 };
 use crate::forge::{Forge, ForgeError, RepoName};
 
@@ -58,8 +58,6 @@ struct WireConfig {
 
 #[derive(Deserialize)]
 struct WireBranch {
-    #[serde(default)]
-    name: String,
     /// The rule that counts; older servers do not say it.
     #[serde(default)]
     effective_branch_protection_name: String,
@@ -217,8 +215,7 @@ impl Settings for Gitea {
     }
 
     async fn branches(&self, repo: &RepoName) -> Result<Vec<String>, ForgeError> {
-        let branches: Vec<WireBranch> = self.api.pages(&self.api.repo(repo, &["branches"])?, &[]).all().await?;
-        Ok(branches.into_iter().map(|branch| branch.name).collect())
+        branches(&self.api, repo).await
     }
 
     async fn hooks(&self, repo: &RepoName) -> Result<Vec<Hook>, ForgeError> {
@@ -246,10 +243,6 @@ impl Settings for Gitea {
     }
 
     async fn add_hook(&self, repo: &RepoName, hook: &NewHook<'_>) -> Result<u64, ForgeError> {
-        #[derive(Deserialize)]
-        struct Made {
-            id: u64,
-        }
         let mut events: Vec<&str> = EVENTS.to_vec();
         events.extend(hook.like.into_iter().flat_map(|like| like.events.iter().map(String::as_str)));
         events.sort_unstable();
@@ -263,18 +256,15 @@ impl Settings for Gitea {
         if let Some(SecretSame(header)) = hook.like.and_then(|like| like.authorization.as_ref()) {
             body["authorization_header"] = header.expose_secret().into();
         }
-        let answer = self.api.post(&self.api.repo(repo, &["hooks"])?, &body).await?.success()?;
-        Ok(answer.json::<Made>()?.id)
+        hook_made(self.api.post(&self.api.repo(repo, &["hooks"])?, &body).await?)
     }
 
     async fn remove_hook(&self, repo: &RepoName, id: u64) -> Result<(), ForgeError> {
-        let answer = self.api.remove(&self.api.repo(repo, &["hooks", &id.to_string()])?).await?;
-        allowed(answer.success().map(drop))
+        remove_hook(&self.api, repo, id).await
     }
 
     async fn test_hook(&self, repo: &RepoName, id: u64) -> Result<(), ForgeError> {
-        let segments = ["hooks", &id.to_string(), "tests"];
-        self.api.post(&self.api.repo(repo, &segments)?, &json!({})).await?.success().map(drop)
+        test_hook(&self.api, repo, id).await
     }
 
     async fn demands(&self, repo: &RepoName, branch: &str) -> Result<Demands, ForgeError> {

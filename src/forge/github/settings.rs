@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::GitHub;
 use crate::forge::answer::Answer;
 use crate::forge::settings::{
-    Changed, Demands, Fit, Hook, NewHook, Rights, Server, Settings, Use, WireRights, ahead, allowed, nowhere, probe,
-    text_file,
+    Changed, Demands, Fit, Hook, NewHook, Rights, Server, Settings, Use, WireRights, ahead, allowed, branches,
+    hook_made, nowhere, probe, remove_hook, test_hook, text_file,
 };
 use crate::forge::{Forge, ForgeError, RepoName};
 
@@ -48,12 +49,6 @@ struct WireConfig {
 struct WireResponse {
     code: Option<u16>,
     message: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireBranch {
-    #[serde(default)]
-    name: String,
 }
 
 #[derive(Clone, Deserialize)]
@@ -270,8 +265,7 @@ impl Settings for GitHub {
     }
 
     async fn branches(&self, repo: &RepoName) -> Result<Vec<String>, ForgeError> {
-        let branches: Vec<WireBranch> = self.api.pages(&self.api.repo(repo, &["branches"])?, &[]).all().await?;
-        Ok(branches.into_iter().map(|branch| branch.name).collect())
+        branches(&self.api, repo).await
     }
 
     async fn hooks(&self, repo: &RepoName) -> Result<Vec<Hook>, ForgeError> {
@@ -299,10 +293,6 @@ impl Settings for GitHub {
     }
 
     async fn add_hook(&self, repo: &RepoName, hook: &NewHook<'_>) -> Result<u64, ForgeError> {
-        #[derive(Deserialize)]
-        struct Made {
-            id: u64,
-        }
         let kept: Vec<&str> = hook.like.into_iter().flat_map(|like| like.events.iter().map(String::as_str)).collect();
         let make = async |wanted: &[&str]| {
             let mut events: Vec<&str> = wanted.iter().chain(&kept).copied().collect();
@@ -317,21 +307,19 @@ impl Settings for GitHub {
         if answer.status.as_u16() == 422 && answer.message().contains("merge_group") {
             answer = make(&NEEDED).await?;
         }
-        Ok(answer.success()?.json::<Made>()?.id)
+        hook_made(answer)
     }
 
     async fn remove_hook(&self, repo: &RepoName, id: u64) -> Result<(), ForgeError> {
-        let answer = self.api.remove(&self.api.repo(repo, &["hooks", &id.to_string()])?).await?;
-        allowed(answer.success().map(drop))
+        remove_hook(&self.api, repo, id).await
     }
 
     async fn test_hook(&self, repo: &RepoName, id: u64) -> Result<(), ForgeError> {
-        let segments = ["hooks", &id.to_string(), "tests"];
-        self.api.post(&self.api.repo(repo, &segments)?, &json!({})).await?.success().map(drop)
+        test_hook(&self.api, repo, id).await
     }
 
     async fn demands(&self, repo: &RepoName, branch: &str) -> Result<Demands, ForgeError> {
-        self.api.read::<WireBranch>(&self.api.repo(repo, &["branches", branch])?).await?;
+        self.api.read::<IgnoredAny>(&self.api.repo(repo, &["branches", branch])?).await?;
         let mut demands = Demands { pushes: true, ..Demands::default() };
         for rule in self.rules(repo, branch).await? {
             let named = rule.ruleset_id.map_or_else(|| "a ruleset".to_owned(), |id| format!("ruleset {id}"));
