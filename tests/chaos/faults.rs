@@ -135,8 +135,6 @@ pub struct Write {
     pub status: serde_json::Value,
     /// drift-gate heard that the forge took it.
     pub heard: bool,
-    /// How often drift-gate had stopped before.
-    pub stops: usize,
 }
 
 /// What the forge said, whole.
@@ -157,7 +155,6 @@ struct Memory {
     frozen: HashMap<String, (Instant, Answer)>,
     injected: BTreeMap<Fault, u64>,
     writes: Vec<Write>,
-    stops: usize,
     /// Addresses of statuses that were told as of a moment ago.
     lied: BTreeSet<String>,
     refs: HashMap<String, u64>,
@@ -327,17 +324,11 @@ impl Proxy {
         Some(answer)
     }
 
-    /// drift-gate has stopped: what it heard last it may not have kept.
-    pub fn stopped(&self) {
-        self.memory.lock().expect("memory").stops += 1;
-    }
-
     /// Keeps a status that the forge took, and says where; it is not heard yet.
     fn wrote(&self, path: &str, body: &Bytes) -> usize {
         let status = serde_json::from_slice(body).unwrap_or_default();
         let mut memory = self.memory.lock().expect("memory");
-        let stops = memory.stops;
-        memory.writes.push(Write { path: path.to_owned(), status, heard: false, stops });
+        memory.writes.push(Write { path: path.to_owned(), status, heard: false });
         memory.writes.len() - 1
     }
 }

@@ -121,7 +121,6 @@ async fn tell(seed: u64, record: Record) -> Result<Told, String> {
             record.add("drift-gate stops and starts again");
             post.to(None);
             service.stop().await;
-            proxy.stopped();
             service = start(&config, &post).await;
         }
         // People pause, too: sometimes until all is judged, sometimes not at all.
@@ -188,8 +187,8 @@ async fn settle(place: &Place, proxy: &Proxy, post: &Post, truth: &Truth) -> Res
     }
 }
 
-/// How many of drift-gate's statuses said what its last one said already: each must follow one whose answer was lost, a stop, or
-/// a lie about what stands there.
+/// How many of drift-gate's statuses said what its last one said already: each must follow one whose answer was lost, or a
+/// lie about what stands there.
 async fn repeated(place: &Place, proxy: &Proxy) -> Result<usize, String> {
     let writes = proxy.writes();
     let mut repeated = 0;
@@ -208,10 +207,7 @@ async fn repeated(place: &Place, proxy: &Proxy) -> Result<usize, String> {
             }
             repeated += 1;
             let words = &pair[1]["description"];
-            let same: Vec<_> = on_it().filter(|write| write.status["description"] == *words).collect();
-            // What was heard as drift-gate stopped may be said once more after it started again.
-            let by_one = same.iter().all(|write| write.stops == same[0].stops);
-            if !proxy.lied(path) && by_one && same.iter().all(|write| write.heard) {
+            if !proxy.lied(path) && on_it().all(|write| write.heard || write.status["description"] != *words) {
                 let rows: Vec<String> = rows
                     .iter()
                     .map(|row| format!("{} {} {}", row["created_at"], row["status"], row["description"]))
