@@ -1,13 +1,14 @@
 //! The folders and what may be asked of them.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use git2::{Repository, RepositoryInitOptions};
+use git2::{ErrorCode, Repository, RepositoryInitOptions};
 use tokio::sync::Semaphore;
 
 use super::evict;
@@ -176,12 +177,7 @@ fn close_some(repositories: &mut HashMap<(String, u64), Repo>) {
 
 impl Repo {
     fn open(folder: PathBuf, label: &str, shared: Arc<Shared>) -> Result<Self, GitError> {
-        let repository = Repository::open_bare(&folder).or_else(|_| {
-            // No template: hooks and excludes are of no use here.
-            let mut options = RepositoryInitOptions::new();
-            Repository::init_opts(&folder, options.bare(true).mkpath(true).external_template(false))
-        });
-        let repository = repository.map_err(|error| storage(&folder, error.message()))?;
+        let repository = open_or_make(&folder)?;
         fold::sweep(&folder).map_err(|error| storage(&folder, &error))?;
         let marks = match fs::read_to_string(folder.join("history")) {
             Ok(text) => text.lines().filter_map(ObjectId::parse).collect(),
@@ -437,6 +433,36 @@ impl Repo {
         fold::fold(&self.0.folder)?;
         self.0.objects.reopen().map_err(|error| error.to_string())
     }
+}
+
+/// The repository in `folder`, which is made where there is none. Whoever makes one holds a lock that the system gives back
+/// when the process dies, so what is no repository then was left half made, with git's own lock files in it: it goes.
+fn open_or_make(folder: &Path) -> Result<Repository, GitError> {
+    let none = |error: &git2::Error| error.code() == ErrorCode::NotFound;
+    match Repository::open_bare(folder) {
+        Err(error) if none(&error) => {}
+        other => return other.map_err(|error| storage(folder, error.message())),
+    }
+    let parent = folder.parent().unwrap_or(folder);
+    let made = fs::create_dir_all(parent).and_then(|()| {
+        let lock = File::options().create(true).append(true).open(parent.join("making.lock"))?;
+        lock.lock()?;
+        Ok(lock)
+    });
+    let _lock = made.map_err(|error| storage(parent, error))?;
+    match Repository::open_bare(folder) {
+        Err(error) if none(&error) => {}
+        // Another process was faster.
+        other => return other.map_err(|error| storage(folder, error.message())),
+    }
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(storage(folder, error)),
+        _ => {}
+    }
+    // No template: hooks and excludes are of no use here.
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).external_template(false);
+    Repository::init_opts(folder, &options).map_err(|error| storage(folder, error.message()))
 }
 
 fn storage(path: &Path, error: impl ToString) -> GitError {

@@ -18,6 +18,8 @@
 //!   before the question was asked may be older than the push that made somebody ask.
 //! - **Packs pile up**, one for each fetch, and a lookup tries them all: small ones are folded into one, under a file lock
 //!   that other processes see too.
+//! - **A process dies while it makes a folder**: git's lock files stay, and nobody could ever make it again. What is no
+//!   repository is removed and made anew, by one process at a time.
 //! - **Half an answer** never becomes half a pack: a pack is there when it is complete, or not at all.
 
 use std::time::Duration;

@@ -69,6 +69,22 @@ fn not_our_ref() -> Canned {
 }
 
 #[tokio::test]
+async fn a_folder_that_a_dying_process_left_half_made_is_made_anew() {
+    let dir = TempDir::new().unwrap();
+    let folder = dir.path().join("main/42.git");
+    std::fs::create_dir_all(folder.join("objects/pack")).unwrap();
+    for left in ["config", "config.lock", "HEAD.lock"] {
+        std::fs::write(folder.join(left), "").unwrap();
+    }
+    let repo = cache_with(dir.path(), limits()).repo("main", 42).unwrap();
+    let upstream = Upstream::start(true).await;
+    let commit = upstream.commit("main", &[("config.yaml", "name: x\n")], &[]);
+    let tree = read(&upstream, &repo, || repo.tree(&commit)).await;
+    assert_eq!(tree.blob_id("config.yaml").unwrap(), blob_id(b"name: x\n"));
+    assert!(!folder.join("config.lock").exists());
+}
+
+#[tokio::test]
 async fn one_request_brings_the_directories_and_one_more_the_files_that_are_read() {
     let (upstream, repo, _dir) = start().await;
     let files = [("config.yaml", "name: x\n"), ("prompts/a.md", "A"), ("prompts/b.md", "B"), ("other/big", "not read")];
