@@ -96,7 +96,7 @@ impl Controller {
     pub(super) async fn look_always(self: Arc<Self>, shutdown: CancellationToken) {
         let mut looks: JoinSet<String> = JoinSet::new();
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
-        loop {
+        while !shutdown.is_cancelled() {
             let pause = match self.begin_looks(&mut looks, &mut running).await {
                 // Each look that ends makes room and asks again.
                 Ok(()) if !looks.is_empty() => WHILE_LOOKING,
@@ -116,7 +116,7 @@ impl Controller {
             }
         }
         looks.shutdown().await;
-        if let Err(error) = self.store.expire_leases(Some(&self.holder), self.now()).await {
+        if let Err(error) = self.store.expire_looks(&self.holder, self.now()).await {
             tracing::warn!(%error, "leases are not given back; they end by themselves");
         }
     }

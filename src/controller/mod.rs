@@ -249,6 +249,10 @@ impl Controller {
         tasks.spawn(self.clone().run_commands_always(shutdown));
         tasks.close();
         tasks.wait().await;
+        // Not before: what is claimed while it is still on its way would be sent twice.
+        if let Err(error) = self.store.expire_leases(Some(&self.holder), self.now()).await {
+            tracing::warn!(%error, "leases are not given back; they end by themselves");
+        }
     }
 
     /// What waits for a forge that was ill is tried at once when it is well: each has a pause of its own that grew meanwhile.

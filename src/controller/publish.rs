@@ -44,7 +44,7 @@ impl Controller {
     pub(super) async fn publish_always(self: Arc<Self>, shutdown: CancellationToken) {
         let mut sends = Workers::new("a status");
         let mut turns: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
-        loop {
+        while !shutdown.is_cancelled() {
             let pause = match self.begin_sends(&mut sends, &mut turns, &shutdown).await {
                 // Each status that is sent makes room and asks again.
                 Ok(()) if !sends.is_empty() => WHILE_SENDING,

@@ -123,9 +123,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then they end at their times.
     pub async fn expire_leases(&self, holder: Option<&str>, now: i64) -> Result<(), StoreError> {
+        self.expire(&["looks", "wanted", "comments", "answers", "pulls"], holder, now).await
+    }
+
+    /// Likewise, of a holder's leases on repositories alone: what else it has may still be on its way to a forge.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then they end at their times.
+    pub async fn expire_looks(&self, holder: &str, now: i64) -> Result<(), StoreError> {
+        self.expire(&["looks"], Some(holder), now).await
+    }
+
+    async fn expire(&self, tables: &[&str], holder: Option<&str>, now: i64) -> Result<(), StoreError> {
         let mut connection = self.db.write().await?;
         let mut tx = connection.begin().await?;
-        for table in ["looks", "wanted", "comments", "answers", "pulls"] {
+        for table in tables {
             let statement = format!(
                 "UPDATE {table} SET leased_until = $1 WHERE leased_until > $1 AND ($2 IS NULL OR leased_by = $2)"
             );

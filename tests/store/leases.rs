@@ -17,6 +17,7 @@ on_both!(
     a_repository_of_another_configuration_is_left_to_others,
     the_other_sides_of_a_gate_are_claimed_by_name,
     the_leases_of_a_process_that_is_known_to_be_dead_end_at_once,
+    what_is_on_its_way_stays_a_process_s_own_while_it_gives_its_looks_back,
     a_status_is_sent_by_one_replica_at_a_time,
     a_status_that_was_taken_over_is_read_before_and_once_more_after,
     a_replica_that_stalled_cannot_say_what_it_sent,
@@ -156,6 +157,19 @@ async fn the_leases_of_a_process_that_is_known_to_be_dead_end_at_once(db: Db) {
     assert!(taken[0].lease.taken_over);
     store.expire_leases(None, 1_002).await.expect("ended");
     assert_eq!(store.claim(&claim("new", 1_002)).await.expect("claimed").len(), 2);
+}
+
+async fn what_is_on_its_way_stays_a_process_s_own_while_it_gives_its_looks_back(db: Db) {
+    let (one, other) = (db.replica().await, db.replica().await);
+    one.accept(push("core")).await.expect("accepted");
+    let looking = one.claim(&claim("one", 1_000)).await.expect("claimed").remove(0);
+    let decided = one.decide_held(&[decision("failure", "drift")], &[&looking.lease]).await.expect("decided");
+    assert_eq!(decided, Fenced::Done);
+    let sending = one.claim_unsent(&claim("one", 1_000), 2_000).await.expect("claimed").remove(0);
+    one.expire_looks("one", 1_001).await.expect("ended");
+    assert_eq!(other.claim(&claim("other", 1_002)).await.expect("claimed").len(), 1, "the look is anybody's");
+    assert!(other.claim_unsent(&claim("other", 1_002), 2_000).await.expect("claimed").is_empty(), "the status is not");
+    assert_eq!(one.told_held(&sending, 1_003).await.expect("told"), Fenced::Done);
 }
 
 async fn a_status_is_sent_by_one_replica_at_a_time(db: Db) {

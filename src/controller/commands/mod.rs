@@ -58,7 +58,7 @@ impl Controller {
     /// Reads every waiting comment, does what it asks for and answers, until told to stop.
     pub(super) async fn run_commands_always(self: Arc<Self>, shutdown: CancellationToken) {
         let mut workers = Workers::new("a command");
-        loop {
+        while !shutdown.is_cancelled() {
             let pause = match self.begin_commands(&mut workers).await {
                 Ok(()) => self.until_next_due().await,
                 Err(error) => self.store_failed("commands", &error),

@@ -132,7 +132,7 @@ impl Controller {
     /// Works on every row that is due, until told to stop; what runs then is waited for.
     pub(super) async fn keep_pulls_always(self: Arc<Self>, shutdown: CancellationToken) {
         let mut workers = Workers::new("a pull request that ends drift");
-        loop {
+        while !shutdown.is_cancelled() {
             let pause = match self.begin_pulls(&mut workers).await {
                 Ok(()) if !workers.is_empty() => WHILE_WORKING,
                 Ok(()) => self.until_next_due().await,
