@@ -91,7 +91,13 @@ impl GitHub {
 
     /// The last steps of a commit; a classic token without the scope `workflow` gets a bare 404 for the tree, after it has read
     /// the commit that the tree is made on.
-    async fn git_step(&self, repo: &RepoName, kind: &str, body: &Value, files: &[FileChange]) -> Result<Answer, ForgeError> {
+    async fn git_step(
+        &self,
+        repo: &RepoName,
+        kind: &str,
+        body: &Value,
+        files: &[FileChange],
+    ) -> Result<Answer, ForgeError> {
         let workflow = files.iter().find(|file| file.path.starts_with(WORKFLOWS));
         match (self.git(repo, kind, body).await, workflow) {
             (Err(ForgeError::NotFound { what }), Some(workflow)) => Err(ForgeError::NotWritten {
