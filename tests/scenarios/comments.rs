@@ -416,6 +416,31 @@ async fn a_lost_answer_a_lost_store_and_a_deletion_leave_one_comment_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_obeyed_where_reactions_are_not_allowed() {
+    let world = World::in_sync().await;
+    let (number, _) = green(&world, CORE).await;
+    world.proxy.refuse("/reactions", 403);
+    comment(&world.contributor, CORE, number, "/drift-gate check").await;
+    answered(&world, CORE, number, "judged afresh").await;
+    world.settled().await;
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_we_may_not_ask_who_administers_only_whom_the_gate_names_waives_and_that_is_said() {
+    let behind = "[gate.commands]\nusers = [\"contributor\"]\n";
+    let world = World::with(Setting { behind, ..Setting::default() }).await;
+    let (number, head) = red(&world).await;
+    let path = format!("/repos/{CORE}/collaborators/{BOT}");
+    world.admin.call("PUT", &path, json!({ "permission": "write" })).await;
+    let id = comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    reacted(&world, CORE, id, "confused").await;
+    answered(&world, CORE, number, "told to its administrators only, and drift-gate's user is none").await;
+    comment(&world.contributor, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by contributor: hot fix").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_elses_comment_with_our_mark_is_not_ours() {
     let world = World::in_sync().await;
     let (number, _) = red(&world).await;
