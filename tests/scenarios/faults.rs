@@ -56,11 +56,7 @@ async fn a_flood_of_deliveries_is_taken_whole_and_costs_a_few_looks() {
     assert!(answers.iter().all(|answer| *answer == 202), "none is refused");
     world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
     world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
-    eventually("nothing waits", async || match world.metric("drift_gate_queue_length").await {
-        0.0 => Ok(()),
-        waiting => Err(waiting.to_string()),
-    })
-    .await;
+    world.idle().await;
     // One pair of commits, and so one evaluation, whoever asks for it.
     assert_eq!(world.metric("drift_gate_verdicts_total{verdict=\"drift\"}").await, 1.0);
     let looks = world.proxy.count(&Method::GET, "/pulls") - reads;
