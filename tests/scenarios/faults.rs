@@ -276,6 +276,8 @@ async fn a_template_that_turned_private_is_hidden_from_its_next_push_on() {
     world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
     let (_, _, url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
     let path = url.strip_prefix("http://gate.example.org").expect("the public address");
+    // A look under way would judge by what it read before.
+    world.idle().await;
     world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), serde_json::json!({ "private": true })).await;
     let template = world.push_template(&[("prompts/concierge.md", Some("# You keep secrets\n"))]).await;
     world.expect(TEMPLATE, &template, "failure", "").await;
