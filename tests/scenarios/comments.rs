@@ -299,6 +299,41 @@ async fn whom_the_gate_names_and_who_is_in_a_team_that_it_names_may_waive() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_github_a_waiver_is_refused_to_a_reader_and_given_by_who_may() {
+    if std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some() {
+        return;
+    }
+    let behind = "[gate.commands]\nteams = [\"molecule/leads\"]\n";
+    let world = World::with(Setting { github: true, behind, ..Setting::default() }).await;
+    let (number, head) = red(&world).await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate waive I know better").await;
+    reacted(&world, CORE, id, "confused").await;
+    let words = "administrators of molecule/core, the team molecule/leads";
+    let (answer, body) = answered(&world, CORE, number, words).await;
+    assert!(body.contains("user cannot see who is in molecule/leads"), "{body}");
+    world.expect(CORE, &head, "failure", "").await;
+
+    comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by maintainer: hot fix").await;
+    comment(&world.admin, CORE, number, "/drift-gate unwaive").await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+
+    let team = world.admin.call("POST", "/orgs/molecule/teams", json!({ "name": "leads" })).await["id"].clone();
+    world.admin.call("PUT", &format!("/teams/{team}/members/{BOT}"), Value::Null).await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
+    reacted(&world, CORE, id, "confused").await;
+    world.admin.call("PUT", &format!("/teams/{team}/members/{CONTRIBUTOR}"), Value::Null).await;
+    comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
+    world.expect(CORE, &head, "success", "waived by contributor: as a lead").await;
+
+    // All the time one comment of ours was written anew, and what we wrote was no command.
+    assert_eq!(answered(&world, CORE, number, "as a lead").await.0, answer);
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
+    assert!(world.proxy.count(&Method::PATCH, "/issues/comments/") >= 1);
+    assert_eq!(world.proxy.count(&Method::GET, "/api/v1/"), 0, "in GitHub's dialect");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comment_that_was_edited_into_a_command_is_none() {
     let usual = Setting::default();
     let options = drift_gate::controller::Options { reconcile: Duration::from_millis(400), ..usual.options };
