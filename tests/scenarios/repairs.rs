@@ -430,6 +430,13 @@ async fn a_repository_that_is_renamed_while_its_repair_is_made_gets_it_under_its
     world.proxy.holds().await;
     world.expect(CORE, &world.core_head, "failure", "").await;
     world.post(crate::relay::Post::Drop);
+    eventually("nobody looks at it any more", async || {
+        let told = world.told("/status").await;
+        let looks =
+            told["leased"]["first"].as_array().into_iter().flatten().filter(|one| one["work"] == "look").count();
+        if told["dirty"]["count"] == 0 && looks == 0 { Ok(()) } else { Err(told.to_string()) }
+    })
+    .await;
     world.admin.call("PATCH", &format!("/repos/{CORE}"), json!({ "name": "core-renamed" })).await;
     world.proxy.let_pass();
     eventually("the repair is open", async || {

@@ -5,6 +5,7 @@
 //!   holds what is wanted is used as it is; a pull request that exists is taken for ours if it is.
 //! - *A head moves while we write, or is seen by another service first*: before anything is opened, committed or closed both sides'
 //!   heads are read again, and a commit names what it replaces.
+//! - *The repository is renamed meanwhile*: it is looked at, and the row is worked on again under the new name.
 //! - *Two replicas*: the row is leased, and before each write the lease is renewed. One that stalls past it, and another
 //!   service altogether, finds the branch there. Gitea checks that no pull request of it is open, and then opens one: of two that were
 //!   opened at the same moment the newer stays.
