@@ -5,12 +5,12 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::host::{ADMIN, Api, BOT, CONTRIBUTOR, eventually};
+use crate::host::{ADMIN, BOT, CONTRIBUTOR, eventually};
 use crate::relay::Post;
+use crate::talk::{MARK, answered, answers, comment, log, reacted, reactions};
 use crate::world::{BAKES, CORE, FILE, Setting, TEMPLATE, World};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
-const MARK: &str = "<!-- drift-gate: answer -->";
 
 fn without(file: &str) -> String {
     BAKES.replace(&format!("COPY ${{PLATFORM_AGENT_TEMPLATE_DIR}}/{file}"), "#")
@@ -30,57 +30,6 @@ async fn green(world: &World, repo: &str) -> (u64, String) {
     let number = world.admin.open_pull(repo, "docs", "main").await;
     world.expect(repo, &head, "success", "").await;
     (number, head)
-}
-
-async fn comment(by: &Api, repo: &str, number: u64, body: &str) -> u64 {
-    let path = format!("/repos/{repo}/issues/{number}/comments");
-    by.call("POST", &path, json!({ "body": body })).await["id"].as_u64().expect("an id")
-}
-
-/// Our reactions to a comment.
-async fn reactions(world: &World, repo: &str, comment: u64) -> Vec<String> {
-    let all = world.admin.get(&format!("/repos/{repo}/issues/comments/{comment}/reactions")).await;
-    let ours = all.as_array().into_iter().flatten().filter(|reaction| reaction["user"]["login"] == BOT);
-    ours.filter_map(|reaction| reaction["content"].as_str().map(str::to_owned)).collect()
-}
-
-async fn reacted(world: &World, repo: &str, comment: u64, with: &str) {
-    eventually(&format!("the comment is answered with {with}"), async || {
-        let all = reactions(world, repo, comment).await;
-        if all.iter().any(|one| one == with) { Ok(()) } else { Err(format!("{all:?}")) }
-    })
-    .await;
-}
-
-/// Our comments on a pull request: their numbers and texts.
-async fn answers(world: &World, repo: &str, number: u64) -> Vec<(u64, String)> {
-    let all = world.admin.get(&format!("/repos/{repo}/issues/{number}/comments")).await;
-    let ours = all.as_array().expect("a list").iter().filter(|comment| comment["user"]["login"] == BOT);
-    let read = |comment: &Value| {
-        (comment["id"].as_u64().expect("an id"), comment["body"].as_str().expect("a text").to_owned())
-    };
-    ours.map(read).collect()
-}
-
-/// The one answer says this; its number and its text.
-async fn answered(world: &World, repo: &str, number: u64, words: &str) -> (u64, String) {
-    eventually(&format!("the answer says {words:?}"), async || {
-        let all = answers(world, repo, number).await;
-        assert!(all.len() < 2, "more than one answer: {all:#?}");
-        match all.into_iter().next() {
-            Some((id, body)) if body.contains(words) => Ok((id, body)),
-            other => Err(format!("{other:#?}")),
-        }
-    })
-    .await
-}
-
-/// What the log has, newest first: act and words.
-async fn log(world: &World) -> Vec<(String, String)> {
-    let told = world.told("/audit").await;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let lines = told["audit"].as_array().expect("the log").iter();
-    lines.map(|line| (text(&line["act"]), text(&line["words"]))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
