@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::host::{BOT, eventually};
 use crate::relay::Post;
-use crate::talk::{MARK, answered, answers, comment, log, reacted, reactions};
+use crate::talk::{MARK, answered, answers, comment, log, reacted, reactions, write_over};
 use crate::world::{BAKES, CONFIG, CORE, FILE, Setting, TEMPLATE, World};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
@@ -44,19 +44,6 @@ async fn red_main(world: &World) -> String {
     let head = world.admin.commit(CORE, "main", &[(DOCKERFILE, Some(&broken))]).await;
     world.expect(CORE, &head, "failure", "").await;
     head
-}
-
-/// Somebody writes over a status, and no delivery tells it.
-async fn write_over(world: &World, repo: &str, sha: &str) {
-    world.post(Post::Hold);
-    let forged = json!({ "state": "failure", "context": "drift-gate", "description": "by hand" });
-    world.admin.call("POST", &format!("/repos/{repo}/statuses/{sha}"), forged).await;
-    eventually("the delivery of the status is lost", async || {
-        if world.relay.held("status") > 0 { Ok(()) } else { Err("it did not come yet".to_owned()) }
-    })
-    .await;
-    world.relay.take();
-    world.post(Post::Deliver);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::host::{Api, BOT, eventually};
+use crate::relay::Post;
 use crate::world::World;
 
 /// What drift-gate's answers begin with.
@@ -57,4 +58,17 @@ pub async fn log(world: &World) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let lines = told["audit"].as_array().expect("the log").iter();
     lines.map(|line| (text(&line["act"]), text(&line["words"]))).collect()
+}
+
+/// Somebody writes over a status, and no delivery tells it.
+pub async fn write_over(world: &World, repo: &str, sha: &str) {
+    world.post(Post::Hold);
+    let forged = json!({ "state": "failure", "context": "drift-gate", "description": "by hand" });
+    world.admin.call("POST", &format!("/repos/{repo}/statuses/{sha}"), forged).await;
+    eventually("the delivery of the status is lost", async || {
+        if world.relay.held("status") > 0 { Ok(()) } else { Err("it did not come yet".to_owned()) }
+    })
+    .await;
+    world.relay.take();
+    world.post(Post::Deliver);
 }
