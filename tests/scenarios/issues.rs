@@ -170,6 +170,42 @@ async fn rebuild_opens_the_repair_before_its_time_for_those_who_may() {
     assert_eq!(log(&world).await[0].0, "rebuild");
 }
 
+/// A second gate of core, which names the same issue.
+const HERMES: &str = r#"
+[[gate]]
+name = "hermes"
+context = "drift-gate/hermes"
+source = { forge = "main", repo = "molecule/hermes", branch = "main" }
+consumer = { forge = "main", repo = "molecule/core", branches = ["main"] }
+binding = { follow = true }
+issues = ["molecule/core#1"]
+[[gate.check]]
+kind = "mirror"
+file = "hermes.yaml"
+copies = ["hermes.yaml"]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gates_that_name_one_issue_are_told_in_one_answer_and_others_are_not() {
+    let both = format!("{HERMES}{}", HERMES.replace("hermes", "apollo").replace("issues", "#"));
+    let behind: &'static str = both.leak();
+    let mut world = World::before_the_first_look(Setting { behind, ..named() }).await;
+    for (name, file) in [("hermes", "hermes.yaml"), ("apollo", "apollo.yaml")] {
+        world.make_repository(name).await;
+        world.admin.commit(&format!("molecule/{name}"), "main", &[(file, Some("name: x\n"))]).await;
+    }
+    open_issue(&world, CORE).await;
+    world.start().await;
+    world.expect(CORE, &world.core_head, "success", "in sync").await;
+    comment(&world.contributor, CORE, 1, "/drift-gate explain").await;
+    let (_, body) = answered(&world, CORE, 1, "What copy-missing means").await;
+    let at = format!("on `main` (`{}`)", &world.core_head[..8]);
+    assert!(body.contains(&format!("- ✅ `drift-gate` {at} success")), "{body}");
+    assert!(body.contains(&format!("- ❌ `drift-gate/hermes` {at} failure")), "{body}");
+    assert!(body.contains("### ✅ platform-agent-identity") && body.contains("### ❌ hermes"), "{body}");
+    assert!(!body.contains("apollo"), "{body}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_public_issue_nothing_is_told_that_only_the_private_template_has() {
     let world = world(Setting { private_template: true, ..named() }).await;

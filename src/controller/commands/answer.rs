@@ -273,7 +273,7 @@ const PULLS_ONLY: [&str; 3] = ["/drift-gate waive", "/drift-gate unwaive", "Date
 const HELP: &str = "\
 | command, in the first line of a new comment | what it does | who may |
 |---|---|---|
-| `/drift-gate check` | judges afresh, and reads the configuration again | everyone |
+| `/drift-gate check` | judges afresh, and reads the repository's own file of gates again | everyone |
 | `/drift-gate explain` | tells the report here, with what each finding means | everyone |
 | `/drift-gate rebuild` | opens the pull request that ends the drift, or brings it up to date, whatever spoke against it | administrators, and whom the gate names |
 | `/drift-gate waive [--gate NAME] <reason> [until <date or duration>]` | lets pass what is found now; ends at its time, when other findings come, or by `unwaive` | administrators, and whom the gate names |

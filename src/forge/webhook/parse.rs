@@ -60,7 +60,7 @@ pub enum Hint {
         /// The forge's word: `opened`, `synchronized`, `closed`, …
         action: String,
     },
-    /// Someone wrote a comment on a pull request or an issue whose first line [is a command](is_command).
+    /// Someone wrote a comment on a pull request or an issue, whose first line [is a command](is_command).
     Comment {
         /// The comment's own id: it is read again by it.
         id: u64,
