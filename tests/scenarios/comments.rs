@@ -6,8 +6,8 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::host::{ADMIN, BOT, CONTRIBUTOR, eventually};
-use crate::relay::Post;
 use crate::inputs::signed;
+use crate::relay::Post;
 use crate::talk::{MARK, answered, answers, comment, log, reacted, reactions, write_over};
 use crate::world::{BAKES, CORE, FILE, Setting, TEMPLATE, World};
 

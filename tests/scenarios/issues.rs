@@ -143,7 +143,11 @@ async fn a_comment_on_an_issue_acts_once_whether_delivered_thrice_or_found_by_th
     }
     world.post(Post::Deliver);
     world.settled().await;
-    assert_eq!(world.proxy.count(&Method::POST, &format!("/comments/{asked}/reactions")), 2, "eyes, and that it was done");
+    assert_eq!(
+        world.proxy.count(&Method::POST, &format!("/comments/{asked}/reactions")),
+        2,
+        "eyes, and that it was done"
+    );
     assert_eq!(world.proxy.count(&Method::POST, "/issues/1/comments"), 1);
     assert!(world.metric("drift_gate_missed_total").await >= 1.0);
 }

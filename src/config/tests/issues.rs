@@ -21,7 +21,8 @@ fn fault(text: &str) -> String {
 
 #[test]
 fn a_gate_names_issues_of_either_side_as_people_write_them() {
-    let found = good(&naming("\"molecule/core#12\", \"Molecule/Template#3\", \"main/molecule/core#7\"")).gates.remove(0);
+    let found =
+        good(&naming("\"molecule/core#12\", \"Molecule/Template#3\", \"main/molecule/core#7\"")).gates.remove(0);
     let expected = [("molecule/core", 12), ("molecule/template", 3), ("molecule/core", 7)];
     assert_eq!(found.issues, expected.map(|(repo, number)| Issue { place: place("main", repo), number }));
     assert!(good(GOOD).gates[0].issues.is_empty(), "none where the file names none");
@@ -39,9 +40,15 @@ fn two_gates_may_name_the_same_issue() {
 #[test]
 fn what_is_no_issue_of_the_gate_is_refused_with_what_to_write() {
     for (issue, words) in [
-        ("molecule/payroll#12", "names molecule/payroll, which is no side of this gate => name an issue of its own: `molecule/core#12` or `molecule/template#12`"),
+        (
+            "molecule/payroll#12",
+            "names molecule/payroll, which is no side of this gate => name an issue of its own: `molecule/core#12` or `molecule/template#12`",
+        ),
         ("other/molecule/core#12", "names other/molecule/core, which is no side of this gate"),
-        ("molecule/core#0", "`issues` has `0` for a number => write repository and number, for example `molecule/core#12`"),
+        (
+            "molecule/core#0",
+            "`issues` has `0` for a number => write repository and number, for example `molecule/core#12`",
+        ),
         ("molecule/core#", "has `` for a number"),
         ("molecule/core#-1", "has `-1` for a number"),
         ("molecule/core#+1", "has `+1` for a number"),
@@ -65,7 +72,12 @@ fn where_both_sides_have_one_name_the_forge_stands_in_front() {
         text.replace("forge = \"main\", repo = \"molecule/template\"", "forge = \"hub\", repo = \"molecule/core\"")
     };
     let said = fault(&two("molecule/core#12"));
-    assert!(said.contains("both sides of the gate are called so => write `main/molecule/core#12` or `hub/molecule/core#12`"), "{said}");
+    assert!(
+        said.contains(
+            "both sides of the gate are called so => write `main/molecule/core#12` or `hub/molecule/core#12`"
+        ),
+        "{said}"
+    );
     assert_eq!(good(&two("hub/molecule/core#12")).gates[0].issues[0].place, place("hub", "molecule/core"));
 }
 

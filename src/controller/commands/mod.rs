@@ -278,7 +278,9 @@ impl Controller {
                 Ok(Some(refused)) => (kept.shows, (Outcome::not(refused), "rebuild", false)),
                 Err(trouble) => return Ok(Err(trouble)),
             },
-            Command::Waive(_) if matches!(on, On::Issue(_)) => (kept.shows, (Outcome::not(waive::NOT_HERE), "waive", false)),
+            Command::Waive(_) if matches!(on, On::Issue(_)) => {
+                (kept.shows, (Outcome::not(waive::NOT_HERE), "waive", false))
+            }
             Command::Unwaive { .. } if matches!(on, On::Issue(_)) => {
                 (kept.shows, (Outcome::not(waive::NOT_HERE), "unwaive", false))
             }
