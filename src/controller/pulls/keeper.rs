@@ -23,6 +23,7 @@ use crate::controller::plan::{Gated, RepoKey};
 use crate::controller::{Controller, Trouble};
 use crate::forge::pulls::{FileChange, NewCommit, NewPull, Onto, PullEdit};
 use crate::forge::{Forge, ForgeError, RepoName, Unwritten};
+use crate::report::markdown::prose;
 use crate::store::{ClaimedPull, Fenced, Level, PullNote, StoreError};
 use crate::tree::ObjectId;
 
@@ -203,7 +204,7 @@ impl Keeper<'_> {
             }
             (Next::Close(numbers), Want::Nothing(why), _) => {
                 for one in numbers.into_iter().filter_map(of) {
-                    self.close(one, &format!("The drift has ended otherwise: {why}."), None).await?;
+                    self.close(one, &format!("The drift has ended otherwise: {}.", prose(why)), None).await?;
                 }
                 self.change(|note| *note = PullNote::default());
                 Ok(self.done(state::NONE, "", None))
