@@ -10,9 +10,16 @@ mod faults;
 #[allow(dead_code, reason = "the kills use all of it")]
 mod host;
 mod inputs;
+mod offers;
+mod ours;
 mod paired;
+#[allow(dead_code, reason = "the store's tests use all of it")]
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod pulls;
 mod pushes;
 mod relay;
 mod repairs;
+mod replicas;
+mod stamps;
 mod world;

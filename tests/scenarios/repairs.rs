@@ -3,7 +3,8 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::host::{BOT, eventually};
+use crate::host::eventually;
+use crate::ours::{self, branch, number};
 use crate::world::{CONFIG, CORE, Setting, TEMPLATE, World, manifest};
 
 const REPAIR: &str = "[[gate.repair]]\nkind = \"pin\"\n";
@@ -16,9 +17,7 @@ async fn with_repair() -> World {
 
 /// The bot's pull requests on core, open or closed, newest first.
 async fn of_bot(world: &World, state: &str) -> Vec<Value> {
-    let all = world.admin.get(&format!("/repos/{CORE}/pulls?state={state}&limit=50")).await;
-    let all = all.as_array().expect("a list").iter();
-    all.filter(|pull| pull["user"]["login"] == BOT && pull["state"] == state).cloned().collect()
+    ours::of_bot(world, CORE, state).await
 }
 
 /// The one that is open, once its branch begins with these words of the source commit.
@@ -38,25 +37,12 @@ async fn repair_for(world: &World, source: &str) -> Value {
     .await
 }
 
-fn number(pull: &Value) -> u64 {
-    pull["number"].as_u64().expect("a number")
-}
-
-fn branch(pull: &Value) -> String {
-    pull["head"]["ref"].as_str().expect("a branch").to_owned()
-}
-
 async fn file(world: &World, path: &str, reference: &str) -> String {
-    use base64::Engine;
-    let there = world.admin.get(&format!("/repos/{CORE}/contents/{path}?ref={reference}")).await;
-    let content = there["content"].as_str().expect("content");
-    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(content).expect("base64")).expect("text")
+    ours::file(world, CORE, path, reference).await
 }
 
 async fn comments(world: &World, pull: u64) -> Vec<String> {
-    let all = world.admin.get(&format!("/repos/{CORE}/issues/{pull}/comments")).await;
-    let all = all.as_array().expect("a list").iter();
-    all.filter_map(|comment| comment["body"].as_str().map(str::to_owned)).collect()
+    ours::comments(world, CORE, pull).await
 }
 
 /// Everything that was hinted before is done: a status and a repair of a later push are there.

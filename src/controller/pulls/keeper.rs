@@ -22,6 +22,7 @@ use crate::controller::plan::{Gated, RepoKey};
 use crate::controller::{Controller, Trouble};
 use crate::forge::pulls::{FileChange, NewCommit, NewPull, Onto, PullEdit};
 use crate::forge::{Forge, ForgeError, RepoName, Unwritten};
+use crate::gate::Side;
 use crate::store::{ClaimedPull, Fenced, Level, PullNote, StoreError};
 use crate::tree::ObjectId;
 
@@ -151,7 +152,7 @@ impl Keeper<'_> {
     /// Does what is to be done.
     pub(super) async fn keep(&self, want: &Want, now_is_the_time: bool, wait_until: Option<i64>) -> Result<Done, Stop> {
         let (wish, wanted) = match want {
-            Want::Nothing(_) => (Wish::Nothing, None),
+            Want::Nothing(_) | Want::Elsewhere => (Wish::Nothing, None),
             Want::Person(_) | Want::Start(_) => (Wish::NotNow, None),
             Want::Pull(wanted) => {
                 let wish = Wish::Pull { source: &wanted.adopts, branch: &wanted.branch, now: now_is_the_time };
@@ -191,15 +192,22 @@ impl Keeper<'_> {
                     note.pull = i64::try_from(number).ok();
                     note.closed_by = by;
                 });
+                let same = match wanted.map(|wanted| wanted.side) {
+                    Some(Side::Source) => "what it offers",
+                    _ => "this commit of the source",
+                };
                 let words = format!(
-                    "#{number} was closed by {who}: none is opened again for this commit of the source; \
-                     `/drift-gate rebuild` does"
+                    "#{number} was closed by {who}: none is opened again for {same}; `/drift-gate rebuild` does"
                 );
                 Ok(self.done(state::REFUSED, words, None))
             }
-            (Next::Close(numbers), Want::Nothing(why), _) => {
+            (Next::Close(numbers), Want::Nothing(_) | Want::Elsewhere, _) => {
+                let why = match want {
+                    Want::Nothing(why) => format!("The drift has ended otherwise: {why}."),
+                    _ => "What ends the drift now is proposed in the other repository.".to_owned(),
+                };
                 for one in numbers.into_iter().filter_map(of) {
-                    self.close(one, &format!("The drift has ended otherwise: {why}."), None).await?;
+                    self.close(one, &why, None).await?;
                 }
                 self.change(|note| *note = PullNote::default());
                 Ok(self.done(state::NONE, "", None))
@@ -408,6 +416,9 @@ impl Keeper<'_> {
         for one in close {
             let why = match one.source == wanted.adopts {
                 true => format!("Another one was opened at the same moment: #{number} stays."),
+                false if wanted.side == Side::Source => {
+                    format!("Replaced by #{number}, which offers what the copies say now.")
+                }
                 false => format!("Replaced by #{number}, which adopts the newer commit {}.", short(&wanted.adopts)),
             };
             self.close(one, &why, Some(&wanted.branch)).await?;
@@ -511,6 +522,10 @@ impl Keeper<'_> {
         let said =
             before.state == state::THEIRS && before.pull == i64::try_from(number).ok() && before.source == source;
         let words = match wanted {
+            Some(wanted) if wanted.side == Side::Source => "The copies say something else by now, or the files that this \
+                 changes do. Somebody else has committed here, so drift-gate does not touch it: merge it or close it, and what is \
+                 then missing is offered anew."
+                .to_owned(),
             Some(wanted) => format!(
                 "The source has moved on to {}, or the files that this changes have. Somebody else has committed here, so \
                  drift-gate does not touch it: merge it or close it, and what is then missing is proposed anew.",
