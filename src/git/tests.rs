@@ -238,7 +238,8 @@ async fn what_a_file_was_comes_with_one_request_and_later_as_the_difference() {
     read(&upstream, &repo, || repo.tree(&second)).await;
     repo.fetch_history(&upstream.remote(), std::slice::from_ref(&second)).await.unwrap();
     let asked = upstream.fetches().len();
-    let past = |head: &ObjectId| repo.objects().past(head, "d/a", 1_000).map(|(versions, whole)| (versions.len(), whole));
+    let past =
+        |head: &ObjectId| repo.objects().past(head, "d/a", 1_000).map(|(versions, whole)| (versions.len(), whole));
     assert_eq!(read(&upstream, &repo, || past(&second)).await, (2, true));
     let fetches = upstream.fetches();
     assert_eq!(fetches.len(), asked + 1, "{fetches:?}");

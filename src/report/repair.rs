@@ -189,8 +189,7 @@ fn differences(out: &mut String, proposal: &Proposal<'_>, room: &mut usize) {
         let _ = writeln!(out, "- **{name}** {path}: {}", prose(&finding.message));
         let pair = proposal.texts.pair(finding).filter(|_| index < DIFFS);
         let diff = pair.and_then(|(old, new)| diff_of(finding, proposal.repair.side, &old, &new));
-        if let Some(diff) = diff.filter(|diff| diff.len() <= *room)
-        {
+        if let Some(diff) = diff.filter(|diff| diff.len() <= *room) {
             *room -= diff.len();
             out.push_str(&diff);
         }

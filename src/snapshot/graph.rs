@@ -213,7 +213,11 @@ impl ObjectDb {
         let (mut next, mut seen) = (Some(self.oid(head)?), None);
         for _ in 0..most {
             let Some(id) = next else { break };
-            let (root, parent) = self.step(id).map_err(need)?;
+            let (root, parent) = match self.step(id) {
+                // Cut off here.
+                Err(TreeError::NotHere(_)) if self.is_shallow() && seen.is_some() => break,
+                step => step.map_err(need)?,
+            };
             // What did not change at all needs no second look.
             if seen != Some(root) {
                 seen = Some(root);

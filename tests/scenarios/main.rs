@@ -5,12 +5,12 @@ mod app;
 mod audit;
 mod brought;
 mod comments;
+mod copies;
 mod ends;
 mod faults;
 #[allow(dead_code, reason = "the kills use all of it")]
 mod host;
 mod inputs;
-mod offers;
 mod ours;
 mod paired;
 #[allow(dead_code, reason = "the store's tests use all of it")]

@@ -32,6 +32,8 @@ struct Fault {
 enum What {
     /// The forge is not asked; this is the answer.
     Answer(StatusCode),
+    /// The same, in words as a forge says them.
+    Refuse(StatusCode, &'static str),
     /// The forge is asked and does it; the answer is lost.
     LoseAnswer,
     /// Nothing is ever answered.
@@ -71,6 +73,12 @@ impl Proxy {
     /// The next `times` such requests of this method are answered with `status`.
     pub fn refuse_next(&self, method: Method, path: &str, status: u16, times: u32) {
         self.add(Some(method), path, What::Answer(StatusCode::from_u16(status).expect("a status")), Some(times));
+    }
+
+    /// The next such request is refused, in a forge's manner.
+    pub fn refuse_next_saying(&self, method: Method, path: &str, status: u16, message: &'static str) {
+        let status = StatusCode::from_u16(status).expect("a status");
+        self.add(Some(method), path, What::Refuse(status, message), Some(1));
     }
 
     /// The forge does what the next such request asks, but nobody hears its answer.
@@ -133,6 +141,10 @@ async fn pass(State(proxy): State<Proxy>, method: Method, uri: Uri, headers: Hea
     let fault = proxy.fault(&method, &path, &body);
     match fault {
         Some(What::Answer(status)) => return (status, "<html>Bad gateway</html>").into_response(),
+        Some(What::Refuse(status, message)) => {
+            let body = serde_json::json!({ "message": message }).to_string();
+            return (status, [("content-type", "application/json")], body).into_response();
+        }
         Some(What::Hang) => return std::future::pending().await,
         Some(What::LoseAnswer) | None => {}
     }

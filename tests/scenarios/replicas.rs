@@ -183,9 +183,12 @@ async fn two_replicas_keep_one_repair_and_give_one_answer_round_after_round() {
                 let said = ours::comments(world, CORE, number(&repair)).await;
                 said.into_iter().filter(|one| !one.starts_with("/drift-gate")).collect::<Vec<_>>()
             };
-            eventually("it is answered", async || {
-                if answers().await.is_empty() { Err("no answer".to_owned()) } else { Ok(()) }
-            })
+            eventually(
+                "it is answered",
+                async || {
+                    if answers().await.is_empty() { Err("no answer".to_owned()) } else { Ok(()) }
+                },
+            )
             .await;
             world.settled().await;
             assert_eq!(answers().await.len(), 1, "one answer");
@@ -235,12 +238,18 @@ async fn one_that_is_killed_between_the_branch_and_the_pull_request_is_completed
 
     fleet.replicas[0].kill();
     fleet.leases_end().await;
+    // Whoever is left would look when they end; nobody told it that this was now.
+    fleet.world.settled().await;
     let repair = fleet.repair_for(&template).await;
     assert_eq!((branch(&repair), ours::head(&repair)), (branches[0].clone(), tip), "what the first one left is used");
     fleet.world.settled().await;
     assert_eq!(of_bot(&fleet.world, CORE, "open").await.len(), 1);
     assert!(of_bot(&fleet.world, CORE, "closed").await.is_empty());
-    assert_eq!(fleet.world.proxy.count(&Method::POST, &format!("/repos/{CORE}/contents")), 1, "nothing is committed again");
+    assert_eq!(
+        fleet.world.proxy.count(&Method::POST, &format!("/repos/{CORE}/contents")),
+        1,
+        "nothing is committed again"
+    );
     let commits = [(CORE, ours::head(&repair)), (TEMPLATE, template)];
     fleet.nothing_was_said_twice(&commits).await;
     fleet.world.admin.merge(CORE, number(&repair)).await;

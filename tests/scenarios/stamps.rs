@@ -56,7 +56,8 @@ async fn drift_that_a_copy_line_ends_is_stamped_in_the_same_pull_request() {
     world.expect(TEMPLATE, &template, "failure", "prompts/guest.md").await;
     let repair = repair_for(&world, &template).await;
     assert_eq!(ours::files(&world, CORE, number(&repair)).await, [DOCKERFILE, STAMP]);
-    let line = "COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/concierge.md /opt/molecule-platform-agent-template/prompts/\n";
+    let line =
+        "COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/prompts/concierge.md /opt/molecule-platform-agent-template/prompts/\n";
     let more = line.replace("concierge", "guest");
     let baked = ours::file(&world, CORE, DOCKERFILE, &branch(&repair)).await;
     assert_eq!(baked, one_by_one.replace(line, &format!("{line}{more}")), "beside its sibling, in its manner");

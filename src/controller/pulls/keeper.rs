@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::next::{Next, Ours, Wish, next};
-use super::text;
 use super::there::AtCommit;
 use super::want::{Stood, Want, Wanted};
 use super::{LEASE, state};
@@ -164,6 +163,9 @@ impl Keeper<'_> {
         let mut pulls = self.find(true, &branch, wanted).await?;
         let closing = (before.state == state::CLOSING).then_some(before.pull).flatten();
         let closing = closing.and_then(|number| u64::try_from(number).ok());
+        if let Some(number) = closing.filter(|number| pulls.iter().all(|one| one.number != *number)) {
+            self.end_closing(number, &pulls).await?;
+        }
         let forced = self.claimed.forced;
         let mut what = next(wish, &pulls, closing, forced);
         if matches!(what, Next::Open { .. } | Next::Wait) {
@@ -400,8 +402,13 @@ impl Keeper<'_> {
     async fn finish(&self, number: u64, head: &ObjectId, wanted: &Wanted, close: Vec<&Ours>) -> Result<Done, Stop> {
         let new = self.note();
         let is_known = new.pull == i64::try_from(number).ok();
-        // One that we never noted, and did not just open, was dressed by whoever did.
-        let dress = if is_known { !new.dressed } else { new.state == state::OPENING };
+        // One that we never noted, and did not just open, was dressed by whoever did. While older ones are closed, the row names
+        // them, and says of the new one whether it is dressed.
+        let dress = match new.state.as_str() {
+            _ if is_known => !new.dressed,
+            state::CLOSING => !new.dressed,
+            word => word == state::OPENING,
+        };
         self.begin(|note| {
             note.pull = i64::try_from(number).ok();
             note.source = Some(wanted.adopts.clone());
@@ -489,30 +496,6 @@ impl Keeper<'_> {
             Ok(()) => Ok(None),
             Err(error) => Err(self.stop(error)),
         }
-    }
-
-    /// Closes one of ours, with why, and deletes its branch, unless the one that stays has it too: Gitea lets two be opened for
-    /// one branch at the same moment.
-    async fn close(&self, one: &Ours, why: &str, stays: Option<&str>) -> Result<(), Stop> {
-        self.begin(|note| {
-            note.state = state::CLOSING.to_owned();
-            note.pull = i64::try_from(one.number).ok();
-        })
-        .await?;
-        let body = text::closed(&one.body, why);
-        let edit = PullEdit { title: None, body: Some(&body), open: Some(false) };
-        self.api.edit_pull(&self.name, one.number, &edit).await.map_err(|error| self.stop(error))?;
-        // The words stand in its text; who follows it is told as well.
-        if let Err(error) = self.api.post_comment(&self.name, one.number, why).await {
-            tracing::warn!(repo = %self.repo, number = one.number, %error, "closed without a comment");
-        }
-        if stays != Some(one.branch.as_str())
-            && let Err(error) = self.api.delete_branch(&self.name, &one.branch).await
-        {
-            tracing::warn!(repo = %self.repo, branch = one.branch, %error, "a branch of ours is left behind");
-        }
-        tracing::info!(gate = self.slot, repo = %self.repo, number = one.number, why, "closed a pull request of ours");
-        Ok(())
     }
 
     /// It holds somebody else's commits and is not what is wanted now: said once, on it.

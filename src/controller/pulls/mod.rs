@@ -3,10 +3,11 @@
 //!
 //! After a look decided the heads of a repository, the rows of its gates are hinted at. A worker claims a row, asks the engine
 //! what would end the drift ([`want`]), reads what the forge has ([`there`]), decides ([`next`], pure) and does it
-//! ([`keeper`]). So a lost answer, a restart or a person's hand never makes a second pull request or undoes anybody's work.
+//! ([`keeper`], [`closing`]). So a lost answer, a restart or a person's hand never makes a second pull request or undoes anybody's work.
 //!
 //! Races: a row is leased to one holder and each write begins with its renewal; see [`keeper`] for those with the forge.
 
+mod closing;
 mod keeper;
 mod next;
 mod slots;

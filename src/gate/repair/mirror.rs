@@ -132,7 +132,8 @@ fn not_edited(
     let Led::File(at) = follow(consumer.as_ref(), copy)? else { return Ok(None) };
     let is = consumer.blob_id(&at)?;
     let source = work.world.past(Side::Source, work.source, path)?;
-    let of_source = |blob: &ObjectId| source.versions.iter().find(|(_, version)| version == blob).map(|(at, _)| at.clone());
+    let of_source =
+        |blob: &ObjectId| source.versions.iter().find(|(_, version)| version == blob).map(|(at, _)| at.clone());
     let elsewhere = || match work.world.version(work.source, path, &is) {
         Version::Of { commit, .. } => Some(commit),
         Version::Never | Version::NotLookedUp => None,
@@ -149,7 +150,8 @@ fn not_edited(
         return Ok(None);
     }
     let copies = work.world.past(Side::Consumer, work.consumer, &at)?;
-    let made_from = copies.versions.into_iter().map(|(_, version)| version).find(|version| of_source(version).is_some());
+    let made_from =
+        copies.versions.into_iter().map(|(_, version)| version).find(|version| of_source(version).is_some());
     let base = match made_from {
         Some(base) => Some(base),
         None => pinned(work, path)?,
@@ -159,9 +161,7 @@ fn not_edited(
         Some(base) if base == is => Some(format!(
             "{copy} is {original} of the pinned commit: the copy is behind, it was not edited; move the pin"
         )),
-        Some(_) => {
-            Some(format!("{copy} was edited, and {original} of the source changed too: merge the two by hand"))
-        }
+        Some(_) => Some(format!("{copy} was edited, and {original} of the source changed too: merge the two by hand")),
         None => Some(format!(
             "{copy} differs from {original} of the source, and nothing tells which of the two was changed: no version of \
              {original} that the source had is among what {copy} was; copy the one that is right over the other"
@@ -171,7 +171,8 @@ fn not_edited(
 
 /// The blob that the pinned commit has at `path`: what a copy is meant to be made from, where its own past tells nothing.
 fn pinned(work: &Work<'_>, path: &str) -> Result<Option<ObjectId>, TreeError> {
-    let (Binding::Pin { .. }, Some(bound @ Revision::Commit(_))) = (&work.gate.binding, &work.before.source.bound) else {
+    let (Binding::Pin { .. }, Some(bound @ Revision::Commit(_))) = (&work.gate.binding, &work.before.source.bound)
+    else {
         return Ok(None);
     };
     let Some(tree) = work.world.tree(Side::Source, bound)? else { return Ok(None) };
@@ -187,7 +188,9 @@ fn not_new(work: &Work<'_>, (original, path): (&str, &str), copy: &str) -> Resul
     Ok(match past.versions.first() {
         Some((commit, _)) => {
             let commit = commit.short();
-            Some(format!("the source took {original} out after {commit}: remove {copy}, or put {original} back by hand"))
+            Some(format!(
+                "the source took {original} out after {commit}: remove {copy}, or put {original} back by hand"
+            ))
         }
         None if past.whole => None,
         None => Some(format!(

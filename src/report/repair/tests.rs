@@ -207,7 +207,9 @@ fn an_offer_shows_what_becomes_of_the_source_and_what_is_refused_with_it() {
     let differs = Finding::new(Kind::CopyDiffers, "a.json", "copies/a.json is not a.json", "copy it");
     let offer = repair(Side::Source, vec![differs]);
     let said = told(&offer, &[], false, &pairs(&[("a.json", "edited\n", "original\n")]));
-    for words in ["--- in the source\n  +++ in the consumer\n", "-original\n  +edited\n", "not opened again for what it offers"] {
+    for words in
+        ["--- in the source\n  +++ in the consumer\n", "-original\n  +edited\n", "not opened again for what it offers"]
+    {
         assert!(said.contains(words), "`{words}` is not told:\n{said}");
     }
     assert!(said.starts_with(&format!("<!-- drift-gate repair: main/molecule/core:identity {} -->", offer.key())));
