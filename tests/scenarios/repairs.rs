@@ -144,7 +144,7 @@ async fn drift_that_ends_otherwise_closes_the_repair_with_a_word() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_written_over_what_a_person_committed_to_the_repair() {
-    let world = with_repair().await;
+    let mut world = with_repair().await;
     let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
     let repair = repair_for(&world, &template).await;
     let theirs = world.admin.commit(CORE, &branch(&repair), &[("notes.txt", Some("and this\n"))]).await;
@@ -162,6 +162,14 @@ async fn nothing_is_written_over_what_a_person_committed_to_the_repair() {
     let open = of_bot(&world, "open").await;
     assert_eq!(open.iter().map(number).collect::<Vec<_>>(), [number(&repair)], "none is opened beside it");
     assert_eq!(world.admin.head(CORE, &branch(&repair)).await, theirs);
+    // Neither the next commit of the source nor a lost database says it again.
+    let newer = world.push_template(&[("prompts/guest.md", Some("# Guest\n"))]).await;
+    world.expect(TEMPLATE, &newer, "failure", "").await;
+    world.stop().await;
+    world.forget();
+    world.start().await;
+    world.expect_repair(&world.core_head, "theirs", "").await;
+    is_quiet(&world).await;
     assert_eq!(comments(&world, number(&repair)).await.len(), 1, "said once");
 
     world.admin.merge(CORE, number(&repair)).await;

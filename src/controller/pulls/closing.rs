@@ -40,8 +40,7 @@ impl Keeper<'_> {
         let Some((closed, why)) = closed.and_then(|one| text::why_closed(&one.body).map(|why| (one, why))) else {
             return Ok(());
         };
-        let said = self.api.comments_of(&self.name, number).await.map_err(|error| self.stop(error))?;
-        if !said.iter().any(|one| one.author.eq_ignore_ascii_case(&self.us) && one.body.trim() == why) {
+        if !self.has_said(number, &why).await? {
             self.say_why(number, &why).await;
         }
         if closed.branch == branch && open.iter().all(|one| one.branch != branch) {

@@ -502,22 +502,23 @@ impl Keeper<'_> {
     async fn leave_to_them(&self, number: u64, wanted: Option<&Wanted>) -> Result<Done, Stop> {
         let source = wanted.map(|wanted| wanted.adopts.clone());
         let before = self.note();
-        let said =
-            before.state == state::THEIRS && before.pull == i64::try_from(number).ok() && before.source == source;
+        // Once, and once more when the drift ends: not for every commit that comes while people work on it.
+        let mark = if wanted.is_some() { "so drift-gate does not touch it" } else { "so drift-gate does not close it" };
+        let noted = before.state == state::THEIRS
+            && before.pull == i64::try_from(number).ok()
+            && before.source.is_some() == source.is_some();
         let words = match wanted {
-            Some(wanted) if wanted.side == Side::Source => "The copies say something else by now, or the files that this \
-                 changes do. Somebody else has committed here, so drift-gate does not touch it: merge it or close it, and what is \
-                 then missing is offered anew."
-                .to_owned(),
+            Some(wanted) if wanted.side == Side::Source => format!(
+                "The copies say something else by now, or the files that this changes do. Somebody else has committed here, {mark}: \
+                 merge it or close it, and what is then missing is offered anew."
+            ),
             Some(wanted) => format!(
-                "The source has moved on to {}, or the files that this changes have. Somebody else has committed here, so \
-                 drift-gate does not touch it: merge it or close it, and what is then missing is proposed anew.",
+                "The source has moved on to {}, or the files that this changes have. Somebody else has committed here, {mark}: merge it or close it, and what is then missing is proposed anew.",
                 short(&wanted.adopts)
             ),
-            None => "The drift that this was for has ended. Somebody else has committed here, so drift-gate does not close it."
-                .to_owned(),
+            None => format!("The drift that this was for has ended. Somebody else has committed here, {mark}."),
         };
-        if !said {
+        if !noted && !self.has_said(number, mark).await? {
             self.begin(|note| {
                 note.state = state::THEIRS.to_owned();
                 note.pull = i64::try_from(number).ok();
@@ -527,6 +528,12 @@ impl Keeper<'_> {
             self.api.post_comment(&self.name, number, &words).await.map_err(|error| self.stop(error))?;
         }
         Ok(self.done(state::THEIRS, format!("#{number} holds commits of somebody else: it is left to them"), None))
+    }
+
+    /// Whether one of our comments on a pull request has these words.
+    pub(super) async fn has_said(&self, number: u64, words: &str) -> Result<bool, Stop> {
+        let said = self.api.comments_of(&self.name, number).await.map_err(|error| self.stop(error))?;
+        Ok(said.iter().any(|one| one.author.eq_ignore_ascii_case(&self.us) && one.body.contains(words)))
     }
 }
 
