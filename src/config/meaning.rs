@@ -17,6 +17,7 @@ use super::rules::{self, Ruled};
 use super::secret::Secret;
 
 mod checks;
+mod issues;
 mod repair;
 
 /// Goes over a file whose shape is right.
@@ -223,6 +224,8 @@ impl Reading<'_> {
             self.wrong(raw.source.span(), "the source is the consumer itself", help);
             return None;
         }
+        let sides = consumer.as_ref().zip(source.as_ref()).map(|(consumer, source)| (&consumer.place, &source.place));
+        let issues = self.issues(raw, sides);
         let binding = self.binding(&raw.binding);
         let identity = self.identity(at);
         let ignore = self.globs("ignore", &raw.ignore);
@@ -281,6 +284,7 @@ impl Reading<'_> {
                 raw::Quote::Always => Quote::Always,
             },
             commands: commands?,
+            issues: issues?,
             checks: checks.filter(|checks| !checks.is_empty())?,
             repairs: repairs?,
             digest: String::new(),

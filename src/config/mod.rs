@@ -34,7 +34,7 @@ pub use diagnostic::{ConfigError, Diagnostic};
 pub use key::PrivateKey;
 pub use model::{
     Absent, App, Bake, Binding, Bringer, Check, Commands, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format,
-    Gate, Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, PullRequest, Quote, Relation, Repair,
+    Gate, Inherited, Issue, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, PullRequest, Quote, Relation, Repair,
     Repository, Retired, Server, Source, Stale, Store, Template, To, Values, ValuesSide, Words,
 };
 pub use pin::{PinPath, PinPathError, PinStep};

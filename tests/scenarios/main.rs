@@ -11,6 +11,7 @@ mod faults;
 #[allow(dead_code, reason = "the kills use all of it")]
 mod host;
 mod inputs;
+mod issues;
 mod ours;
 mod paired;
 #[allow(dead_code, reason = "the store's tests use all of it")]
@@ -22,4 +23,5 @@ mod relay;
 mod repairs;
 mod replicas;
 mod stamps;
+mod talk;
 mod world;

@@ -71,6 +71,7 @@ fn a_short_file_means_the_defaults() {
         retired: None,
         quote: Quote::Readers,
         commands: Commands::default(),
+        issues: Vec::new(),
         checks: vec![Check::Bake(Bake {
             dockerfile: "Dockerfile".to_owned(),
             context: String::new(),

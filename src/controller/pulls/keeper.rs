@@ -22,6 +22,7 @@ use crate::controller::{Controller, Trouble};
 use crate::forge::pulls::{FileChange, NewCommit, NewPull, Onto, PullEdit};
 use crate::forge::{Forge, ForgeError, RepoName, Unwritten};
 use crate::gate::Side;
+use crate::report::markdown::prose;
 use crate::store::{ClaimedPull, Fenced, Level, PullNote, StoreError};
 use crate::tree::ObjectId;
 
@@ -205,7 +206,7 @@ impl Keeper<'_> {
             }
             (Next::Close(numbers), Want::Nothing(_) | Want::Elsewhere, _) => {
                 let why = match want {
-                    Want::Nothing(why) => format!("The drift has ended otherwise: {why}."),
+                    Want::Nothing(why) => format!("The drift has ended otherwise: {}.", prose(why)),
                     _ => "What ends the drift now is proposed in the other repository.".to_owned(),
                 };
                 for one in numbers.into_iter().filter_map(of) {

@@ -121,6 +121,15 @@ impl Controller {
         Ok(slots.len())
     }
 
+    /// Makes the repairs of these gates of a repository anew, in the same way. Answers how many.
+    pub(super) async fn rebuild_pulls_of(&self, repo: &RepoKey, gates: &[Arc<Gated>]) -> Result<usize, StoreError> {
+        let slots = slots::of_repository(gates, repo, |repo| self.view(repo));
+        let slots: Vec<PullSlot> = slots.into_iter().map(|(slot, _)| slot).collect();
+        self.store.hint_pulls(&slots, true).await?;
+        self.pull_wake.notify_one();
+        Ok(slots.len())
+    }
+
     /// How the pull requests stand that end the drift of the gates that judge now.
     ///
     /// # Errors
