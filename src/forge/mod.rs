@@ -370,6 +370,10 @@ pub trait Forge: Conversation + AsApp + Pulls {
     fn budget(&self) -> Option<Budget> {
         None
     }
+    /// Whether it asks for one write at a time.
+    fn takes_one_write_at_a_time(&self) -> bool {
+        false
+    }
     /// The repository of this name; [`ForgeError::Moved`] where it has another one now.
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError>;
     /// Finds a repository after a rename.

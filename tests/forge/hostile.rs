@@ -112,6 +112,19 @@ async fn a_login_page_before_the_forge_is_never_taken_for_an_answer() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_is_no_forges_is_told_as_a_proxys() {
+    for body in ["error code: 1010", "<html>Access denied</html>"] {
+        let server = Server::start(move |_| Reply::text(403, body)).await;
+        let error = gitea(&server.url).post_status(&core(), &head(), &status()).await.unwrap_err();
+        assert!(matches!(error, ForgeError::Denied { status: 403, .. }), "{error}");
+        assert!(error.to_string().contains("does a proxy before the forge refuse us?"), "{error}");
+    }
+    let server = Server::start(|_| Reply::json(403, &json!({"message": "no"}))).await;
+    let error = gitea(&server.url).post_status(&core(), &head(), &status()).await.unwrap_err();
+    assert!(error.to_string().ends_with("403 no"), "{error}");
+}
+
+#[tokio::test]
 async fn a_gateway_error_is_transient_and_the_status_was_sent_once() {
     for code in [500, 502, 503, 504] {
         let server = Server::start(move |_| Reply::text(code, "<html>Bad Gateway</html>")).await;

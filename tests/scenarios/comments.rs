@@ -335,6 +335,41 @@ async fn whom_the_gate_names_and_who_is_in_a_team_that_it_names_may_waive() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_github_a_waiver_is_refused_to_a_reader_and_given_by_who_may() {
+    if std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some() {
+        return;
+    }
+    let behind = "[gate.commands]\nteams = [\"molecule/leads\"]\n";
+    let world = World::with(Setting { github: true, behind, ..Setting::default() }).await;
+    let (number, head) = red(&world).await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate waive I know better").await;
+    reacted(&world, CORE, id, "confused").await;
+    let words = "administrators of molecule/core, the team molecule/leads";
+    let (answer, body) = answered(&world, CORE, number, words).await;
+    assert!(body.contains("user cannot see who is in molecule/leads"), "{body}");
+    world.expect(CORE, &head, "failure", "").await;
+
+    comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by maintainer: hot fix").await;
+    comment(&world.admin, CORE, number, "/drift-gate unwaive").await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+
+    let team = world.admin.call("POST", "/orgs/molecule/teams", json!({ "name": "leads" })).await["id"].clone();
+    world.admin.call("PUT", &format!("/teams/{team}/members/{BOT}"), Value::Null).await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
+    reacted(&world, CORE, id, "confused").await;
+    world.admin.call("PUT", &format!("/teams/{team}/members/{CONTRIBUTOR}"), Value::Null).await;
+    comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
+    world.expect(CORE, &head, "success", "waived by contributor: as a lead").await;
+
+    // All the time one comment of ours was written anew, and what we wrote was no command.
+    assert_eq!(answered(&world, CORE, number, "as a lead").await.0, answer);
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
+    assert!(world.proxy.count(&Method::PATCH, "/issues/comments/") >= 1);
+    assert_eq!(world.proxy.count(&Method::GET, "/api/v1/"), 0, "in GitHub's dialect");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comment_that_was_edited_into_a_command_is_none() {
     let usual = Setting::default();
     let options = drift_gate::controller::Options { reconcile: Duration::from_millis(400), ..usual.options };
@@ -449,6 +484,31 @@ async fn a_lost_answer_a_lost_store_and_a_deletion_leave_one_comment_of_ours() {
     comment(&world.contributor, CORE, number, "/drift-gate check").await;
     let (second, _) = answered(&world, CORE, number, "judged afresh").await;
     assert_ne!(second, first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_obeyed_where_reactions_are_not_allowed() {
+    let world = World::in_sync().await;
+    let (number, _) = green(&world, CORE).await;
+    world.proxy.refuse("/reactions", 403);
+    comment(&world.contributor, CORE, number, "/drift-gate check").await;
+    answered(&world, CORE, number, "judged afresh").await;
+    world.settled().await;
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_we_may_not_ask_who_administers_only_whom_the_gate_names_waives_and_that_is_said() {
+    let behind = "[gate.commands]\nusers = [\"contributor\"]\n";
+    let world = World::with(Setting { behind, ..Setting::default() }).await;
+    let (number, head) = red(&world).await;
+    let path = format!("/repos/{CORE}/collaborators/{BOT}");
+    world.admin.call("PUT", &path, json!({ "permission": "write" })).await;
+    let id = comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    reacted(&world, CORE, id, "confused").await;
+    answered(&world, CORE, number, "told to its administrators only, and drift-gate's user is none").await;
+    comment(&world.contributor, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by contributor: hot fix").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -210,6 +210,11 @@ impl Controller {
                 let note = PullNote { state: state::BLOCKED.to_owned(), words: why, ..so_far };
                 self.settled(claimed, &note, Some(self.now() + BLOCKED_FOR)).await
             }
+            Err(Stop::Moved(why)) => {
+                let repo = written(&so_far).unwrap_or_else(|| slot.first().consumer.clone());
+                self.hint(&repo, Level::Read).await?;
+                self.postponed(claimed, &so_far, &why, backoff(claimed.row.attempts)).await
+            }
             Err(Stop::Later { why, after }) => {
                 if claimed.row.trouble.as_deref() != Some(&why) {
                     tracing::warn!(
@@ -219,13 +224,17 @@ impl Controller {
                         "the pull request is looked at again"
                     );
                 }
-                let now = self.now();
                 let wait = after.unwrap_or_else(|| backoff(claimed.row.attempts));
-                let fenced = self.store.postpone_pull_held(claimed, &so_far, &why, now, now + wait).await?;
-                self.told_if_lost(claimed, fenced);
-                Ok(())
+                self.postponed(claimed, &so_far, &why, wait).await
             }
         }
+    }
+
+    async fn postponed(&self, claimed: &ClaimedPull, note: &PullNote, why: &str, wait: i64) -> Result<(), StoreError> {
+        let now = self.now();
+        let fenced = self.store.postpone_pull_held(claimed, note, why, now, now + wait).await?;
+        self.told_if_lost(claimed, fenced);
+        Ok(())
     }
 
     async fn settled(&self, claimed: &ClaimedPull, note: &PullNote, look_at: Option<i64>) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ mod issues;
 mod pulls;
 mod repos;
 mod settings;
+mod teams;
 pub(super) mod told;
 
 /// Every address of this dialect.
@@ -32,6 +33,8 @@ pub(super) fn router() -> Router<Forge> {
         .route(&api("/app/hook/deliveries"), get(Own(app::deliveries)))
         .route(&api("/app/hook/deliveries/{id}/attempts"), post(Own(app::redeliver)))
         .route(&api("/orgs/{owner}/installation"), get(Own(app::installation)))
+        .route(&api("/orgs/{org}/teams/{team}"), get(On(teams::get)))
+        .route(&api("/orgs/{org}/teams/{team}/memberships/{user}"), get(On(teams::membership)))
         .route(&api("/users/{user}"), get(On(app::user)))
         .route(&repo("/installation"), get(Own(app::installation)))
         .route(&repo("/commits/{sha}/check-runs"), get(On(app::checks)))

@@ -195,6 +195,20 @@ fn a_status_says_who_posted_it_under_which_context() {
 }
 
 #[test]
+fn a_merge_queues_branch_appears_and_goes() {
+    let queue = |action: &str, head: &str| {
+        let group = json!({"head_sha": B, "head_ref": head, "base_sha": A, "base_ref": "refs/heads/main"});
+        github("merge_group", json!({"action": action, "merge_group": group}))
+    };
+    let branch = "gh-readonly-queue/main/pr-7-0123";
+    for (action, change) in [("checks_requested", BranchChange::Created), ("destroyed", BranchChange::Deleted)] {
+        let hint = queue(action, &format!("refs/heads/{branch}"));
+        assert_eq!(hint, Hint::Branch { branch: branch.to_owned(), change });
+    }
+    assert_eq!(queue("checks_requested", branch), Hint::Unparsed, "that may be any ref");
+}
+
+#[test]
 fn stars_wikis_and_issues_change_no_verdict() {
     for event in ["star", "watch", "fork", "wiki", "gollum", "issues", "release", "label", "check_run", "workflow_job"]
     {
