@@ -3,10 +3,11 @@
 //!
 //! After a look decided the heads of a repository, the rows of its gates are hinted at. A worker claims a row, asks the engine
 //! what would end the drift ([`want`]), reads what the forge has ([`there`]), decides ([`next`], pure) and does it
-//! ([`keeper`]). So a lost answer, a restart or a person's hand never makes a second pull request or undoes anybody's work.
+//! ([`keeper`], [`closing`]). So a lost answer, a restart or a person's hand never makes a second pull request or undoes anybody's work.
 //!
 //! Races: a row is leased to one holder and each write begins with its renewal; see [`keeper`] for those with the forge.
 
+mod closing;
 mod keeper;
 mod next;
 mod slots;
@@ -22,14 +23,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::keeper::{Done, Keeper, Stop};
 use self::slots::Slot;
-use self::want::Want;
+use self::want::{Stood, Want};
 /// Both repositories of a gate, as the engine sees them.
 use super::judge::Pair as World;
 use super::look::millis;
 use super::plan::{Gated, RepoKey, View};
 use super::workers::Workers;
 use super::{Controller, backoff};
-use crate::forge::RepoName;
+use crate::config::{Repair as Rule, To};
 use crate::gate::policy::Role;
 use crate::store::{ClaimedPull, Fenced, Level, PullNote, PullRow, PullSlot, StoreError};
 
@@ -257,39 +258,85 @@ impl Controller {
         let since = drifts.then(|| claimed.row.note.since.unwrap_or(now));
         super::lock(note).since = since;
         let due = since.map_or(now, |since| since.saturating_add(millis(want.after())));
+        let before = written(&claimed.row.note);
         let repo = match &want {
             Want::Pull(wanted) => wanted.repo.clone(),
             Want::Start(start) => start.repo.clone(),
-            Want::Nothing(_) | Want::Person(_) => written(&claimed.row.note).unwrap_or_else(|| gated.consumer.clone()),
+            Want::Nothing(_) | Want::Elsewhere | Want::Person(_) => match before.clone() {
+                Some(before) => before,
+                None => self.where_ours_may_be(gated).await,
+            },
         };
+        if let (Want::Pull(_), Some(before)) = (&want, before.filter(|before| *before != repo))
+            && claimed.row.note.pull.is_some()
+        {
+            // One of the two sides is written at a time: what is open on the other one goes first.
+            let keeper = self.keeper(slot, claimed, before, stood.clone(), note).await?;
+            let done = keeper.keep(&Want::Elsewhere, true, None).await?;
+            if done.note.state == state::THEIRS {
+                return Ok(done);
+            }
+            super::lock(note).since = since;
+        }
         let view = self.view(&repo).ok_or_else(|| Stop::later(format!("{repo} was not read yet")))?;
-        let us = self.who_we_are(&repo.forge).await;
-        let us = us.ok_or_else(|| Stop::later("the forge does not say who our token belongs to"))?.login;
+        let us = self.us(&repo).await?;
         if !drifts && claimed.row.note.pull.is_none() && !has_ours(&view, &us) && claimed.row.note.head.is_none() {
             return Ok(Done { note: PullNote::default(), look_at: None });
         }
         if drifts && view.repository.archived {
             return Err(Stop::Blocked(format!("{} is archived: nothing can be written there", view.repository.name)));
         }
-        let api = self.api(&repo.forge)?;
-        let name: RepoName = view.repository.name.clone();
-        let keeper = Keeper {
-            me: self,
-            claimed,
-            gated: gated.clone(),
-            marker: slot.marker(branch),
-            slot: slot.id().to_owned(),
-            api,
-            repo,
-            name,
-            us,
-            stood,
-            note,
-        };
+        let keeper = self.keeper(slot, claimed, repo, stood, note).await?;
         if let Want::Start(start) = &want {
             return keeper.start(start, due <= now || claimed.forced, due).await;
         }
         keeper.keep(&want, due <= now, Some(due)).await
+    }
+
+    /// What keeps the pull request of a row in one repository.
+    async fn keeper<'a>(
+        &'a self,
+        slot: &Slot,
+        claimed: &'a ClaimedPull,
+        repo: RepoKey,
+        stood: Vec<Stood>,
+        note: &'a Mutex<PullNote>,
+    ) -> Result<Keeper<'a>, Stop> {
+        let view = self.view(&repo).ok_or_else(|| Stop::later(format!("{repo} was not read yet")))?;
+        Ok(Keeper {
+            me: self,
+            claimed,
+            gated: slot.first().clone(),
+            marker: slot.marker(&claimed.row.slot.branch),
+            slot: slot.id().to_owned(),
+            api: self.api(&repo.forge)?,
+            us: self.us(&repo).await?,
+            name: view.repository.name.clone(),
+            repo,
+            stood,
+            note,
+        })
+    }
+
+    /// Our login where a repository is.
+    async fn us(&self, repo: &RepoKey) -> Result<String, Stop> {
+        let us = self.who_we_are(&repo.forge).await;
+        Ok(us.ok_or_else(|| Stop::later("the forge does not say who our token belongs to"))?.login)
+    }
+
+    /// The repository that a pull request of a gate may be in, where no row tells: that of the consumer, unless its copies are
+    /// offered to the source and only that has one of ours.
+    async fn where_ours_may_be(&self, gated: &Gated) -> RepoKey {
+        let offers = gated.gate.repairs.iter().any(|rule| matches!(rule, Rule::Mirror { to: To::Source, .. }));
+        for repo in [&gated.consumer, &gated.source].into_iter().take(if offers { 2 } else { 0 }) {
+            let (view, us) = (self.view(repo), self.us(repo).await);
+            if let (Some(view), Ok(us)) = (view, us)
+                && has_ours(&view, &us)
+            {
+                return repo.clone();
+            }
+        }
+        gated.consumer.clone()
     }
 }
 
