@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::answer::Answer;
 use super::api::Api;
+use super::app_settings::AppSettings;
 use super::rest::unexpected;
 use super::{Forge, ForgeError, RepoName, State, Status};
 use crate::tree::ObjectId;
@@ -168,7 +169,8 @@ pub trait Settings: Forge {
     /// How a required name fits a context.
     fn fits(&self, required: &str, context: &str) -> Fit;
     /// Requires a context on a branch, and that pull requests are up to date; everything else stays as it is. `patterns` are
-    /// the gate's own words for its branches: a rule that is about other branches as well is left to a person.
+    /// the gate's own words for its branches: a rule that is about other branches as well is left to a person. An App requires
+    /// it of itself, so that nobody else can give it.
     async fn require(
         &self,
         repo: &RepoName,
@@ -178,6 +180,10 @@ pub trait Settings: Forge {
     ) -> Result<Changed, ForgeError>;
     /// Whether whoever may write there can post a status of any name.
     fn statuses_are_everyones(&self) -> bool;
+    /// How we are set up as a GitHub App, where we are one.
+    fn app(&self) -> Option<&dyn AppSettings> {
+        None
+    }
 }
 
 /// A repository's answer, as far as it tells rights.

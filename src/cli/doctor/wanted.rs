@@ -17,6 +17,8 @@ pub(super) struct Subject {
     pub organizations: Vec<String>,
     /// Pull requests that end drift are opened there.
     pub repaired: bool,
+    /// Workflows are started there.
+    pub dispatches: bool,
     /// It may bring gates of its own.
     pub brings: bool,
 }
@@ -59,6 +61,7 @@ impl Subject {
             });
         }
         self.repaired |= gate.repairs.iter().any(Repair::writes_consumer);
+        self.dispatches |= gate.repairs.iter().any(|repair| matches!(repair, Repair::Dispatch { .. }));
         self.organizations_of(&gate.commands.teams);
     }
 
@@ -91,6 +94,7 @@ pub(super) fn subjects(config: &Config) -> Vec<Subject> {
             gated: Vec::new(),
             organizations: Vec::new(),
             repaired: false,
+            dispatches: false,
             brings: false,
         });
         change(subject);

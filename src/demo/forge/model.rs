@@ -89,6 +89,8 @@ pub enum Scopes {
     All,
     /// Such as `read:repository`.
     Only(Vec<String>),
+    /// What an installation of a GitHub App was granted: `statuses` with `write` and the like.
+    Granted(BTreeMap<String, String>),
 }
 
 /// A token and whose it is.
@@ -349,8 +351,8 @@ pub struct Hook {
 impl Protection {
     /// A rule that demands nothing yet, and lets nobody push.
     pub fn new(rule: String, created: DateTime<Utc>) -> Self {
-        let (contexts, more) = (Vec::new(), serde_json::Map::new());
-        Self { rule, push: false, status_check: false, contexts, up_to_date: false, more, created }
+        let (contexts, pinned, more) = (Vec::new(), BTreeMap::new(), serde_json::Map::new());
+        Self { rule, push: false, status_check: false, contexts, pinned, up_to_date: false, more, created }
     }
 }
 
@@ -365,6 +367,8 @@ pub struct Protection {
     pub status_check: bool,
     /// Globs.
     pub contexts: Vec<String>,
+    /// Those of them that one App alone can give, and its number.
+    pub pinned: BTreeMap<String, u64>,
     /// Whether a merge needs the base's newest commit.
     pub up_to_date: bool,
     /// Whatever else was said of it: it is told again and has no effect here.

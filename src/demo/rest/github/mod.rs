@@ -29,6 +29,7 @@ pub(super) fn router() -> Router<Forge> {
         .route(&api("/app"), get(Own(app::app)))
         .route(&api("/app/installations"), get(Own(app::installations)))
         .route(&api("/app/installations/{id}/access_tokens"), post(Own(app::mint)))
+        .route(&api("/app/hook/config"), get(Own(app::hook)).patch(Own(app::edit_hook)))
         .route(&api("/app/hook/deliveries"), get(Own(app::deliveries)))
         .route(&api("/app/hook/deliveries/{id}/attempts"), post(Own(app::redeliver)))
         .route(&api("/orgs/{owner}/installation"), get(Own(app::installation)))
