@@ -119,7 +119,9 @@ impl World {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         let said =
             Said { code: output.status.code().expect("no signal"), out: text(output.stdout), err: text(output.stderr) };
-        for secret in [&self.bot.token, &self.admin.token, SECRET, ADMIN_TOKEN] {
+        let key = std::fs::read_to_string(self.path("app.pem")).unwrap_or_default();
+        let key = key.lines().nth(1).unwrap_or(SECRET);
+        for secret in [&self.bot.token, &self.admin.token, SECRET, ADMIN_TOKEN, key] {
             assert!(!said.out.contains(secret) && !said.err.contains(secret), "a secret is printed: {said:?}");
         }
         assert!(!said.err.contains("panicked"), "{}", said.err);
@@ -144,6 +146,14 @@ impl World {
         ];
         let public = if words.contains(&"--pull-request") { vec![] } else { vec!["--public-url", &self.url] };
         self.type_in(&[&usual, &public[..], words].concat())
+    }
+
+    /// `drift-gate init` as the GitHub App of this number, whose key is in `app.pem`, and with these words.
+    pub fn init_as_app(&self, id: u64, words: &[&str]) -> Said {
+        let (base, id) = (self.host.base(), id.to_string());
+        let usual = ["init", "--forge-kind", "github", "--forge-url", &base, "--consumer", CORE, "--source", TEMPLATE];
+        let login = ["--app-id", &id, "--app-key-file", "app.pem", "--public-url", &self.url];
+        self.type_in(&[&usual[..], &login, words].concat())
     }
 
     pub fn doctor(&self, words: &[&str]) -> Said {

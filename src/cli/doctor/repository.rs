@@ -95,7 +95,7 @@ async fn scope(settings: &dyn Settings, subject: &Subject, (what, words): (Use<'
             findings.problem(
                 "scope",
                 format!("it may not {words}: {message}"),
-                format!("the token needs `{scope}` to {words}"),
+                format!("the {} needs `{scope}` to {words}", if settings.is_app() { "App" } else { "token" }),
             );
         }
         Err(error) => {
