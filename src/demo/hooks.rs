@@ -135,7 +135,8 @@ impl Letter {
         let (content_type, body) = match hook.json {
             true => ("application/json", app.payload.clone()),
             false => {
-                let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("payload", &app.payload).finish();
+                let form =
+                    url::form_urlencoded::Serializer::new(String::new()).append_pair("payload", &app.payload).finish();
                 ("application/x-www-form-urlencoded", form)
             }
         };

@@ -6,7 +6,7 @@ use drift_gate::demo::forge::apps::App;
 use drift_gate::demo::scene::{self, CORE, TEMPLATE};
 use serde_json::{Value, json};
 
-use crate::host::{ADMIN, eventually};
+use crate::host::eventually;
 use crate::world::{SECRET, World, of};
 
 /// Where nobody listens.
@@ -39,15 +39,6 @@ fn permit(app: &mut App, permissions: &[(&str, &str)]) {
     app.permissions.extend(permissions.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned())));
 }
 
-/// What GitHub's dialect answers the maintainer.
-async fn v3(world: &World, method: &str, path: &str, body: Value) -> (u16, Value) {
-    let method = method.parse().expect("a method");
-    let request = reqwest::Client::new().request(method, format!("{}/api/v3{path}", world.host.base()));
-    let answer = request.bearer_auth(&world.host.api(ADMIN).token).body(body.to_string()).send().await.expect("an answer");
-    let (status, text) = (answer.status().as_u16(), answer.text().await.expect("text"));
-    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn from_an_app_that_is_set_up_wrong_to_a_merge_that_its_red_check_refuses() {
     let Some((mut world, app)) = world().await else { return };
@@ -70,7 +61,10 @@ async fn from_an_app_that_is_set_up_wrong_to_a_merge_that_its_red_check_refuses(
         format!("fix: choose it at {page}/permissions, then accept it where the App is installed"),
         "problem the App does not hear of `issue_comment` (commands in comments)".to_owned(),
         format!("fix: subscribe to it at {page}/permissions"),
-        format!("problem the App's webhook leads to {NOWHERE}, and server.public_url to {}/hooks/main, and has no secret", world.url),
+        format!(
+            "problem the App's webhook leads to {NOWHERE}, and server.public_url to {}/hooks/main, and has no secret",
+            world.url
+        ),
         "note    the App has delivered nothing of late".to_owned(),
         "`drift-gate doctor --fix` mends 1".to_owned(),
     ] {
@@ -88,7 +82,10 @@ async fn from_an_app_that_is_set_up_wrong_to_a_merge_that_its_red_check_refuses(
     let hook = std::cell::OnceCell::new();
     forge(&world).change_app(app, |app| drop(hook.set(app.hook.clone()))).expect("read");
     let hook = hook.get().expect("a hook");
-    assert_eq!((hook.url.as_str(), hook.secret.as_str(), hook.json), (&*format!("{}/hooks/main", world.url), SECRET, true));
+    assert_eq!(
+        (hook.url.as_str(), hook.secret.as_str(), hook.json),
+        (&*format!("{}/hooks/main", world.url), SECRET, true)
+    );
 
     // 3. The owner of the App asks for more; the owner of the repositories has not agreed.
     let ask = |app: &mut App| {
@@ -102,7 +99,10 @@ async fn from_an_app_that_is_set_up_wrong_to_a_merge_that_its_red_check_refuses(
         granted,
         [
             ("problem", "`Commit statuses: write` is asked for and not granted there: the App may not post the status"),
-            ("problem", "`Administration: write` is asked for and not granted there: the App may not require the check (--protect)"),
+            (
+                "problem",
+                "`Administration: write` is asked for and not granted there: the App may not require the check (--protect)"
+            ),
         ]
     );
     let fixes = findings.iter().filter_map(|finding| finding["fix"].as_str());
@@ -112,7 +112,7 @@ async fn from_an_app_that_is_set_up_wrong_to_a_merge_that_its_red_check_refuses(
     forge(&world).accept(app).expect("accepted");
     let told = world.doctor(&["--fix", "--protect"]).is(0);
     assert!(told.contains("made a rule for main: it requires `drift-gate`"), "{told}");
-    let (_, protection) = v3(&world, "GET", &format!("/repos/{CORE}/branches/main/protection"), Value::Null).await;
+    let (_, protection) = world.v3("GET", &format!("/repos/{CORE}/branches/main/protection"), Value::Null).await;
     let checks = &protection["required_status_checks"];
     assert_eq!(checks["checks"], json!([{ "context": "drift-gate", "app_id": app }]));
     assert_eq!(checks["strict"], true);
@@ -139,9 +139,9 @@ async fn from_an_app_that_is_set_up_wrong_to_a_merge_that_its_red_check_refuses(
 
     // 6. The forge refuses the merge, and what somebody else calls green does not count.
     let green = json!({ "state": "success", "context": "drift-gate" });
-    assert_eq!(v3(&world, "POST", &format!("/repos/{CORE}/statuses/{tidy}"), green).await.0, 201);
+    assert_eq!(world.v3("POST", &format!("/repos/{CORE}/statuses/{tidy}"), green).await.0, 201);
     let merge = format!("/repos/{CORE}/pulls/{number}/merge");
-    let (status, answer) = v3(&world, "PUT", &merge, json!({ "merge_method": "merge", "sha": tidy })).await;
+    let (status, answer) = world.v3("PUT", &merge, json!({ "merge_method": "merge", "sha": tidy })).await;
     assert_eq!(status, 405, "{answer}");
 }
 
@@ -171,7 +171,11 @@ async fn deliveries_that_are_signed_with_another_secret_are_seen_and_the_secret_
 
     // The check is not required yet, which --fix alone leaves.
     let findings = world.findings(&["--fix"], 1);
-    assert_eq!(of(&findings, "forge main", "reach"), [("ok", "a delivery that was sent again has come")], "{findings:?}");
+    assert_eq!(
+        of(&findings, "forge main", "reach"),
+        [("ok", "a delivery that was sent again has come")],
+        "{findings:?}"
+    );
     assert!(forge(&world).deliveries(app).last().is_some_and(|one| one.redelivery && one.status == 202));
     let core = format!("main/{CORE}");
     assert_eq!(of(&findings, &core, "required"), [("problem", "main is not protected: what drifts can be merged")]);
@@ -239,21 +243,24 @@ async fn what_is_required_of_another_app_waits_for_ever_and_stays() {
         "enforce_admins": true, "required_pull_request_reviews": null, "restrictions": null,
     });
     let path = format!("/repos/{CORE}/branches/main/protection");
-    assert_eq!(v3(&world, "PUT", &path, rule).await.0, 200);
+    assert_eq!(world.v3("PUT", &path, rule).await.0, 200);
     let message = "main requires `drift-gate` of App 99 alone, and that is not who posts it here: it waits for ever";
     let core = format!("main/{CORE}");
     assert_eq!(of(&world.findings(&[], 1), &core, "required"), [("problem", message)]);
     let told = world.doctor(&["--fix", "--protect"]).is(1);
-    assert!(told.contains("`drift-gate` is required of App 99 alone: choose by hand on main who may give it"), "{told}");
-    let checks = v3(&world, "GET", &path, Value::Null).await.1["required_status_checks"]["checks"].clone();
+    assert!(
+        told.contains("`drift-gate` is required of App 99 alone: choose by hand on main who may give it"),
+        "{told}"
+    );
+    let checks = world.v3("GET", &path, Value::Null).await.1["required_status_checks"]["checks"].clone();
     assert_eq!(checks, json!([{ "context": "drift-gate", "app_id": 99 }]));
 
     // One that anybody can give is pinned, and nothing else of it changes.
     let open = json!({ "strict": true, "checks": [{ "context": "ci", "app_id": 99 }, { "context": "drift-gate", "app_id": -1 }] });
-    assert_eq!(v3(&world, "PATCH", &format!("{path}/required_status_checks"), open).await.0, 200);
+    assert_eq!(world.v3("PATCH", &format!("{path}/required_status_checks"), open).await.0, 200);
     let message = "any App, and whoever may write, can give `drift-gate` on main";
     assert_eq!(of(&world.findings(&[], 0), &core, "others"), [("note", message)]);
     world.doctor(&["--fix", "--protect"]).is(0);
-    let checks = v3(&world, "GET", &path, Value::Null).await.1["required_status_checks"]["checks"].clone();
+    let checks = world.v3("GET", &path, Value::Null).await.1["required_status_checks"]["checks"].clone();
     assert_eq!(checks, json!([{ "context": "ci", "app_id": 99 }, { "context": "drift-gate", "app_id": app }]));
 }

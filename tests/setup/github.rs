@@ -1,10 +1,55 @@
 //! The same in the other dialect, as the stand-in speaks it.
 
 use drift_gate::demo::scene::{CORE, TEMPLATE};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::host::Host;
 use crate::world::{World, of};
+
+/// Everything that a protection may say but its required checks, so that losing any of it shows.
+fn strict() -> Value {
+    json!({
+        "required_status_checks": null,
+        "enforce_admins": true,
+        "required_pull_request_reviews": {
+            "dismiss_stale_reviews": true, "require_code_owner_reviews": true, "required_approving_review_count": 2,
+            "require_last_push_approval": true,
+            "dismissal_restrictions": { "users": ["maintainer"], "teams": ["leads"], "apps": ["merge-bot"] },
+            "bypass_pull_request_allowances": { "users": ["contributor"], "teams": [], "apps": [] },
+        },
+        "restrictions": { "users": ["maintainer"], "teams": ["core"], "apps": [] },
+        "required_linear_history": true,
+        "allow_force_pushes": true,
+        "allow_deletions": true,
+        "block_creations": true,
+        "required_conversation_resolution": true,
+        "lock_branch": true,
+        "allow_fork_syncing": true,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protection_that_is_written_as_a_whole_keeps_everything_else() {
+    let world = World::configured().await;
+    if !matches!(world.host, Host::StandIn(_)) {
+        return;
+    }
+    world.change("kind = \"gitea\"", "kind = \"github\"");
+    let path = format!("/repos/{CORE}/branches/main/protection");
+    assert_eq!(world.v3("PUT", &path, strict()).await.0, 200);
+    let before = world.v3("GET", &path, Value::Null).await.1;
+    assert_eq!(before["restrictions"]["teams"], json!([{ "slug": "core" }]), "it is read as GitHub tells it: {before}");
+    assert_eq!(before["required_status_checks"], Value::Null);
+
+    let told = world.doctor(&["--fix", "--protect"]).is(0);
+    assert!(told.contains("main requires `drift-gate` now, and that pull requests are up to date"), "{told}");
+    let mut after = world.v3("GET", &path, Value::Null).await.1;
+    let checks = after["required_status_checks"].take();
+    assert_eq!(checks["checks"], json!([{ "context": "drift-gate", "app_id": null }]));
+    assert_eq!(checks["strict"], true);
+    after.as_object_mut().expect("an object").remove("required_status_checks");
+    assert_eq!(after, before, "all else is as it was");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hooks_and_checks_are_set_up_on_github_too() {

@@ -90,7 +90,9 @@ pub(super) async fn look(
     let ours: Vec<&Subject> = subjects.iter().filter(|subject| subject.forge == forge.name).collect();
     let described = match app.described().await {
         Ok(described) => described,
-        Err(error) => return findings.failed("permission", "what the App may do is not told", &error, "see what it says"),
+        Err(error) => {
+            return findings.failed("permission", "what the App may do is not told", &error, "see what it says");
+        }
     };
     let mut needed: Vec<Need> = Vec::new();
     for need in ours.iter().flat_map(|subject| needs(forge, subject, doctor.protect)) {
@@ -162,7 +164,10 @@ fn judge(hook: &HookConfig, url: &str, refused: bool) -> Ailing {
         ailing.words.push("has no secret, and what is not signed is refused".to_owned());
     } else if refused {
         ailing.secret = true;
-        ailing.words.push("signs with another secret than those in webhook_secrets: its last delivery was answered with 401".to_owned());
+        ailing.words.push(
+            "signs with another secret than those in webhook_secrets: its last delivery was answered with 401"
+                .to_owned(),
+        );
     }
     ailing
 }
@@ -181,7 +186,9 @@ async fn hook(
             findings.problem("hook", "the App has no webhook: changes are only seen when the timer looks", fix);
             return;
         }
-        Err(error) => return findings.failed("hook", "the App's webhook is not told", &error, "see what the forge says"),
+        Err(error) => {
+            return findings.failed("hook", "the App's webhook is not told", &error, "see what the forge says");
+        }
     };
     let last = match app.deliveries().await {
         Ok(all) => all,
@@ -332,7 +339,12 @@ pub(super) async fn installed(
             return None;
         }
         Err(error) => {
-            findings.failed("right", "whether the App is installed there is not told", &error, "see what the forge says");
+            findings.failed(
+                "right",
+                "whether the App is installed there is not told",
+                &error,
+                "see what the forge says",
+            );
             return None;
         }
     };
@@ -349,7 +361,10 @@ pub(super) async fn installed(
             if described.permissions.has(need.name, need.level) {
                 findings.problem(
                     "permission",
-                    format!("`{}: {}` is asked for and not granted there: the App may not {}", need.called, need.level, need.what_for),
+                    format!(
+                        "`{}: {}` is asked for and not granted there: the App may not {}",
+                        need.called, need.level, need.what_for
+                    ),
                     format!("its owner accepts it at {place}"),
                 );
             }

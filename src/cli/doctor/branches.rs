@@ -180,7 +180,10 @@ fn required(
                 let finding = findings.note("others", message);
                 match settings.app() {
                     Some(app) => {
-                        tell(finding.with_fix(format!("pin the check to this App ({}) on {branch}", app.id())), by_hand);
+                        tell(
+                            finding.with_fix(format!("pin the check to this App ({}) on {branch}", app.id())),
+                            by_hand,
+                        );
                     }
                     None => drop(finding.with_fix("be a GitHub App, and pin the check to it: see docs/github-app.md")),
                 }

@@ -167,10 +167,16 @@ fn repository(flag: &str, text: &str) -> Result<RepoName, Failure> {
 fn login(arguments: &Arguments, kind: ForgeKind, asker: &mut Asker<'_>) -> Result<Login, Failure> {
     let id = match arguments.app_id {
         Some(_) if kind != ForgeKind::GitHub => {
-            return Err(Failure::usage("--app-id is a GitHub App's: a Gitea or Forgejo has none, say where the token is"));
+            return Err(Failure::usage(
+                "--app-id is a GitHub App's: a Gitea or Forgejo has none, say where the token is",
+            ));
         }
         Some(id) => Some(id),
-        None if kind == ForgeKind::GitHub && asker.screen.is_some() && !says_token(arguments) && arguments.asks_forge() => {
+        None if kind == ForgeKind::GitHub
+            && asker.screen.is_some()
+            && !says_token(arguments)
+            && arguments.asks_forge() =>
+        {
             asker.ask("The number of the GitHub App (its App ID), or `token` for a plain token", app_id)?
         }
         None => None,

@@ -260,12 +260,7 @@ mod tests {
             ("schema.json", &long("schema")),
         ]);
         let often: Vec<(String, String)> = (0..5).map(|n| (format!("at/{n}/often.txt"), long("often"))).collect();
-        let mut files = vec![
-            ("LICENSE", a.as_str()),
-            ("empty.json", ""),
-            ("tiny.json", "{}\n"),
-            ("twice/one.txt", &b),
-        ];
+        let mut files = vec![("LICENSE", a.as_str()), ("empty.json", ""), ("tiny.json", "{}\n"), ("twice/one.txt", &b)];
         let (root, on, huge, schema) = (long("root"), long("on"), "x".repeat(2 << 20), long("schema"));
         files.extend([(".editorconfig", root.as_str()), (".github/workflows/ci.yml", &on), ("huge.bin", &huge)]);
         files.push(("vendor/schema.json", &schema));

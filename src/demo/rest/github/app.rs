@@ -144,7 +144,8 @@ pub fn installation(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
         None => one.account == owner,
     });
     let found = found.ok_or_else(Refusal::not_found)?;
-    let page = format!("{}/organizations/{}/settings/installations/{}", visit.state.base, visit.param("owner"), found.id);
+    let page =
+        format!("{}/organizations/{}/settings/installations/{}", visit.state.base, visit.param("owner"), found.id);
     Ok(Answer::ok(json!({
         "id": found.id,
         "app_id": app.id,
