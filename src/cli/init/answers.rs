@@ -80,6 +80,9 @@ fn gather_with(arguments: &Arguments, screen: Option<Screen<'_>>) -> Result<Answ
             asker.missing.join(", ")
         )));
     };
+    if sources.iter().any(|source| source.0.eq_ignore_ascii_case(&consumer.0)) {
+        return Err(Failure::usage(format_args!("{consumer} is named as consumer and as source: name the other one")));
+    }
     let login = login(arguments, kind, &mut asker)?;
     Ok(Answers { kind, url, consumer, sources, login, public_url })
 }

@@ -50,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// The number of the GitHub App that is asked as, instead of a token (its "App ID")
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["token_env", "token_file"])]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["token_env", "token_file"])]
     app_id: Option<u64>,
     /// The environment variable with the App's private key
     #[arg(long, value_name = "VARIABLE", requires = "app_id", conflicts_with = "app_key_file")]
