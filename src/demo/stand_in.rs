@@ -119,6 +119,16 @@ impl StandIn {
         Ok(())
     }
 
+    /// A ruleset demands this of each branch of `owner/name`, as GitHub tells it.
+    ///
+    /// # Errors
+    /// There is no such repository.
+    pub fn rule(&self, owner: &str, name: &str, rule: serde_json::Value) -> Result<(), Refusal> {
+        let mut state = self.forge.lock();
+        let repo = state.repo_named(owner, name)?.id;
+        state.add_rule(repo, rule)
+    }
+
     /// What became of the deliveries to an App, oldest first.
     pub fn deliveries(&self, app: u64) -> Vec<Sent> {
         let state = self.forge.lock();

@@ -14,6 +14,9 @@ const NOWHERE: &str = "http://127.0.0.1:9/hooks/other";
 
 /// An App that is installed on both repositories and configured by `init`; `None` where the stories are told on a real Gitea.
 async fn world() -> Option<(World, u64)> {
+    if std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some() {
+        return None;
+    }
     let world = World::new().await;
     let app = {
         let forge = world.host.stand_in()?;
@@ -220,6 +223,12 @@ async fn where_the_app_is_not_and_a_key_that_is_another_apps_are_told() {
     assert_eq!(right, [("problem", "the App is not installed there: no status can be posted")]);
     assert_eq!(of(&findings, &format!("main/{TEMPLATE}"), "right"), [("ok", "the App is installed there")]);
 
+    // Its own file is proposed to a consumer by the App, too.
+    let said = world.init_as_app(app, &["--pull-request"]).is(0);
+    assert!(said.contains("proposes .drift-gate.toml"), "{said}");
+    let pulls = world.admin.get(&format!("/repos/{CORE}/pulls?state=open")).await;
+    assert_eq!(pulls[0]["user"]["login"], "drift-gate[bot]");
+
     let other = forge.app("other", NOWHERE, "").expect("an App");
     std::fs::write(world.path("app.pem"), &other.pem).expect("written");
     let findings = world.findings(&[], 1);
@@ -263,4 +272,55 @@ async fn what_is_required_of_another_app_waits_for_ever_and_stays() {
     world.doctor(&["--fix", "--protect"]).is(0);
     let checks = world.v3("GET", &path, Value::Null).await.1["required_status_checks"]["checks"].clone();
     assert_eq!(checks, json!([{ "context": "ci", "app_id": 99 }, { "context": "drift-gate", "app_id": app }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manifest_of_the_documentation_asks_for_what_doctor_wants() {
+    let Some((world, app)) = world().await else { return };
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/github-app.md");
+    let text = std::fs::read_to_string(path).expect("the documentation");
+    let (_, manifest) = text.split_once("```json").expect("a manifest");
+    let (manifest, _) = manifest.split_once("```").expect("its end");
+    let manifest: Value = serde_json::from_str(manifest).expect("JSON");
+    let config = world.config().replace("app = {", "check_runs = true\napp = {");
+    std::fs::write(world.path("drift-gate.toml"), &config).expect("written");
+    let queue = "branches = [\"main\"], queue_branches = [\"gh-readonly-queue/**\"]";
+    world.change("branches = [\"main\"]", queue);
+    std::fs::write(world.path("drift-gate.toml"), format!("{}\n[[gate.repair]]\nkind = \"pin\"\n", world.config()))
+        .expect("written");
+    let asked = |app: &mut App| {
+        app.permissions = serde_json::from_value(manifest["default_permissions"].clone()).expect("permissions");
+        app.events = serde_json::from_value(manifest["default_events"].clone()).expect("events");
+    };
+    forge(&world).change_app(app, asked).expect("changed");
+    forge(&world).accept(app).expect("accepted");
+    let findings = world.findings(&[], 1);
+    let all = "the App asks for all the permissions that are needed";
+    assert_eq!(of(&findings, "forge main", "permission"), [("ok", all)]);
+    assert_eq!(of(&findings, "forge main", "event"), [("ok", "the App hears of all the events that are needed")]);
+    // Of each permission it is known what for: without it, it is named.
+    for (permission, called) in [
+        ("contents", "Contents: write"),
+        ("statuses", "Commit statuses: write"),
+        ("pull_requests", "Pull requests: write"),
+        ("issues", "Issues: write"),
+        ("checks", "Checks: write"),
+        ("merge_queues", "Merge queues: read"),
+        ("metadata", "Metadata: read"),
+    ] {
+        forge(&world).change_app(app, |app| drop(app.permissions.remove(permission))).expect("changed");
+        let findings = world.findings(&[], 1);
+        let told = of(&findings, "forge main", "permission");
+        assert!(told.len() == 1 && told[0].1.contains(&format!("`{called}`")), "{permission}: {told:?}");
+        forge(&world).change_app(app, asked).expect("changed");
+    }
+    for event in manifest["default_events"].as_array().expect("events") {
+        forge(&world)
+            .change_app(app, |app| app.events.retain(|heard| heard != event.as_str().expect("a name")))
+            .expect("changed");
+        let findings = world.findings(&[], 1);
+        let told = of(&findings, "forge main", "event");
+        assert!(told.len() == 1 && told[0].1.contains(event.as_str().expect("a name")), "{event}: {told:?}");
+        forge(&world).change_app(app, asked).expect("changed");
+    }
 }

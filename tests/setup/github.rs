@@ -3,8 +3,12 @@
 use drift_gate::demo::scene::{CORE, TEMPLATE};
 use serde_json::{Value, json};
 
-use crate::host::Host;
 use crate::world::{World, of};
+
+/// A real Gitea does not.
+fn speaks_github() -> bool {
+    std::env::var_os("DRIFT_GATE_FORGE_BIN").is_none()
+}
 
 /// Everything that a protection may say but its required checks, so that losing any of it shows.
 fn strict() -> Value {
@@ -30,10 +34,10 @@ fn strict() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_protection_that_is_written_as_a_whole_keeps_everything_else() {
-    let world = World::configured().await;
-    if !matches!(world.host, Host::StandIn(_)) {
+    if !speaks_github() {
         return;
     }
+    let world = World::configured().await;
     world.change("kind = \"gitea\"", "kind = \"github\"");
     let path = format!("/repos/{CORE}/branches/main/protection");
     assert_eq!(world.v3("PUT", &path, strict()).await.0, 200);
@@ -53,11 +57,10 @@ async fn a_protection_that_is_written_as_a_whole_keeps_everything_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hooks_and_checks_are_set_up_on_github_too() {
-    let mut world = World::configured().await;
-    // A real Gitea does not speak this dialect.
-    if !matches!(world.host, Host::StandIn(_)) {
+    if !speaks_github() {
         return;
     }
+    let mut world = World::configured().await;
     world.change("kind = \"gitea\"", "kind = \"github\"");
     let config = world.config() + "\n[[gate.repair]]\nkind = \"pin\"\n";
     std::fs::write(world.path("drift-gate.toml"), config).expect("written");
@@ -98,4 +101,28 @@ async fn hooks_and_checks_are_set_up_on_github_too() {
     world.doctor(&["--fix", "--protect"]).is(0);
     let rule = world.admin.get(&protection).await;
     assert_eq!(rule["status_check_contexts"], json!(["ci/build", "drift-gate"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_queue_whose_branches_no_gate_names_waits_for_ever() {
+    if !speaks_github() {
+        return;
+    }
+    let world = World::configured().await;
+    world.change("kind = \"gitea\"", "kind = \"github\"");
+    world.doctor(&["--fix", "--protect"]).is(0);
+    let rule = json!({ "type": "merge_queue", "ruleset_id": 7, "parameters": { "merge_method": "MERGE" } });
+    for repo in [CORE, TEMPLATE] {
+        let (owner, name) = repo.split_once('/').expect("owner/name");
+        world.host.stand_in().expect("a stand-in").rule(owner, name, rule.clone()).expect("a repository");
+    }
+    let findings = world.findings(&[], 1);
+    let words = "merges onto main go through a queue, whose candidates get no `drift-gate`: it waits for ever";
+    for repo in [CORE, TEMPLATE] {
+        assert_eq!(of(&findings, &format!("main/{repo}"), "queue"), [("problem", words)], "{findings:?}");
+    }
+    world.change("branches = [\"main\"]", "branches = [\"main\"], queue_branches = [\"gh-readonly-queue/**\"]");
+    let findings = world.findings(&[], 1);
+    assert_eq!(of(&findings, &format!("main/{CORE}"), "queue"), []);
+    assert_eq!(of(&findings, &format!("main/{TEMPLATE}"), "queue").len(), 1, "only a consumer's queue is judged");
 }

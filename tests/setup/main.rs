@@ -16,5 +16,6 @@ mod input;
 #[allow(dead_code, reason = "the scenarios use all of it")]
 #[path = "../scenarios/relay.rs"]
 mod relay;
+mod service;
 mod story;
 mod world;

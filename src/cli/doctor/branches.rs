@@ -87,6 +87,15 @@ async fn one(
         }
         None => required(settings, &demands, (gated, branch), by_hand.clone(), findings),
     }
+    if demands.queue && !gated.queue {
+        let message =
+            format!("merges onto {branch} go through a queue, whose candidates get no `{context}`: it waits for ever");
+        let fix = match gated.consumes {
+            true => "name its branches in the gate: `queue_branches = [\"gh-readonly-queue/**\"]` in `consumer`",
+            false => "do without the queue, or without the check: only a consumer's queue is judged",
+        };
+        findings.problem("queue", message, fix);
+    }
     if outdated {
         let message = format!(
             "pull requests onto {branch} need not be up to date: after a push to it, an old green can be merged before the new \

@@ -164,6 +164,8 @@ pub struct Repo {
     pub hooks: Vec<Hook>,
     /// At most one for each rule, oldest first; the order decides between globs.
     pub protections: Vec<Protection>,
+    /// What rulesets demand of each branch, as GitHub tells it. It has no effect here.
+    pub rules: Vec<serde_json::Value>,
     /// Issues and pull requests by their number.
     pub issues: BTreeMap<u64, Issue>,
     /// By commit, oldest first.

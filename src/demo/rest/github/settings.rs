@@ -1,4 +1,4 @@
-//! Hooks and what protects branches, in this dialect. Rulesets: none.
+//! Hooks and what protects branches, in this dialect. Rulesets are told, and have no effect.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ pub fn branch(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
 }
 
 pub fn rules(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    visit.repo(Access::Read)?;
-    Ok(Answer::ok(json!([])))
+    let rules = visit.repo(Access::Read)?.rules.clone();
+    visit.page(rules, Ok)
 }
 
 #[derive(Deserialize)]
