@@ -255,7 +255,12 @@ async fn deliveries(
     findings: &mut Findings,
 ) {
     let Some(newest) = last.first() else {
-        findings.note("delivery", "the App has delivered nothing of late: GitHub keeps the list for three days");
+        findings
+            .note("delivery", "the App has delivered nothing of late: GitHub keeps the list for three days")
+            .with_fix(format!(
+                "where something was pushed since, see that the webhook is active at {}",
+                described.page
+            ));
         return;
     };
     let told = told(newest);

@@ -139,6 +139,9 @@ fn gate(text: &mut String, forge: &config::Forge, sides: &Sides<'_>, proposal: &
         What::Bake(found) => bake(text, found),
         What::Copies(found) => {
             text.push_str("# Files that both repositories have, byte for byte. Take out what is equal by chance.\n");
+            if proposal.pin.is_none() {
+                text.push_str("# A pull request of the source that changes one of them fails: merged, it would differ from its copy.\n");
+            }
             found.same_name.iter().for_each(|one| mirror(text, one, ""));
             for one in found.renamed.iter().take(MOST_RENAMED) {
                 text.push_str("\n# Equal bytes under another name. If it is meant to be a copy, take out each `#` before what follows.");
@@ -237,7 +240,7 @@ pub(super) fn next(file: &str) -> String {
         "{file}: written. Read it, and then:\n\n\
          \x20   export DRIFT_GATE_WEBHOOK_SECRET=$(openssl rand -hex 32)\n\
          \x20   export DRIFT_GATE_ADMIN_TOKEN=$(openssl rand -hex 32)\n\
-         \x20   drift-gate doctor --config {file} --fix              # makes the webhooks, says what is missing\n\
+         \x20   drift-gate doctor --config {file} --fix              # sets the webhooks up, says what is missing\n\
          \x20   drift-gate serve --config {file}\n\
          \x20   drift-gate doctor --config {file} --fix --protect    # requires the check\n"
     )

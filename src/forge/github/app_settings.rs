@@ -36,10 +36,9 @@ struct WireOwner {
 
 #[derive(Deserialize)]
 struct WireHookConfig {
-    #[serde(default)]
-    url: String,
-    #[serde(default)]
-    content_type: String,
+    /// Null where it leads nowhere.
+    url: Option<String>,
+    content_type: Option<String>,
     secret: Option<String>,
     /// A text, and in older servers a number.
     #[serde(default)]
@@ -93,8 +92,8 @@ impl AppSettings for GitHub {
     async fn hook_config(&self) -> Result<HookConfig, ForgeError> {
         let wire: WireHookConfig = self.api.read(&["app", "hook", "config"]).await?;
         Ok(HookConfig {
-            url: wire.url,
-            json: wire.content_type == "json",
+            url: wire.url.unwrap_or_default(),
+            json: wire.content_type.as_deref() == Some("json"),
             has_secret: wire.secret.is_some_and(|secret| !secret.is_empty()),
             verifies: !(wire.insecure_ssl == "1" || wire.insecure_ssl == 1),
         })
