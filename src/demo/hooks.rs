@@ -66,6 +66,8 @@ pub struct Letter {
     event: Event,
     body: Vec<u8>,
     content_type: &'static str,
+    /// Where a hook's last answer is written down.
+    answer: Option<Arc<Mutex<Option<u16>>>>,
     /// Where it is to an App.
     app: Option<ToApp>,
 }
@@ -141,7 +143,7 @@ impl Letter {
             }
         };
         let (url, secret, authorization) = (hook.url.clone(), hook.secret.clone(), String::new());
-        Self { url, secret, authorization, event, body: body.into_bytes(), content_type, app: Some(app) }
+        Self { url, secret, authorization, event, body: body.into_bytes(), content_type, answer: None, app: Some(app) }
     }
 
     /// The same delivery to an App once more, as its hook is now.
@@ -159,6 +161,7 @@ impl Letter {
             event,
             body,
             content_type: "application/json",
+            answer: Some(hook.last.clone()),
             app: None,
         }
     }
@@ -230,8 +233,11 @@ impl Letter {
         self.write_down(id, status);
     }
 
-    /// What became of a letter to an App.
+    /// What became of a letter.
     fn write_down(mut self, guid: String, status: u16) {
+        if let Some(answer) = &self.answer {
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        }
         let Some(app) = &mut self.app else { return };
         let redelivery = app.guid.replace(guid.clone()).is_some();
         let (installation, repo, all) = (app.installation, app.repo, app.sent.clone());

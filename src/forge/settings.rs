@@ -75,7 +75,16 @@ pub struct Hook {
     /// Gitea, Forgejo: a header that goes along, for a proxy in front of us; a secret, kept when the hook is made anew.
     pub authorization: Option<SecretSame>,
     /// What the forge says of its last delivery, where it does (GitHub).
-    pub last: Option<String>,
+    pub last: Option<LastAnswer>,
+}
+
+/// What a hook's last delivery was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastAnswer {
+    /// The status; 0 for no answer.
+    pub code: u16,
+    /// The forge's words.
+    pub message: String,
 }
 
 /// A secret that is carried from one hook to the next.

@@ -3,6 +3,7 @@
 use drift_gate::demo::scene::{CORE, TEMPLATE};
 use serde_json::{Value, json};
 
+use crate::host::eventually;
 use crate::world::{World, of};
 
 /// A real Gitea does not.
@@ -125,4 +126,38 @@ async fn a_merge_queue_whose_branches_no_gate_names_waits_for_ever() {
     let findings = world.findings(&[], 1);
     assert_eq!(of(&findings, &format!("main/{CORE}"), "queue"), []);
     assert_eq!(of(&findings, &format!("main/{TEMPLATE}"), "queue").len(), 1, "only a consumer's queue is judged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_whose_deliveries_are_refused_for_their_secret_is_made_anew() {
+    if !speaks_github() {
+        return;
+    }
+    let mut world = World::configured().await;
+    world.change("kind = \"gitea\"", "kind = \"github\"");
+    world.doctor(&["--fix", "--protect"]).is(0);
+    let hooks = format!("/repos/{CORE}/hooks");
+    let made = world.v3("GET", &hooks, Value::Null).await.1[0].clone();
+    world.v3("DELETE", &format!("{hooks}/{}", made["id"]), Value::Null).await;
+    let config = json!({ "url": made["config"]["url"], "content_type": "json", "secret": "not the one" });
+    let again = json!({ "name": "web", "active": true, "events": made["events"], "config": config });
+    let (_, other) = world.v3("POST", &hooks, again).await;
+    world.serve().await;
+    world.admin.commit(CORE, "main", &[("notes.md", Some("x\n"))]).await;
+    eventually("the delivery is refused", async || {
+        let hook = world.v3("GET", &hooks, Value::Null).await.1[0].clone();
+        if hook["last_response"]["code"] == 401 { Ok(()) } else { Err(hook.to_string()) }
+    })
+    .await;
+    let core = format!("main/{CORE}");
+    let words = format!(
+        "hook {} signs with another secret than those in webhook_secrets (its last delivery was answered with 401)",
+        other["id"]
+    );
+    assert_eq!(of(&world.findings(&[], 1), &core, "hook"), [("problem", words.as_str())]);
+    let findings = world.findings(&["--fix"], 0);
+    assert_eq!(of(&findings, &core, "reach"), [("ok", "a test delivery has come")], "{findings:?}");
+    let findings = world.findings(&[], 0);
+    let told = of(&findings, &core, "delivery");
+    assert_eq!(told[0], ("note", "the forge says that its last delivery was answered with 202 (OK)"));
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::wanted::Subject;
 use super::{Doctor, FIX, Findings};
 use crate::config::Secret;
-use crate::forge::settings::{Hook, NewHook};
+use crate::forge::settings::{Hook, LastAnswer, NewHook};
 use crate::forge::{ForgeError, Settings};
 use crate::store::DeliveryRow;
 
@@ -104,6 +104,12 @@ fn fault(hook: &Hook, settings: &dyn Settings) -> Option<String> {
     if !matches!(hook.branch_filter.as_str(), "" | "*" | "**") {
         faults.push(format!("leaves out branches (its filter is `{}`)", hook.branch_filter));
     }
+    if hook.last.as_ref().is_some_and(|last| last.code == 401) {
+        faults.push(
+            "signs with another secret than those in webhook_secrets (its last delivery was answered with 401)"
+                .to_owned(),
+        );
+    }
     (!faults.is_empty()).then(|| faults.join(", and "))
 }
 
@@ -151,11 +157,13 @@ async fn deliveries(
     doctor: &Doctor<'_>,
     settings: &dyn Settings,
     subject: &Subject,
-    (id, told): (u64, Option<String>),
+    (id, told): (u64, Option<LastAnswer>),
     findings: &mut Findings,
 ) {
-    if let Some(told) = told {
-        findings.note("delivery", format!("the forge says of its last delivery: {told}"));
+    if let Some(LastAnswer { code, message }) = told {
+        let answer = if code == 0 { "nothing".to_owned() } else { code.to_string() };
+        let message = if message.is_empty() { message } else { format!(" ({message})") };
+        findings.note("delivery", format!("the forge says that its last delivery was answered with {answer}{message}"));
     }
     let last = seen(doctor, subject, findings).await;
     if !doctor.service.sees_deliveries() || !doctor.service.running {

@@ -1,6 +1,7 @@
 //! What the stand-in knows besides git objects: everything that a real forge keeps in its database.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use git2::Oid;
@@ -348,6 +349,8 @@ pub struct Hook {
     pub authorization: String,
     /// When it was made.
     pub created: DateTime<Utc>,
+    /// What its last delivery was answered; 0 for nothing, `None` before the first. Only GitHub's dialect tells it.
+    pub last: Arc<Mutex<Option<u16>>>,
 }
 
 impl Protection {

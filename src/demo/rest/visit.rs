@@ -149,7 +149,7 @@ fn check_granted(granted: &BTreeMap<String, String>, method: &Method, path: &str
     let has = |name: &&str| granted.get(*name).is_some_and(|may| may == "write" || (reads && may == "read"));
     match permissions(path) {
         [] => Ok(()),
-        any if any.iter().any(|name| has(name)) => Ok(()),
+        any if any.iter().any(has) => Ok(()),
         _ => Err(Refusal::Forbidden("Resource not accessible by integration".to_owned())),
     }
 }

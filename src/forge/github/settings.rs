@@ -15,8 +15,8 @@ use super::GitHub;
 use crate::forge::answer::Answer;
 use crate::forge::app_settings::AppSettings;
 use crate::forge::settings::{
-    Changed, Demands, Fit, Hook, NewHook, Rights, Server, Settings, Use, WireRights, ahead, allowed, branches,
-    hook_made, nowhere, probe, remove_hook, test_hook, text_file,
+    Changed, Demands, Fit, Hook, LastAnswer, NewHook, Rights, Server, Settings, Use, WireRights, ahead, allowed,
+    branches, hook_made, nowhere, probe, remove_hook, test_hook, text_file,
 };
 use crate::forge::{Forge, ForgeError, RepoName};
 
@@ -312,8 +312,7 @@ impl Settings for GitHub {
     async fn hooks(&self, repo: &RepoName) -> Result<Vec<Hook>, ForgeError> {
         let hooks: Vec<WireHook> = self.api.pages(&self.api.repo(repo, &["hooks"])?, &[]).all().await?;
         let last = |response: WireResponse| {
-            let code = response.code?;
-            Some(format!("{code} {}", response.message.unwrap_or_default()).trim_end().to_owned())
+            Some(LastAnswer { code: response.code?, message: response.message.unwrap_or_default() })
         };
         let hook = |wire: WireHook| Hook {
             id: wire.id,

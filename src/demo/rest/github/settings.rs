@@ -1,6 +1,7 @@
 //! Hooks and what protects branches, in this dialect. Rulesets are told, and have no effect.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -169,6 +170,13 @@ fn yes() -> bool {
 }
 
 fn hook(hook: &Hook) -> Value {
+    let code = *hook.last.lock().unwrap_or_else(PoisonError::into_inner);
+    let (status, message) = match code {
+        None => ("unused", None),
+        Some(200..300) => ("active", Some("OK".to_owned())),
+        Some(0) => ("failed to connect to host", None),
+        Some(code) => ("misconfigured", Some(format!("Invalid HTTP Response: {code}"))),
+    };
     json!({
         "id": hook.id,
         "type": "Repository",
@@ -176,7 +184,7 @@ fn hook(hook: &Hook) -> Value {
         "active": hook.active,
         "events": hook.events,
         "config": { "url": hook.url, "content_type": "json", "secret": "********", "insecure_ssl": "0" },
-        "last_response": { "code": null, "status": "unused", "message": null },
+        "last_response": { "code": code, "status": status, "message": message },
     })
 }
 
