@@ -128,8 +128,17 @@ impl Controller {
         self.view(repo).map(|view| view.repository.clone())
     }
 
-    /// Reads a repository, for a delivery or not, and keeps what was seen; hints at the partners that it concerns.
+    /// Reads a repository, for a delivery or not, and keeps what was seen; hints at whom it concerns.
     pub(super) async fn see(&self, repo: &RepoKey, delivery: Option<&str>) -> Result<Change, StoreError> {
+        self.see_as(repo, delivery, false).await
+    }
+
+    /// Likewise, for a look at this repository: what is seen is judged by that look itself, and asks for no other.
+    pub(super) async fn see_to_judge(&self, repo: &RepoKey, delivery: Option<&str>) -> Result<Change, StoreError> {
+        self.see_as(repo, delivery, true).await
+    }
+
+    async fn see_as(&self, repo: &RepoKey, delivery: Option<&str>, judged: bool) -> Result<Change, StoreError> {
         let (version, before) = self.versioned(repo);
         let last_read = lock(&self.read_at).get(repo).copied();
         let began = self.now();
@@ -149,7 +158,10 @@ impl Controller {
         if now == *before && version > 0 {
             return Ok(change);
         }
-        let concerned = self.concerned(repo, &before, &now);
+        let mut concerned = self.concerned(repo, &before, &now);
+        if judged {
+            concerned.remove(repo);
+        }
         let sight = NewSight {
             forge: &repo.forge,
             name: &repo.name,

@@ -155,7 +155,7 @@ impl Store {
         .bind(answer.asked)
         .bind(not_before)
         .bind(now);
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write().await?, &claimed.lease, statement).await
     }
 
     /// An answer could not be written: again at `not_before`. Gives the lease back.
@@ -172,7 +172,7 @@ impl Store {
         .bind(answer.repository.as_str())
         .bind(answer.pull)
         .bind(not_before);
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write().await?, &claimed.lease, statement).await
     }
 }
 

@@ -102,7 +102,7 @@ impl Store {
             .bind(command.comment)
             .bind(now)
             .bind(clean(outcome));
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write().await?, &claimed.lease, statement).await
     }
 
     /// A comment could not be read or answered: again at `not_before`. Gives the lease back.
@@ -116,6 +116,6 @@ impl Store {
             .bind(command.repository.as_str())
             .bind(command.comment)
             .bind(not_before);
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write().await?, &claimed.lease, statement).await
     }
 }

@@ -33,6 +33,8 @@ use super::StoreError;
 /// How long a write waits for another writer before it gives up. Forges wait five seconds for an answer: two such waits
 /// must fit.
 pub(super) const BUSY: Duration = Duration::from_secs(2);
+/// A commit waits until the disk has it.
+const SYNCED: &str = "PRAGMA synchronous = FULL";
 /// Connections that read; on PostgreSQL they write as well.
 const CONNECTIONS: u32 = 8;
 
@@ -63,8 +65,14 @@ pub(super) struct Database {
 
 #[derive(Clone)]
 struct Sqlite {
-    writer: Arc<Mutex<AnyConnection>>,
+    writer: Arc<Mutex<Writer>>,
     file: Arc<File>,
+}
+
+/// The connection that writes, and whether its commits wait for the disk just now.
+pub(super) struct Writer {
+    connection: AnyConnection,
+    waits: bool,
 }
 
 /// A file by its path and by what it is.
@@ -145,8 +153,9 @@ impl Database {
         let separator = if url.contains('?') { '&' } else { '?' };
         let make = options(&format!("{url}{separator}mode={mode}"))?;
         let here = |error: sqlx::Error| StoreError::Url(told(&path, &error));
-        let mut writer = AnyConnection::connect_with(&make).await.map_err(here)?;
-        prepare(&mut writer).await.map_err(here)?;
+        let mut connection = AnyConnection::connect_with(&make).await.map_err(here)?;
+        prepare(&mut connection).await.map_err(here)?;
+        let writer = Writer { connection, waits: true };
         let file = File::at(&path).map_err(|error| StoreError::Url(format!("{}: {error}", path.display())))?;
         // From here on the file is there: a connection that would have to make it has lost it.
         let options = options(&format!("{url}{separator}mode=rw"))?;
@@ -199,8 +208,19 @@ impl Database {
         self.kind
     }
 
-    /// A connection that may write. On SQLite there is one: hold it shortly.
+    /// A connection that may write, and whose commits outlive a loss of power. On SQLite there is one: hold it shortly.
     pub async fn write(&self) -> Result<Writing, StoreError> {
+        self.writing(true).await
+    }
+
+    /// A connection for what a start finds out again: who has a lease, what was settled, what the forge was told. On SQLite its
+    /// commits do not wait for the disk: they outlive the process, not a loss of power, and each goes to the disk with
+    /// the next that waits (the log is written in order, so what comes after a lost commit is lost as well).
+    pub async fn write_unsynced(&self) -> Result<Writing, StoreError> {
+        self.writing(false).await
+    }
+
+    async fn writing(&self, waits: bool) -> Result<Writing, StoreError> {
         let Some(sqlite) = &self.sqlite else {
             return match self.pool.acquire().await {
                 Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Silent),
@@ -208,8 +228,12 @@ impl Database {
             };
         };
         let waited = tokio::time::timeout(BUSY, sqlite.writer.clone().lock_owned()).await;
-        let writer = waited.map_err(|_| StoreError::Silent)?;
+        let mut writer = waited.map_err(|_| StoreError::Silent)?;
         sqlite.file.is_still_there()?;
+        if writer.waits != waits {
+            writer.connection.execute(if waits { SYNCED } else { "PRAGMA synchronous = NORMAL" }).await?;
+            writer.waits = waits;
+        }
         Ok(Writing::Only(writer, self.options.clone()))
     }
 
@@ -289,7 +313,7 @@ impl Database {
 /// A connection that may write.
 pub(super) enum Writing {
     /// SQLite's, and how to connect again.
-    Only(OwnedMutexGuard<AnyConnection>, AnyConnectOptions),
+    Only(OwnedMutexGuard<Writer>, AnyConnectOptions),
     /// One of PostgreSQL's.
     Pooled(PoolConnection<Any>),
 }
@@ -298,15 +322,17 @@ impl Writing {
     /// A transaction that may write; without a commit it leaves nothing.
     pub async fn begin(&mut self) -> Result<Transaction<'_, Any>, sqlx::Error> {
         match self {
-            Self::Only(connection, options) => {
+            Self::Only(writer, options) => {
+                let Writer { connection, waits } = &mut **writer;
                 if connection.is_in_transaction() {
                     // One that was dropped is being rolled back.
                     connection.ping().await?;
                 }
                 if connection.is_in_transaction() {
                     // The driver counts a transaction that SQLite has ended by itself: the disk took no more.
-                    **connection = AnyConnection::connect_with(options).await?;
+                    *connection = AnyConnection::connect_with(options).await?;
                     prepare(connection).await?;
+                    *waits = true;
                 }
                 connection.begin_with("BEGIN IMMEDIATE").await
             }
@@ -320,7 +346,7 @@ impl Deref for Writing {
 
     fn deref(&self) -> &AnyConnection {
         match self {
-            Self::Only(connection, _) => connection,
+            Self::Only(writer, _) => &writer.connection,
             Self::Pooled(connection) => connection,
         }
     }
@@ -329,7 +355,7 @@ impl Deref for Writing {
 impl DerefMut for Writing {
     fn deref_mut(&mut self) -> &mut AnyConnection {
         match self {
-            Self::Only(connection, _) => connection,
+            Self::Only(writer, _) => &mut writer.connection,
             Self::Pooled(connection) => connection,
         }
     }
@@ -386,7 +412,7 @@ async fn prepare(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     for pragma in [
         "PRAGMA busy_timeout = 2000",
         "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
+        SYNCED,
         "PRAGMA foreign_keys = ON",
         // A flood makes the log grow; once it is worked in, the file is cut back to this.
         "PRAGMA journal_size_limit = 16777216",
@@ -427,4 +453,31 @@ fn told(path: &Path, error: &sqlx::Error) -> String {
         ""
     };
     format!("{}: {words}{next}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_asks_for_a_durable_commit_gets_one_whatever_was_written_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = Database::open(&format!("sqlite://{}/d.db", folder.path().display())).await.expect("opened");
+        const FULL: i64 = 2;
+        const NORMAL: i64 = 1;
+        let waits = async |mut writing: Writing| -> i64 {
+            sqlx::query("PRAGMA synchronous").fetch_one(&mut *writing).await.expect("told").get(0)
+        };
+        assert_eq!(waits(database.write().await.expect("free")).await, FULL);
+        assert_eq!(waits(database.write_unsynced().await.expect("free")).await, NORMAL);
+        // Left half done: it is rolled back, and the next one is durable all the same.
+        let mut writing = database.write_unsynced().await.expect("free");
+        let mut tx = writing.begin().await.expect("begun");
+        tx.execute("DELETE FROM repositories").await.expect("deleted");
+        drop(tx);
+        drop(writing);
+        assert_eq!(waits(database.write().await.expect("free")).await, FULL);
+    }
 }

@@ -28,7 +28,8 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, Row, Transaction};
 
-use super::{Database, Store, StoreError};
+use super::database::{Database, Writing};
+use super::{Store, StoreError};
 
 /// What to claim, for whom, until when.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +95,7 @@ impl Store {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        let mut connection = self.db.write().await?;
+        let mut connection = self.db.write_unsynced().await?;
         let mut tx = connection.begin().await?;
         let mut held = Vec::with_capacity(leases.len());
         for lease in leases {
@@ -109,7 +110,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then it ends at its time.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let mut connection = self.db.write().await?;
+        let mut connection = self.db.write_unsynced().await?;
         let mut tx = connection.begin().await?;
         // Lost or given back before: there is nothing to give back.
         let _ = set(&mut tx, lease, GIVE_BACK, None).await?;
@@ -135,7 +136,7 @@ impl Store {
     }
 
     async fn expire(&self, tables: &[&str], holder: Option<&str>, now: i64) -> Result<(), StoreError> {
-        let mut connection = self.db.write().await?;
+        let mut connection = self.db.write_unsynced().await?;
         let mut tx = connection.begin().await?;
         for table in tables {
             let statement = format!(
@@ -185,11 +186,10 @@ async fn set(
 
 /// Gives a lease back and, where it was held still, runs one statement about what it was for: both or neither.
 pub(super) async fn give_back_with(
-    db: &Database,
+    mut connection: Writing,
     lease: &Lease,
     statement: Query<'_, Any, AnyArguments>,
 ) -> Result<Fenced, StoreError> {
-    let mut connection = db.write().await?;
     let mut tx = connection.begin().await?;
     if set(&mut tx, lease, GIVE_BACK, None).await? == Fenced::Lost {
         return Ok(Fenced::Lost);

@@ -2,8 +2,8 @@
 //! what the forge was last told.
 //!
 //! Uses nobody: rows are plain texts and numbers, the controller gives them meaning. SQLite in WAL mode with full
-//! synchronisation, or PostgreSQL: when a call returns, its rows are on disk. What differs between the two is in
-//! [`database`].
+//! synchronisation, or PostgreSQL: when a call returns, its rows are on disk, except for what a start finds out again (see
+//! [`database::Database::write_unsynced`]). What differs between the two is in [`database`].
 //!
 //! Traps handled here:
 //! - *A delivery must be durable before it is acknowledged*, and a flood must not cost one `fsync` each: [`Store::accept`]

@@ -222,7 +222,7 @@ impl Store {
             .bind(names)
             .bind(claim.forge)
             .bind(claim.most)
-            .fetch_all(&mut *self.db.write().await?)
+            .fetch_all(&mut *self.db.write_unsynced().await?)
             .await?;
         let mut claimed: Vec<Claimed> = rows.iter().map(claimed).collect();
         claimed.sort_by_key(|claimed| claimed.due.hinted_at.unwrap_or(claim.now));
@@ -240,7 +240,7 @@ impl Store {
             .bind(claimed.due.name.as_str())
             .bind(claimed.due.hinted)
             .bind(look_at);
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write_unsynced().await?, &claimed.lease, statement).await
     }
 
     /// A part of a look was done, the rest is due now, behind whatever waited before. Gives the lease back.
@@ -253,7 +253,7 @@ impl Store {
             .bind(claimed.due.name.as_str())
             .bind(claimed.due.hinted)
             .bind(now);
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write_unsynced().await?, &claimed.lease, statement).await
     }
 
     /// Looking failed: again at `not_before`. Gives the lease back.
@@ -263,7 +263,7 @@ impl Store {
     pub async fn postpone_held(&self, claimed: &Claimed, not_before: i64) -> Result<Fenced, StoreError> {
         let statement =
             sqlx::query(POSTPONE).bind(claimed.due.forge.as_str()).bind(claimed.due.name.as_str()).bind(not_before);
-        lease::give_back_with(&self.db, &claimed.lease, statement).await
+        lease::give_back_with(self.db.write_unsynced().await?, &claimed.lease, statement).await
     }
 
     /// When the next repository falls due, unsent status, waiting comment or pull request too; `None` when nothing waits.

@@ -231,7 +231,7 @@ impl Store {
             .bind(claim.forge)
             .bind(claim.most)
             .bind(recheck_at)
-            .fetch_all(&mut *self.db.write().await?)
+            .fetch_all(&mut *self.db.write_unsynced().await?)
             .await?;
         let mut claimed: Vec<Outgoing> = rows
             .iter()
@@ -274,7 +274,7 @@ impl Store {
             .bind(row.doubt)
             .bind(sent.lease.token)
             .bind(sent.claimed_at)
-            .execute(&mut *self.db.write().await?)
+            .execute(&mut *self.db.write_unsynced().await?)
             .await?;
         Ok(Fenced::by_rows(done.rows_affected()))
     }
@@ -295,7 +295,7 @@ impl Store {
             .bind(not_before)
             .bind(clean(why))
             .bind(sent.lease.token)
-            .execute(&mut *self.db.write().await?)
+            .execute(&mut *self.db.write_unsynced().await?)
             .await?;
         Ok(Fenced::by_rows(done.rows_affected()))
     }

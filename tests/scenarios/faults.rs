@@ -56,11 +56,7 @@ async fn a_flood_of_deliveries_is_taken_whole_and_costs_a_few_looks() {
     assert!(answers.iter().all(|answer| *answer == 202), "none is refused");
     world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
     world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
-    eventually("nothing waits", async || match world.metric("drift_gate_queue_length").await {
-        0.0 => Ok(()),
-        waiting => Err(waiting.to_string()),
-    })
-    .await;
+    world.idle().await;
     // One pair of commits, and so one evaluation, whoever asks for it.
     assert_eq!(world.metric("drift_gate_verdicts_total{verdict=\"drift\"}").await, 1.0);
     let looks = world.proxy.count(&Method::GET, "/pulls") - reads;
@@ -280,6 +276,8 @@ async fn a_template_that_turned_private_is_hidden_from_its_next_push_on() {
     world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
     let (_, _, url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
     let path = url.strip_prefix("http://gate.example.org").expect("the public address");
+    // A look under way would judge by what it read before.
+    world.idle().await;
     world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), serde_json::json!({ "private": true })).await;
     let template = world.push_template(&[("prompts/concierge.md", Some("# You keep secrets\n"))]).await;
     world.expect(TEMPLATE, &template, "failure", "").await;

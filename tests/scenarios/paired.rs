@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::world::{BAKES, CORE, Setting, TEMPLATE, World, manifest};
+use crate::host::eventually;
+use crate::world::{BAKES, CORE, PROMPT, Setting, TEMPLATE, World, manifest};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
 const GUEST: &str =
@@ -76,6 +77,70 @@ async fn where_a_branch_is_followed_core_is_red_between_the_two_merges_and_no_lo
     world.admin.merge(CORE, pair.core.0).await;
     let core = world.admin.head(CORE, "main").await;
     world.expect(CORE, &core, "success", "in sync").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merged_in_the_other_order_both_sides_are_true_in_the_end_as_well() {
+    let mut world = World::before_the_first_look(Setting::default()).await;
+    world.follow();
+    world.start().await;
+    world.expect(CORE, &world.core_head, "success", "").await;
+    let pair = open_pair(&world, "Depends-On: {core}").await;
+    world.expect(TEMPLATE, &pair.template.1, "success", "bakes with core#").await;
+    // Somebody merges core's first, although it is red: its build fails until the prompt is there.
+    world.admin.merge(CORE, pair.core.0).await;
+    let core = world.admin.head(CORE, "main").await;
+    world.expect(CORE, &core, "failure", "prompts/guest.md").await;
+    // The template's needs no partner any more: the branch bakes the prompt by itself.
+    world.expect(TEMPLATE, &pair.template.1, "success", "in sync").await;
+    world.admin.merge(TEMPLATE, pair.template.0).await;
+    let template = world.admin.head(TEMPLATE, "main").await;
+    world.expect(TEMPLATE, &template, "success", "in sync").await;
+    world.expect(CORE, &core, "success", "in sync").await;
+}
+
+/// Another repository that keeps the template's prompts.
+const EDGE: &str = r#"
+[[gate]]
+name = "edge"
+context = "drift-gate/edge"
+source = { forge = "main", repo = "molecule/platform-agent-template", branch = "main" }
+consumer = { forge = "main", repo = "molecule/edge", branches = ["main"] }
+binding = { follow = true }
+[[gate.check]]
+kind = "mirror"
+folder = "prompts"
+copies = ["prompts"]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partner_in_another_gates_consumer_is_that_gates_alone() {
+    let mut world = World::before_the_first_look(Setting { behind: EDGE, ..Setting::default() }).await;
+    world.make_repository("edge").await;
+    let edge = "molecule/edge";
+    world.admin.commit(edge, "main", &[("prompts/concierge.md", Some(PROMPT))]).await;
+    world.start().await;
+    world.expect(CORE, &world.core_head, "success", "").await;
+    // The template's new prompt is baked by no line of core, and mirrored by a pull request of edge.
+    let base = world.admin.commit(CORE, "main", &[(DOCKERFILE, Some(&narrow()))]).await;
+    world.expect(CORE, &base, "success", "").await;
+    world.admin.commit_new(edge, "main", "guest", &[("prompts/guest.md", Some("# Guest\n"))]).await;
+    let partner = world.admin.open_pull(edge, "guest", "main").await;
+    let head = world.admin.commit_new(TEMPLATE, "main", "guest", &[("prompts/guest.md", Some("# Guest\n"))]).await;
+    let body = format!("Depends-On: {edge}#{partner}");
+    let pull = json!({ "head": "guest", "base": "main", "title": "A guest", "body": body });
+    world.admin.call("POST", &format!("/repos/{TEMPLATE}/pulls"), pull).await;
+    // Core's gate says what core lacks, and nothing of a partner that is none of its own.
+    let words = world.expect(TEMPLATE, &head, "failure", "prompts/guest.md").await;
+    assert!(!words.contains("edge#"), "{words}");
+    let with = format!("bakes with edge#{partner}, which is merged after it");
+    eventually("edge's gate is told of its partner", async || {
+        match world.admin.status(TEMPLATE, &head, "drift-gate/edge").await {
+            Some((state, words, _)) if state == "success" && words == with => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

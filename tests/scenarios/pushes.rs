@@ -1,5 +1,6 @@
 //! Pushes to branches, on either side.
 
+use axum::http::Method;
 use serde_json::json;
 
 use crate::host::eventually;
@@ -19,6 +20,19 @@ async fn a_push_to_the_template_turns_both_red_and_the_bumped_pin_turns_both_gre
     let core = world.bump(&template).await;
     world.expect(CORE, &core, "success", "").await;
     world.expect(TEMPLATE, &template, "success", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_costs_one_reading_of_each_repository() {
+    let world = World::in_sync().await;
+    let lists = || [TEMPLATE, CORE].map(|repo| world.proxy.count(&Method::GET, &format!("{repo}/pulls?")));
+    world.idle().await;
+    let before = lists();
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    world.idle().await;
+    assert_eq!(lists(), before.map(|count| count + 1), "what was seen is judged by the look that saw it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

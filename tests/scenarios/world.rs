@@ -411,6 +411,15 @@ webhook_secrets = [{{ file = "{secret}" }}]
         values.sum()
     }
 
+    /// No repository waits to be looked at.
+    pub async fn idle(&self) {
+        eventually("nothing waits", async || match self.metric("drift_gate_queue_length").await {
+            0.0 => Ok(()),
+            waiting => Err(waiting.to_string()),
+        })
+        .await;
+    }
+
     /// Stops it, as SIGTERM would.
     pub async fn stop(&mut self) {
         if let Some(service) = self.service.take() {
