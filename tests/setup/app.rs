@@ -223,6 +223,20 @@ async fn where_the_app_is_not_and_a_key_that_is_another_apps_are_told() {
     assert_eq!(right, [("problem", "the App is not installed there: no status can be posted")]);
     assert_eq!(of(&findings, &format!("main/{TEMPLATE}"), "right"), [("ok", "the App is installed there")]);
 
+    // Its owner let it do nothing for a while.
+    let suspend = |is: bool| {
+        let change = |app: &mut App| app.installations.iter_mut().for_each(|one| one.suspended = is);
+        forge.change_app(app, change).expect("changed");
+        forge.end_tokens();
+    };
+    suspend(true);
+    let findings = world.findings(&[], 1);
+    let token = of(&findings, "forge main", "token");
+    assert_eq!(token, [("problem", "the App can act nowhere: This installation has been suspended")]);
+    let right = of(&findings, &format!("main/{TEMPLATE}"), "right");
+    assert_eq!(right, [("problem", "the App is suspended there: it can do nothing")]);
+    suspend(false);
+
     // Its own file is proposed to a consumer by the App, too.
     let said = world.init_as_app(app, &["--pull-request"]).is(0);
     assert!(said.contains("proposes .drift-gate.toml"), "{said}");
@@ -272,6 +286,30 @@ async fn what_is_required_of_another_app_waits_for_ever_and_stays() {
     world.doctor(&["--fix", "--protect"]).is(0);
     let checks = world.v3("GET", &path, Value::Null).await.1["required_status_checks"]["checks"].clone();
     assert_eq!(checks, json!([{ "context": "ci", "app_id": 99 }, { "context": "drift-gate", "app_id": app }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_gates_of_a_repository_need_is_asked_for_there() {
+    let Some((world, _)) = world().await else { return };
+    let text = world.config();
+    let (server, gates) = text.split_once("[[gate]]").expect("a gate");
+    let own = format!("[[gate]]{gates}\n[[gate.repair]]\nkind = \"dispatch\"\nworkflow = \"build.yml\"\n")
+        .lines()
+        .filter(|line| !line.starts_with("consumer ="))
+        .map(|line| match line.starts_with("source =") {
+            true => format!("source = {{ url = \"{}/{TEMPLATE}\", branch = \"main\" }}\n", world.host.base()),
+            false => format!("{line}\n"),
+        })
+        .collect::<String>();
+    let listed = format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n");
+    std::fs::write(world.path("drift-gate.toml"), format!("{server}{listed}")).expect("written");
+    world.admin.commit(CORE, "main", &[(".drift-gate.toml", Some(&own))]).await;
+    let findings = world.findings(&[], 1);
+    let core = format!("main/{CORE}");
+    assert_eq!(of(&findings, &core, "gates"), [("ok", "it brings platform-agent-template")], "{findings:?}");
+    let words = "the App does not ask for `Actions: write`, which it needs to start workflows";
+    assert_eq!(of(&findings, &core, "permission"), [("problem", words)]);
+    assert_eq!(of(&findings, "forge main", "permission")[0].0, "ok");
 }
 
 #[tokio::test(flavor = "multi_thread")]

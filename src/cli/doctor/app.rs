@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use super::wanted::Subject;
 use super::{Doctor, FIX, Findings};
 use crate::config;
-use crate::forge::app_settings::{AppSettings, Delivered, Described, HookChange, HookConfig, Permissions};
+use crate::forge::app_settings::{
+    AppSettings, Delivered, Described, HookChange, HookConfig, Installation, Permissions,
+};
 use crate::forge::settings::Use;
 use crate::forge::{ForgeError, Settings};
 
@@ -91,7 +93,7 @@ pub(super) async fn look(
     let described = match app.described().await {
         Ok(described) => described,
         Err(error) => {
-            return findings.failed("permission", "what the App may do is not told", &error, "see what it says");
+            return findings.failed("permission", "what the App may do is not told", &error, "see what the forge says");
         }
     };
     let mut needed: Vec<Need> = Vec::new();
@@ -111,16 +113,18 @@ pub(super) async fn look(
 
 fn permissions(described: &Described, needed: &[Need], findings: &mut Findings) {
     let missing = lacking(needed, &described.permissions);
-    for Need { name: _, level, called, what_for } in &missing {
-        findings.problem(
-            "permission",
-            format!("the App does not ask for `{called}: {level}`, which it needs to {what_for}"),
-            format!("choose it at {}/permissions, then accept it where the App is installed", described.page),
-        );
-    }
+    missing.iter().for_each(|need| not_asked(described, *need, findings));
     if missing.is_empty() {
         findings.ok("permission", "the App asks for all the permissions that are needed");
     }
+}
+
+fn not_asked(described: &Described, Need { name: _, level, called, what_for }: Need, findings: &mut Findings) {
+    findings.problem(
+        "permission",
+        format!("the App does not ask for `{called}: {level}`, which it needs to {what_for}"),
+        format!("choose it at {}/permissions, then accept it where the App is installed", described.page),
+    );
 }
 
 fn events(app: &dyn AppSettings, described: &Described, queue: bool, findings: &mut Findings) {
@@ -326,21 +330,25 @@ fn told(delivery: &Delivered) -> String {
     format!("{} at {}, {answer}", delivery.event, delivery.at.format("%Y-%m-%d %H:%M:%S UTC"))
 }
 
-/// What was granted for a repository; `None` where nothing can be done there, which is told.
+/// Where the App is installed for a repository; `None` where nothing can be done there, which is told.
 pub(super) async fn installed(
     app: &dyn AppSettings,
-    (forge, subject): (&config::Forge, &Subject),
-    protect: bool,
+    subject: &Subject,
     findings: &mut Findings,
-) -> Option<Permissions> {
+) -> Option<Installation> {
     let installation = match app.installation(&subject.repo).await {
         Ok(installation) => installation,
         Err(ForgeError::NotFound { .. }) => {
             findings.problem(
                 "right",
                 "the App is not installed there: no status can be posted",
-                "install it on the repository, from the App's page",
+                "install it on the repository from the App's page, or mend the name in the configuration",
             );
+            return None;
+        }
+        Err(ForgeError::Moved { .. }) => {
+            let message = format!("{} has another name now", subject.repo);
+            findings.problem("repository", message, "write its new name into the configuration");
             return None;
         }
         Err(error) => {
@@ -353,27 +361,40 @@ pub(super) async fn installed(
             return None;
         }
     };
-    let place = if installation.page.is_empty() { "its page" } else { &installation.page };
     if installation.suspended {
-        findings.problem("right", "the App is suspended there: it can do nothing", format!("let it again at {place}"));
+        let fix = format!("let it again at {}", place(&installation));
+        findings.problem("right", "the App is suspended there: it can do nothing", fix);
         return None;
     }
     findings.ok("right", "the App is installed there");
-    if let Ok(described) = app.described().await {
-        // What the App itself does not ask for was said of it once.
-        let needs = needs(forge, subject, protect);
-        for need in lacking(&needs, &installation.permissions) {
-            if described.permissions.has(need.name, need.level) {
-                findings.problem(
-                    "permission",
-                    format!(
-                        "`{}: {}` is asked for and not granted there: the App may not {}",
-                        need.called, need.level, need.what_for
-                    ),
-                    format!("its owner accepts it at {place}"),
-                );
-            }
+    Some(installation)
+}
+
+fn place(installation: &Installation) -> &str {
+    if installation.page.is_empty() { "its page of settings" } else { &installation.page }
+}
+
+/// What of the needs was not granted there. `before`: what was known when the App itself was looked at, which told what it
+/// does not ask for; a repository's own gates may need more.
+pub(super) async fn granted(
+    doctor: &Doctor<'_>,
+    app: &dyn AppSettings,
+    (forge, before, subject): (&config::Forge, &Subject, &Subject),
+    installation: &Installation,
+    findings: &mut Findings,
+) {
+    let Ok(described) = app.described().await else { return };
+    let known = needs(forge, before, doctor.protect);
+    for need in lacking(&needs(forge, subject, doctor.protect), &installation.permissions) {
+        let Need { name, level, called, what_for } = need;
+        if described.permissions.has(name, level) {
+            findings.problem(
+                "permission",
+                format!("`{called}: {level}` is asked for and not granted there: the App may not {what_for}"),
+                format!("its owner accepts it at {}", place(installation)),
+            );
+        } else if !known.contains(&need) {
+            not_asked(&described, need, findings);
         }
     }
-    Some(installation.permissions)
 }

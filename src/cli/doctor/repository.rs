@@ -3,14 +3,22 @@
 use super::wanted::Subject;
 use super::{Doctor, Findings, Level, app, branches, hooks};
 use crate::config::{Bringer, Config};
-use crate::forge::app_settings::Permissions;
+use crate::forge::app_settings::Installation;
 use crate::forge::settings::{Rights, Use};
 use crate::forge::{ForgeError, Settings};
 use crate::gate::own_file::FILE;
 
 /// Asks all about it.
 pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: &mut Subject, findings: &mut Findings) {
-    let Some((rights, granted)) = rights(doctor, settings, subject, findings).await else { return };
+    let Some((rights, installation)) = rights(settings, subject, findings).await else { return };
+    let before = subject.clone();
+    if subject.brings {
+        own_file(doctor, subject, settings, findings).await;
+    }
+    let app = settings.app().zip(installation.as_ref()).zip(doctor.config.forges.get(&subject.forge));
+    if let Some(((app, installation), forge)) = app {
+        app::granted(doctor, app, (forge, &before, subject), installation, findings).await;
+    }
     let mut may = vec![
         (Use::Statuses, "post statuses", rights.push && !rights.archived),
         (Use::Comments, "answer commands in comments", true),
@@ -20,12 +28,9 @@ pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: 
     may.extend(organizations.iter().map(|one| (Use::Teams(one), "read who is in the teams that may waive", true)));
     for (what, words, asked) in may {
         // What an App was not granted is told already.
-        if asked && granted.as_ref().is_none_or(|granted| app::may(granted, what)) {
+        if asked && installation.as_ref().is_none_or(|one| app::may(&one.permissions, what)) {
             scope(settings, subject, (what, words), findings).await;
         }
-    }
-    if subject.brings {
-        own_file(doctor, subject, settings, findings).await;
     }
     if !rights.admin {
         findings
@@ -37,13 +42,17 @@ pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: 
     branches::look(doctor, settings, subject, findings).await;
 }
 
-/// Our rights, and of an App what was granted to it there; `None` where all else would only repeat what is told.
+/// Our rights, and of an App where it is installed; `None` where all else would only repeat what is told.
 async fn rights(
-    doctor: &Doctor<'_>,
     settings: &dyn Settings,
     subject: &Subject,
     findings: &mut Findings,
-) -> Option<(Rights, Option<Permissions>)> {
+) -> Option<(Rights, Option<Installation>)> {
+    // Of an App nothing else can be asked before.
+    let installation = match settings.app() {
+        Some(app) => Some(app::installed(app, subject, findings).await?),
+        None => None,
+    };
     let rights = match settings.rights(&subject.repo).await {
         Ok(rights) => rights,
         Err(ForgeError::NotFound { .. }) => {
@@ -65,10 +74,9 @@ async fn rights(
     if rights.archived {
         findings.problem("repository", "it is archived: no status can be posted", "bring it back, or retire its gates");
     }
-    if let Some((app, forge)) = settings.app().zip(doctor.config.forges.get(&subject.forge)) {
+    if installation.is_some() {
         // What an App may do is told by what was granted to it, and not by rights of a user.
-        let granted = app::installed(app, (forge, subject), doctor.protect, findings).await?;
-        return Some((Rights { admin: true, push: true, ..rights }, Some(granted)));
+        return Some((Rights { admin: true, push: true, ..rights }, installation));
     }
     if rights.archived {
         return Some((rights, None));

@@ -70,6 +70,8 @@ pub struct Installation {
     pub repos: BTreeSet<RepoId>,
     /// What its owner granted: what the App asked for when it was installed, until a change is accepted.
     pub permissions: BTreeMap<String, String>,
+    /// Its owner lets it do nothing for a while.
+    pub suspended: bool,
 }
 
 /// A check that an App wrote.
@@ -145,7 +147,13 @@ impl State {
                 installation.id
             }
             None => {
-                app.installations.push(Installation { id: new, account, repos: BTreeSet::from([repo]), permissions });
+                app.installations.push(Installation {
+                    id: new,
+                    account,
+                    repos: BTreeSet::from([repo]),
+                    permissions,
+                    suspended: false,
+                });
                 new
             }
         };

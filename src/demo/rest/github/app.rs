@@ -152,14 +152,16 @@ pub fn installation(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
         "app_slug": app.slug,
         "html_url": page,
         "permissions": found.permissions,
-        "suspended_at": null,
+        "suspended_at": found.suspended.then_some("2026-11-22T20:00:00Z"),
     })))
 }
 
 pub fn mint(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (app, id) = (visit.state.app_of(visit.authorization)?, visit.number("id")?);
     let bot = app.bot;
-    app.installations.iter().find(|one| one.id == id).ok_or_else(Refusal::not_found)?;
+    if app.installations.iter().find(|one| one.id == id).ok_or_else(Refusal::not_found)?.suspended {
+        return Err(Refusal::Forbidden("This installation has been suspended".to_owned()));
+    }
     let (token, ends) = visit.state.mint(bot, id)?;
     let ends = ends.to_rfc3339_opts(SecondsFormat::Secs, true);
     Ok(Answer::created(json!({ "token": token, "expires_at": ends, "repository_selection": "selected" })))

@@ -53,6 +53,7 @@ pub(super) fn router() -> Router<Forge> {
         .route(&repo("/hooks/{id}/tests"), post(On(super::repos::test_hook)))
         .route(&repo("/statuses/{sha}"), post(On(repos::post_status)))
         .route(&repo("/commits/{sha}/statuses"), get(On(repos::statuses)))
+        .route(&repo("/contents/{*path}"), get(On(git::file)))
         .route(&repo("/git/blobs"), post(On(git::blob)))
         .route(&repo("/git/trees"), post(On(git::tree)))
         .route(&repo("/git/commits"), post(On(git::make_commit)))
