@@ -44,6 +44,7 @@ fn gate(binding: Binding) -> Gate {
         retired: None,
         quote: Quote::Readers,
         commands: crate::config::Commands::default(),
+        issues: Vec::new(),
         checks: vec![Check::Bake(Bake {
             dockerfile: "Dockerfile".into(),
             context: String::new(),

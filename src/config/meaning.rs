@@ -17,6 +17,7 @@ use super::rules::{self, Ruled};
 use super::secret::Secret;
 
 mod checks;
+mod issues;
 mod repair;
 
 /// Goes over a file whose shape is right.
@@ -25,6 +26,8 @@ pub(super) struct Reading<'a> {
     pub scope: Scope<'a>,
     /// Every name that a forge of the file has, also where the forge itself is faulty; `None` where nobody can tell.
     pub declared: Option<BTreeSet<String>>,
+    /// Those of them that are GitHub.
+    pub github: BTreeSet<String>,
     pub problems: Vec<Problem>,
     /// Every secret that the file names, with its place.
     pub secrets: Vec<(Secret, Range<usize>)>,
@@ -66,7 +69,10 @@ impl Reading<'_> {
         let name = self.ruled(&format!("forge.{}", name.value()), name, rules::name);
         let kind = match raw.kind {
             raw::ForgeKind::Gitea => ForgeKind::Gitea,
-            raw::ForgeKind::GitHub => ForgeKind::GitHub,
+            raw::ForgeKind::GitHub => {
+                self.github.extend(name.clone());
+                ForgeKind::GitHub
+            }
         };
         let url = match kind {
             ForgeKind::Gitea => self.ruled("url", &raw.url, rules::address),
@@ -170,6 +176,7 @@ impl Reading<'_> {
     /// The gates, with names that are unique for each consumer.
     pub(super) fn gates(&mut self, raw: &[At<raw::Gate>]) -> Option<Vec<Gate>> {
         let mut first: BTreeMap<(Place, String), usize> = BTreeMap::new();
+        let mut contexts: BTreeMap<(Place, String), (String, usize)> = BTreeMap::new();
         each(raw, |one| {
             let gate = self.gate(one)?;
             let name = &one.value().name;
@@ -184,6 +191,24 @@ impl Reading<'_> {
                 return None;
             }
             first.insert(key, name.span().start);
+            for place in [&gate.consumer.place, &gate.source.place] {
+                if !matches!(place, Place::Forge { forge, .. } if self.github.contains(forge)) {
+                    continue;
+                }
+                let now = (gate.context.clone(), name.span().start);
+                let (context, before) =
+                    contexts.entry((place.clone(), gate.context.to_ascii_lowercase())).or_insert(now).clone();
+                if context != gate.context {
+                    let message = format!(
+                        "the context `{}` differs from `{context}` in its capitals only, and GitHub takes both for one",
+                        gate.context
+                    );
+                    let help =
+                        format!("write it as the gate in line {} does, or another one", self.document.line(before));
+                    self.wrong(name.span(), message, help);
+                    return None;
+                }
+            }
             Some(gate)
         })
     }
@@ -223,6 +248,8 @@ impl Reading<'_> {
             self.wrong(raw.source.span(), "the source is the consumer itself", help);
             return None;
         }
+        let sides = consumer.as_ref().zip(source.as_ref()).map(|(consumer, source)| (&consumer.place, &source.place));
+        let issues = self.issues(raw, sides);
         let binding = self.binding(&raw.binding);
         let identity = self.identity(at);
         let ignore = self.globs("ignore", &raw.ignore);
@@ -281,6 +308,7 @@ impl Reading<'_> {
                 raw::Quote::Always => Quote::Always,
             },
             commands: commands?,
+            issues: issues?,
             checks: checks.filter(|checks| !checks.is_empty())?,
             repairs: repairs?,
             digest: String::new(),

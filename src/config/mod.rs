@@ -34,7 +34,7 @@ pub use diagnostic::{ConfigError, Diagnostic};
 pub use key::PrivateKey;
 pub use model::{
     Absent, App, Bake, Binding, Bringer, Check, Commands, Compare, Config, Consumer, Extract, Forge, ForgeKind, Format,
-    Gate, Inherited, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, PullRequest, Quote, Relation, Repair,
+    Gate, Inherited, Issue, Level, Mirror, Mirrored, Pattern, Pin, PinAt, Place, PullRequest, Quote, Relation, Repair,
     Repository, Retired, Server, Source, Stale, Store, Template, To, Values, ValuesSide, Words,
 };
 pub use pin::{PinPath, PinPathError, PinStep};
@@ -203,8 +203,14 @@ fn parse(text: &str, file: &str, scope: Scope<'_>) -> Result<Config, ConfigError
     if raw.gate.is_empty() && !brings_gates && problems.is_empty() {
         problems.push(Problem::new(0..0, "the file has no gate: nothing would be compared", "add a `[[gate]]`"));
     }
-    let mut reading =
-        Reading { document: &mut document, scope, declared: shaped.forges, problems, secrets: Vec::new() };
+    let mut reading = Reading {
+        document: &mut document,
+        scope,
+        declared: shaped.forges,
+        github: Default::default(),
+        problems,
+        secrets: Vec::new(),
+    };
     let server = reading.server(&raw.server);
     let store = reading.store(&raw.store);
     let forges: Vec<Option<Forge>> = raw.forge.iter().map(|(name, forge)| reading.forge(name, forge)).collect();

@@ -182,6 +182,9 @@ pub struct Gate {
     /// Who may waive what it finds. No part of what it judges: a verdict does not depend on it.
     #[serde(skip)]
     pub commands: Commands,
+    /// Where comments are commands about its branches. No part of what it judges either.
+    #[serde(skip)]
+    pub issues: Vec<Issue>,
     /// Never empty.
     pub checks: Vec<Check>,
     /// What ends the drift, in the order of the file. It has no say in a verdict, so it is not part of [`Gate::digest`].
@@ -190,6 +193,15 @@ pub struct Gate {
     /// SHA-256 of what the gate says, hexadecimal, independent of comments and order of keys.
     #[serde(skip)]
     pub digest: String,
+}
+
+/// An issue that a gate names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// One side of the gate.
+    pub place: Place,
+    /// The forge's number for it in that repository; never 0.
+    pub number: u64,
 }
 
 /// The repository that is the truth, and the branch of it that counts.

@@ -314,6 +314,11 @@ pub(super) struct Gate {
     pub quote: Quote,
     /// Who may waive what it finds and take that back, beside administrators of the repository with the pull request.
     pub commands: Option<At<Commands>>,
+    /// Issues of either side where comments are commands about the gate's branches, each as `owner/name#number`. Where both
+    /// sides have the same name on two forges, the forge's name stands in front: `main/owner/name#number`.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["molecule/core#12"]]))]
+    pub issues: Vec<Text>,
     /// What is compared.
     #[schemars(length(min = 1))]
     pub check: At<Vec<At<Check>>>,

@@ -101,6 +101,26 @@ pub(super) fn repository(text: &str) -> Ruled<String> {
     }
 }
 
+/// An issue of a repository, as people write it: what stands in front of its number, and that.
+pub(super) fn issue(text: &str) -> Ruled<(String, u64)> {
+    let help = "write repository and number, for example `molecule/core#12`";
+    let Some((named, number)) = text.rsplit_once('#') else { return wrong("is no issue", help) };
+    // Of a repository whose name needs it, the forge's name stands in front.
+    let repo = match named.split_once('/') {
+        Some((_, repo)) if repo.contains('/') => repo,
+        _ => named,
+    };
+    if let Err(Wrong { message, .. }) = repository(repo) {
+        return wrong(format!("names a repository that {message}"), help);
+    }
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    // What no forge counts up to is no number of an issue.
+    match number.parse::<u32>() {
+        Ok(number) if digits && number > 0 => Ok((named.to_owned(), number.into())),
+        _ => wrong(format!("has `{number}` for a number"), help),
+    }
+}
+
 /// A user's login.
 pub(super) fn login(text: &str) -> Ruled<String> {
     let bare = text.trim_start_matches('@');

@@ -7,6 +7,7 @@ mod brought;
 mod checks;
 mod documents;
 mod faults;
+mod issues;
 mod meaning;
 mod repair;
 mod secrets;

@@ -49,9 +49,12 @@ impl Controller {
                 let effect = Effect::Recheck { name: repo.name, sha: sha.to_string(), context: context.clone() };
                 (Taken::Ignored, effect, "a status by somebody else".to_owned())
             }
-            (Hint::Comment { id, pull }, Some(repo)) => {
+            (Hint::Comment { issue, is_pull: false, .. }, Some(repo)) if self.naming(&repo, *issue).is_empty() => {
+                (Taken::Ignored, Effect::Nothing, "ignored: a comment on an issue that no gate names".to_owned())
+            }
+            (Hint::Comment { id, issue, .. }, Some(repo)) => {
                 let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-                let effect = Effect::Comment { name: repo.name, comment: number(*id), pull: number(*pull) };
+                let effect = Effect::Comment { name: repo.name, comment: number(*id), pull: number(*issue) };
                 (Taken::Queued, effect, "a comment".to_owned())
             }
             (

@@ -2,7 +2,8 @@
 //!
 //! Heads of branches are read back each round, heads of pull requests in turn; a delivery about our own context that is not
 //! by us is read back at once. What is not as wanted is put back, three times an hour for one commit, then it is parked,
-//! alarmed and named: two programs that write over each other would go on for ever. A pull request that was merged although
+//! alarmed and named: two programs that write over each other would go on for ever, also where both do it as our own user.
+//! A write of our own that lands late (a replica that stalled) looks the same, but comes once. A pull request that was merged although
 //! its status was red is alarmed as well.
 
 use std::collections::BTreeMap;
@@ -52,22 +53,26 @@ impl Controller {
         stands: Option<&PostedStatus>,
     ) -> Result<Overwritten, StoreError> {
         let login = stands.map_or("somebody", |stands| stands.creator.as_str());
-        if lock(&self.us).get(&repo.forge).is_some_and(|us| us.login == login) {
-            // Our own, late: a replica that stalled.
-            return Ok(Overwritten::PutBack);
-        }
+        let as_us = self.is_ours(&repo.forge, login);
         let state = stands.map_or("nothing", |stands| stands.state.as_str());
         let count = self.store.overwritten(&row.id, login, self.now()).await?;
         let (sha, context) = (row.sha.get(..8).unwrap_or(&row.sha), &row.context);
-        tracing::warn!(%repo, sha = row.sha, context, login, state, count, "somebody else wrote our status");
-        self.metrics.overwritten();
+        if as_us {
+            tracing::info!(%repo, sha = row.sha, context, login, state, count, "our status is not as it was told");
+        } else {
+            tracing::warn!(%repo, sha = row.sha, context, login, state, count, "somebody else wrote our status");
+            self.metrics.overwritten();
+        }
         if count <= PUT_BACK {
             return Ok(Overwritten::PutBack);
         }
         let until = self.now() + PARKED;
         self.store.park(&row.id, until).await?;
-        let words =
-            format!("{login} writes over the status {context} of {sha} again and again: left as it is for an hour");
+        let who = if as_us { "another service, as our own user " } else { "" };
+        let help = if as_us { "; give each service a user or a context of its own" } else { "" };
+        let words = format!(
+            "{who}{login} writes over the status {context} of {sha} again and again: left as it is for an hour{help}"
+        );
         self.alarm(repo, words.clone()).await?;
         Ok(Overwritten::Park(words))
     }
@@ -140,8 +145,8 @@ impl Controller {
         self.store.alarm(&Alarm { at: self.now(), forge, repository, words }).await
     }
 
-    /// Commands in comments that no delivery brought, since the last round. At the first there is no last one, and nothing
-    /// is listed: what was written before drift-gate came was not for it.
+    /// Commands in comments that no delivery brought, since the last round, on open pull requests and on issues that gates name. At
+    /// the first there is no last one, and nothing is listed: what was written before drift-gate came was not for it.
     pub(super) async fn find_comments(&self, repo: &RepoKey, view: &View) -> Result<(), StoreError> {
         let key = format!("comments {repo}");
         let began = self.now();
@@ -158,10 +163,12 @@ impl Controller {
                 }
             };
             is_old = !comments.is_empty() || began - since >= REMARKED;
-            let is_pull = |number: u64| view.pulls.iter().any(|pull| pull.number == number);
+            let is_ours = |number: u64| {
+                view.pulls.iter().any(|pull| pull.number == number) || !self.naming(repo, number).is_empty()
+            };
             let commands: Vec<(i64, i64)> = comments
                 .iter()
-                .filter(|comment| crate::forge::webhook::is_command(&comment.body) && is_pull(comment.issue))
+                .filter(|comment| crate::forge::webhook::is_command(&comment.body) && is_ours(comment.issue))
                 // One that was edited into a command later is none.
                 .filter(|comment| created(comment).is_none_or(|at| at >= since - OVERLAP))
                 .map(|comment| (number(comment.id), number(comment.issue)))

@@ -30,8 +30,9 @@ pub(super) fn all(
     guests: &BTreeMap<String, Arc<Guest>>,
     metrics: &Metrics,
 ) -> BTreeMap<String, Arc<dyn Forge>> {
-    let counted = |(name, forge): (String, _)| {
-        let guest = guests.get(&name).cloned().unwrap_or_else(|| Arc::new(Guest::new()));
+    let counted = |(name, forge): (String, Arc<dyn Forge>)| {
+        let guest = guests.get(&name).cloned();
+        let guest = guest.unwrap_or_else(|| Arc::new(Guest::new(forge.takes_one_write_at_a_time())));
         let counted: Arc<dyn Forge> = Arc::new(Counted { name: name.clone(), forge, guest, metrics: metrics.clone() });
         (name, counted)
     };
@@ -54,8 +55,17 @@ fn heard(error: &ForgeError) -> Heard {
 
 impl Counted {
     async fn call<T>(&self, call: impl Future<Output = Result<T, ForgeError>>) -> Result<T, ForgeError> {
+        self.answered(self.guest.call(call, heard).await)
+    }
+
+    /// As [`Counted::call`], for what writes.
+    async fn write<T>(&self, call: impl Future<Output = Result<T, ForgeError>>) -> Result<T, ForgeError> {
+        self.answered(self.guest.write(call, heard).await)
+    }
+
+    fn answered<T>(&self, answer: Result<Result<T, ForgeError>, NotNow>) -> Result<T, ForgeError> {
         let what = self.name.clone();
-        match self.guest.call(call, heard).await {
+        match answer {
             Ok(answer) => self.count(answer),
             Err(NotNow::Wait(after)) => Err(ForgeError::RateLimited { what, after }),
             Err(NotNow::Failing(message)) => Err(ForgeError::Transient { what, message }),
@@ -87,6 +97,10 @@ impl Forge for Counted {
         self.forge.budget()
     }
 
+    fn takes_one_write_at_a_time(&self) -> bool {
+        self.forge.takes_one_write_at_a_time()
+    }
+
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {
         self.call(self.forge.repository(name)).await
     }
@@ -108,7 +122,7 @@ impl Forge for Counted {
     }
 
     async fn post_status(&self, repo: &RepoName, sha: &ObjectId, status: &Status) -> Result<(), ForgeError> {
-        self.call(self.forge.post_status(repo, sha, status)).await
+        self.write(self.forge.post_status(repo, sha, status)).await
     }
 
     async fn comment(&self, repo: &RepoName, id: u64) -> Result<Comment, ForgeError> {
@@ -120,7 +134,7 @@ impl Forge for Counted {
     }
 
     async fn react(&self, repo: &RepoName, comment: u64, reaction: &str) -> Result<(), ForgeError> {
-        self.call(self.forge.react(repo, comment, reaction)).await
+        self.write(self.forge.react(repo, comment, reaction)).await
     }
 
     fn git_url(&self, repo: &RepoName) -> String {
@@ -147,11 +161,11 @@ impl Forge for Counted {
 #[async_trait]
 impl Conversation for Counted {
     async fn post_comment(&self, repo: &RepoName, issue: u64, body: &str) -> Result<u64, ForgeError> {
-        self.call(self.forge.post_comment(repo, issue, body)).await
+        self.write(self.forge.post_comment(repo, issue, body)).await
     }
 
     async fn edit_comment(&self, repo: &RepoName, id: u64, body: &str) -> Result<(), ForgeError> {
-        self.call(self.forge.edit_comment(repo, id, body)).await
+        self.write(self.forge.edit_comment(repo, id, body)).await
     }
 
     async fn comments_of(&self, repo: &RepoName, issue: u64) -> Result<Vec<Comment>, ForgeError> {
@@ -178,7 +192,7 @@ impl AsApp for Counted {
     }
 
     async fn redeliver(&self, delivery: u64) -> Result<(), ForgeError> {
-        self.call(self.forge.redeliver(delivery)).await
+        self.write(self.forge.redeliver(delivery)).await
     }
 
     fn takes_checks(&self) -> bool {
@@ -186,7 +200,7 @@ impl AsApp for Counted {
     }
 
     async fn put_check(&self, repo: &RepoName, sha: &ObjectId, check: &CheckRun) -> Result<(), ForgeError> {
-        self.call(self.forge.put_check(repo, sha, check)).await
+        self.write(self.forge.put_check(repo, sha, check)).await
     }
 
     async fn git_refused(&self, repo: &RepoName, refused: &SecretString) {

@@ -33,6 +33,10 @@ impl Forge for Dry {
         self.0.budget()
     }
 
+    fn takes_one_write_at_a_time(&self) -> bool {
+        self.0.takes_one_write_at_a_time()
+    }
+
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError> {
         self.0.repository(name).await
     }

@@ -1,4 +1,5 @@
-//! Being a good guest on a forge: few calls at a time, none while it asks to wait, few while it does not answer.
+//! Being a good guest on a forge: few calls at a time, none while it asks to wait, few while it does not answer. One write
+//! at a time where it asks for that.
 //!
 //! Every call, of the API and of git, passes here. A forge that says "wait" is not asked until then. One that failed several
 //! times in a row is asked again after a pause, by one call; only when that is answered do all go on. Both are said on
@@ -21,6 +22,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long others wait for the one call that tries.
 const TRIAL: Duration = Duration::from_secs(5);
+/// Between two writes, for a while after the forge refused one because they were too many: what GitHub asks for.
+const BETWEEN: Duration = Duration::from_secs(1);
+/// That while.
+const SLOWLY: Duration = Duration::from_secs(10 * 60);
 /// A forge that asks to wait for longer is asked after this all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
@@ -47,8 +52,18 @@ pub(super) enum NotNow {
 /// One forge's guest book.
 pub(super) struct Guest {
     calls: Semaphore,
+    /// Whose turn it is to write, where that is one's at a time.
+    writes: Option<tokio::sync::Mutex<Writes>>,
     book: Mutex<Book>,
     well_again: Notify,
+}
+
+#[derive(Default)]
+struct Writes {
+    /// When the last one ended.
+    last: Option<tokio::time::Instant>,
+    /// With a pause between them until then.
+    slowly: Option<tokio::time::Instant>,
 }
 
 #[derive(Default)]
@@ -64,8 +79,36 @@ struct Book {
 }
 
 impl Guest {
-    pub(super) fn new() -> Self {
-        Self { calls: Semaphore::new(AT_ONCE), book: Mutex::default(), well_again: Notify::new() }
+    /// One write at a time, or as many as calls.
+    pub(super) fn new(one_write: bool) -> Self {
+        let writes = one_write.then(Default::default);
+        Self { calls: Semaphore::new(AT_ONCE), writes, book: Mutex::default(), well_again: Notify::new() }
+    }
+
+    /// As [`Guest::call`], for what writes.
+    pub(super) async fn write<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+        heard: impl FnOnce(&E) -> Heard,
+    ) -> Result<Result<T, E>, NotNow> {
+        let Some(writes) = &self.writes else { return self.call(call, heard).await };
+        let mut writes = writes.lock().await;
+        if let Some(last) = writes.last.filter(|last| writes.slowly.is_some_and(|until| until > *last)) {
+            tokio::time::sleep_until(last + BETWEEN).await;
+        }
+        let mut too_many = false;
+        let heard = |error: &E| {
+            let heard = heard(error);
+            too_many = matches!(heard, Heard::Wait(_));
+            heard
+        };
+        let answer = self.call(call, heard).await;
+        let now = tokio::time::Instant::now();
+        writes.last = Some(now);
+        if too_many {
+            writes.slowly = Some(now + SLOWLY);
+        }
+        answer
     }
 
     /// Makes a call, if the forge is to be asked now.
@@ -194,6 +237,42 @@ mod tests {
         let in_a_while = start + Duration::from_secs(20);
         assert_eq!(book.enter(in_a_while), Err(NotNow::Wait(Duration::from_secs(40))));
         book.enter(start + Duration::from_secs(61)).expect("asked again");
+    }
+
+    /// Writes of which each says when it begins, and takes a while.
+    async fn begun(guest: &Guest, answers: &[Result<(), Heard>]) -> Vec<Duration> {
+        let (start, begun) = (tokio::time::Instant::now(), Mutex::new(Vec::new()));
+        let writes = answers.iter().map(|answer| {
+            let write = async {
+                lock(&begun).push(start.elapsed());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                answer.clone()
+            };
+            guest.write(write, Heard::clone)
+        });
+        futures_util::future::join_all(writes).await;
+        begun.into_inner().expect("when they began")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_are_made_one_after_the_other_where_the_forge_asks_for_that() {
+        let all = begun(&Guest::new(false), &[Ok(()), Ok(()), Ok(())]).await;
+        assert!(all.iter().all(|at| at.is_zero()), "{all:?}");
+        let one_by_one = begun(&Guest::new(true), &[Ok(()), Ok(()), Ok(())]).await;
+        assert_eq!(one_by_one, [0, 100, 200].map(Duration::from_millis));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_too_many_writes_there_is_a_pause_between_them_for_a_while() {
+        let guest = Guest::new(true);
+        begun(&guest, &[Err(Heard::Wait(Duration::ZERO))]).await;
+        let slowly = begun(&guest, &[Ok(()), Ok(()), Ok(())]).await;
+        assert_eq!(slowly, [1_000, 2_100, 3_200].map(Duration::from_millis));
+        tokio::time::advance(SLOWLY).await;
+        let first = begun(&guest, &[Ok(())]).await;
+        assert_eq!(first, [Duration::ZERO]);
+        let again = begun(&guest, &[Ok(()), Ok(())]).await;
+        assert_eq!(again, [0, 100].map(Duration::from_millis), "all is forgiven");
     }
 
     #[test]

@@ -45,12 +45,12 @@ pub mod pages;
 mod pairing;
 pub mod plan;
 mod publish;
-mod pull_now;
 pub mod pulls;
 mod rebuild;
 mod redeliver;
 mod rounds;
 mod sight;
+mod subject;
 pub mod under_way;
 mod workers;
 
@@ -176,8 +176,10 @@ impl Controller {
         link_secret: Vec<u8>,
         options: Options,
     ) -> Result<Arc<Self>, StoreError> {
-        let guests: BTreeMap<String, Arc<guest::Guest>> =
-            forges.keys().map(|name| (name.clone(), Arc::new(guest::Guest::new()))).collect();
+        let guests: BTreeMap<String, Arc<guest::Guest>> = forges
+            .iter()
+            .map(|(name, forge)| (name.clone(), Arc::new(guest::Guest::new(forge.takes_one_write_at_a_time()))))
+            .collect();
         let own_gates: Vec<Arc<Gated>> = config.gates.iter().filter_map(Gated::new).map(Arc::new).collect();
         let bringers = gates::listed(config, &own_gates);
         let repositories = gates::repositories(&own_gates, &bringers);

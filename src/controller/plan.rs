@@ -115,6 +115,11 @@ impl Gated {
         !self.gates_branch(branch) && glob::any(&self.gate.consumer.queue_branches, branch)
     }
 
+    /// Whether it names this issue of a repository.
+    pub fn names(&self, repo: &RepoKey, issue: u64) -> bool {
+        self.gate.issues.iter().any(|one| one.number == issue && key(&one.place).as_ref() == Some(repo))
+    }
+
     /// Whether a repository is one of its sides.
     pub fn touches(&self, repo: &RepoKey) -> bool {
         self.consumer == *repo || self.source == *repo

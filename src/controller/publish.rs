@@ -24,7 +24,8 @@ use crate::forge::{ForgeError, State, Status};
 use crate::store::{Fenced, Level, Outgoing, StoreError, WantedRow};
 use crate::tree::ObjectId;
 
-/// Statuses sent at a time, for each forge: enough to hide the round trip, few enough to be a good guest.
+/// Statuses sent at a time, for each forge: enough to hide the round trip, few enough to be a good guest. GitHub takes their writes one
+/// after the other all the same (see `guest`).
 const AT_ONCE: usize = 4;
 /// Statuses that are leased at a time, for each forge: some on their way, some next.
 const TAKEN: usize = 8 * AT_ONCE;

@@ -62,8 +62,12 @@ impl Answer {
         if let Ok(body) = serde_json::from_slice::<Body>(&self.body) {
             text = body.message.unwrap_or_default();
             for error in body.errors.as_array().into_iter().flatten() {
-                let more = [error.as_str(), error["message"].as_str(), error["code"].as_str()];
-                if let Some(more) = more.into_iter().flatten().next() {
+                // GitHub's bare code is about a field.
+                let code = error["code"].as_str().map(|code| match error["field"].as_str() {
+                    Some(field) => format!("{field} {code}"),
+                    None => code.to_owned(),
+                });
+                if let Some(more) = error.as_str().or(error["message"].as_str()).or(code.as_deref()) {
                     text.push_str(if text.is_empty() { "" } else { "; " });
                     text.push_str(more);
                 }
@@ -89,12 +93,28 @@ impl Answer {
             301 | 302 | 303 | 307 | 308 => self.redirect(),
             401 | 403 | 429 => match self.rate_limit() {
                 Some(after) => ForgeError::RateLimited { what, after },
-                None => ForgeError::Denied { what, status, message },
+                None => ForgeError::Denied { what, status, message: format!("{message}{}", self.why_denied()) },
             },
             404 => ForgeError::NotFound { what },
             408 | 500..=599 => ForgeError::Transient { what, message: format!("{status} {message}") },
             _ => ForgeError::Refused { what, status, message },
         }
+    }
+
+    /// What is worth knowing of a refusal besides its words: which permission the call needs, which GitHub says in a header;
+    /// and that it is none of a forge's, which explain themselves in JSON.
+    fn why_denied(&self) -> String {
+        if !self.body.trim_ascii().is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_err() {
+            return " (not in the forge's JSON: does a proxy before the forge refuse us?)".to_owned();
+        }
+        self.needed()
+    }
+
+    /// GitHub says beside a refusal which permission the call needs.
+    pub fn needed(&self) -> String {
+        let headers = ["x-accepted-github-permissions", "x-accepted-oauth-scopes"];
+        let said = headers.iter().find_map(|name| self.header(name).filter(|value| !value.trim().is_empty()));
+        said.map(|said| format!(" (needed: {})", self.clean(said))).unwrap_or_default()
     }
 
     /// A repository under another name, or an address that the operator must correct (`http` for `https`, another host).

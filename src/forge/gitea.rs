@@ -32,6 +32,9 @@ const DIALECT: Dialect = Dialect {
     marks_answers: false,
 };
 
+/// The order of a list of statuses by their ids, the highest first: so it is called on Gitea and Forgejo.
+const NEWEST_FIRST: [(&str, &str); 1] = [("sort", "leastindex")];
+
 /// A Gitea or Forgejo server.
 pub struct Gitea {
     pub(super) api: Api,
@@ -96,14 +99,23 @@ impl Forge for Gitea {
         rest::pull(&self.api, repo, number).await
     }
 
-    /// All pages are read: the newest row is the one with the highest id, wherever it is listed. An unknown commit has
-    /// no statuses.
+    /// The newest row is the one with the highest id, wherever it is listed. Asked for in that order, since by default pages
+    /// are sorted by the second, and of rows that share one some may stand on two pages and some on none. A forge that keeps
+    /// the order has said the newest with the first; of one that does not all pages are read. An unknown commit has no
+    /// statuses.
     async fn status(&self, repo: &RepoName, sha: &ObjectId, context: &str) -> Result<Option<PostedStatus>, ForgeError> {
         let segments = self.api.repo(repo, &["statuses", sha.as_str()])?;
-        let rows: Vec<WireStatus> = match self.api.pages(&segments, &[]).all().await {
+        let mut pages = self.api.pages(&segments, &NEWEST_FIRST);
+        let mut rows: Vec<WireStatus> = Vec::new();
+        while let Some(page) = match pages.next::<WireStatus>().await {
             Err(ForgeError::NotFound { what }) => return Err(self.missing(repo, sha, what).await),
-            rows => rows?,
-        };
+            page => page?,
+        } {
+            rows.extend(page);
+            if rows.is_sorted_by(|a, b| a.id > b.id) && rows.iter().any(|row| row.context == context) {
+                break;
+            }
+        }
         let newest = rows.into_iter().filter(|row| row.context == context).max_by_key(|row| row.id);
         Ok(newest.map(WireStatus::into_posted))
     }

@@ -154,6 +154,11 @@ impl Forge for GitHub {
         self.api.budget()
     }
 
+    /// Its best practices ask for that; many at once run into its secondary limits.
+    fn takes_one_write_at_a_time(&self) -> bool {
+        true
+    }
+
     async fn comments_since(&self, repo: &RepoName, since: DateTime<Utc>) -> Result<Vec<Comment>, ForgeError> {
         rest::comments_since(&self.api, repo, since).await
     }

@@ -186,7 +186,7 @@ impl Status {
 /// See [`Status::new`].
 fn one_line(text: &str) -> String {
     let turns_direction =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let spaced: String = text
         .chars()
         .filter(|c| !turns_direction(*c))
@@ -371,6 +371,10 @@ pub trait Forge: Conversation + AsApp + Pulls {
     /// How much the forge lets us ask, where it says so.
     fn budget(&self) -> Option<Budget> {
         None
+    }
+    /// Whether it asks for one write at a time.
+    fn takes_one_write_at_a_time(&self) -> bool {
+        false
     }
     /// The repository of this name; [`ForgeError::Moved`] where it has another one now.
     async fn repository(&self, name: &RepoName) -> Result<Repository, ForgeError>;

@@ -19,7 +19,8 @@ pub enum Unwritten {
     PullExists,
     /// A branch of this name is there already.
     BranchExists,
-    /// What it was made from is not there any more: another blob at a path, another commit at the branch's head.
+    /// What it was made from is not there any more: another blob at a path, another commit at the branch's head, no branch;
+    /// or the pull request was merged meanwhile.
     Stale,
     /// The branch's protection does not let us.
     Protected,

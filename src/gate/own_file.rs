@@ -84,6 +84,7 @@ pub fn file_gate(place: Place, context: &str, branch: &str) -> Gate {
         retired: None,
         quote: Quote::Readers,
         commands: crate::config::Commands::default(),
+        issues: Vec::new(),
         checks: Vec::new(),
         repairs: Vec::new(),
         digest: String::new(),

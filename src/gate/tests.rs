@@ -160,6 +160,7 @@ fn gate() -> Gate {
         retired: None,
         quote: Quote::Readers,
         commands: crate::config::Commands::default(),
+        issues: Vec::new(),
         checks: vec![Check::Bake(bake())],
         repairs: Vec::new(),
         digest: "d".into(),

@@ -39,6 +39,7 @@ fn gate(name: &str, advisory: bool) -> Gate {
         retired: None,
         quote: Quote::Readers,
         commands: crate::config::Commands::default(),
+        issues: Vec::new(),
         checks: vec![Check::Bake(Bake {
             dockerfile: DOCKERFILE.into(),
             context: String::new(),

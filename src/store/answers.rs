@@ -1,4 +1,4 @@
-//! The one comment of ours on each pull request: what it was asked for, and what it was last written for.
+//! The one comment of ours on each pull request and named issue: what it was asked for, and what it was last written for.
 //!
 //! Asking counts up, writing names the count that it saw: what is asked while an answer is being written is answered next. A
 //! flood is answered once: as long as comments of the pull request wait to be read, the answer waits with them, up to a limit,
@@ -17,7 +17,7 @@ pub struct Ask<'a> {
     pub forge: &'a str,
     /// As configured, `owner/name`.
     pub repository: &'a str,
-    /// The number of the pull request.
+    /// The number of the pull request or issue.
     pub pull: i64,
     /// What was asked last and what came of it, the controller's JSON.
     pub said: &'a str,
@@ -32,7 +32,7 @@ pub struct AnswerRow {
     pub forge: String,
     /// As configured, `owner/name`.
     pub repository: String,
-    /// The number of the pull request.
+    /// The number of the pull request or issue.
     pub pull: i64,
     /// The forge's number for the comment, where it is known.
     pub comment: Option<i64>,

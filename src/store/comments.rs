@@ -15,7 +15,7 @@ pub struct CommandRow {
     pub repository: String,
     /// The forge's number for the comment.
     pub comment: i64,
-    /// The number of the pull request that it stands under.
+    /// The number of the pull request or issue that it stands under.
     pub pull: i64,
     /// Failed tries to read or answer it.
     pub attempts: i64,

@@ -46,7 +46,7 @@ pub enum Effect {
         name: String,
         /// The commit, all hexadecimal digits.
         sha: String,
-        /// The context of the status.
+        /// The context of the status; GitHub's have no case.
         context: String,
     },
     /// A repository's comment that may be a command.
@@ -55,7 +55,7 @@ pub enum Effect {
         name: String,
         /// The forge's number for the comment.
         comment: i64,
-        /// The number of the pull request that it stands under.
+        /// The number of the pull request or issue that it stands under.
         pull: i64,
     },
 }
@@ -171,7 +171,7 @@ fn statements(db: &Database) -> [String; KINDS] {
         hint_statement(db, 3),
         format!(
             "UPDATE wanted SET recheck_at = at FROM {rechecks} AS other WHERE wanted.forge = other.forge \
-             AND wanted.repository = other.name AND wanted.sha = other.sha AND wanted.context = other.context \
+             AND wanted.repository = other.name AND wanted.sha = other.sha AND lower(wanted.context) = lower(other.context) \
              AND wanted.head = 1 AND wanted.parked_until IS NULL"
         ),
     ]

@@ -28,7 +28,7 @@ pub struct By<'a> {
     pub forge: &'a str,
     /// As configured, `owner/name`.
     pub repository: &'a str,
-    /// The number of the pull request.
+    /// The number of the pull request or issue.
     pub pull: i64,
     /// The forge's number for the comment.
     pub comment: i64,
@@ -76,7 +76,7 @@ pub struct AuditRow {
     pub forge: String,
     /// As configured, `owner/name`.
     pub repository: String,
-    /// The number of the pull request.
+    /// The number of the pull request or issue.
     pub pull: i64,
     /// The forge's number for the comment; `None` where it ended by itself.
     pub comment: Option<i64>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use drift_gate::forge::gitea::Gitea;
 use drift_gate::forge::github::GitHub;
-use drift_gate::forge::{Forge, ForgeError, RepoName, Team};
+use drift_gate::forge::{Conversation, Forge, ForgeError, RepoName, Team};
 use serde_json::{Value, json};
 
 use crate::server::{Reply, Seen, Server, TOKEN, patient_client};
@@ -190,4 +190,14 @@ async fn on_github_an_invitation_is_no_membership() {
     assert!(!forge.is_member(&LEADS, "bob").await.unwrap());
     let (_server, forge) = Dialect::GitHub.forge(|_| Reply::json(404, &json!({"message": "Not Found"}))).await;
     assert!(matches!(forge.is_member(&LEADS, "bob").await, Err(ForgeError::NotFound { .. })), "there is no such team");
+}
+
+#[tokio::test]
+async fn a_thread_that_is_larger_than_memory_should_hold_is_refused_and_named() {
+    let huge = "x".repeat(drift_gate::forge::http::ANSWER_LIMIT + 1);
+    let server = Server::start(move |_| Reply::json(200, &json!([{ "id": 1, "body": huge }]))).await;
+    let forge = Gitea::new("main", &server.url, Some(TOKEN.to_owned().into()), patient_client()).unwrap();
+    let error = forge.comments_of(&core(), 3).await.unwrap_err();
+    assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("/issues/3/comments: 200 the answer is larger than 32 MiB"), "{error}");
 }

@@ -232,6 +232,28 @@ async fn the_newest_status_is_found_on_whichever_page_it_is() {
 }
 
 #[tokio::test]
+async fn the_newest_status_is_not_lost_between_two_pages_that_are_sorted_by_the_second() {
+    let server = Server::start(|asked| {
+        let (page, limit) = page_of(&asked.path);
+        let row = |id: usize| {
+            let state = if id == 120 { "failure" } else { "success" };
+            json!({"id": id, "status": state, "context": "drift-gate", "creator": null})
+        };
+        // All in one second: without an order by number row 70 is told twice, and the newest never.
+        let ids: Vec<usize> = match asked.path.contains("sort=leastindex") {
+            true => (1..=120).rev().collect(),
+            false => (1..=70).chain(70..=119).collect(),
+        };
+        let rows: Vec<Value> = ids.into_iter().skip((page - 1) * limit).take(limit).map(row).collect();
+        Reply::json(200, &json!(rows)).with("x-total-count", 120)
+    })
+    .await;
+    let newest = gitea_at(&server.url).status(&core(), &sha(HEAD), "drift-gate").await.unwrap().unwrap();
+    assert_eq!(newest.state, "failure");
+    assert_eq!(server.seen().len(), 1, "the first page says it");
+}
+
+#[tokio::test]
 async fn a_status_is_posted_in_each_of_the_four_states() {
     let (server, forge) =
         gitea(&["status-post-pending", "status-post-success", "status-post-failure", "status-post-error"]).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drift_gate::forge::github::GitHub;
-use drift_gate::forge::{Forge, ForgeError, RepoName, State, Status};
+use drift_gate::forge::{AsApp, CheckRun, Conversation, Forge, ForgeError, RepoName, State, Status};
 use drift_gate::tree::ObjectId;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -183,6 +183,38 @@ async fn a_403_about_rights_is_no_rate_limit() {
         .with("x-ratelimit-reset", 1_795_377_600);
     let error = asked_too_much(reply).await;
     assert!(matches!(error, ForgeError::Denied { status: 403, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn which_permission_a_write_lacks_is_named_as_github_names_it() {
+    let (_server, forge) = github(|asked| {
+        let needed = match asked.path.trim_start_matches("/api/v3/repos/molecule/core/").split('/').next() {
+            Some("statuses") => "statuses=write",
+            Some("issues") => "issues=write",
+            _ => "checks=write",
+        };
+        let reply = Reply::json(403, &json!({"message": "Resource not accessible by integration"}));
+        reply.with("x-accepted-github-permissions", needed)
+    })
+    .await;
+    let check = CheckRun {
+        name: "drift-gate annotations".into(),
+        external_id: "1".into(),
+        state: State::Success,
+        title: "passes".into(),
+        summary: String::new(),
+        details_url: String::new(),
+        annotations: Vec::new(),
+    };
+    for (needed, error) in [
+        ("statuses=write", forge.post_status(&core(), &head(), &failure()).await.unwrap_err()),
+        ("issues=write", forge.post_comment(&core(), 3, "words").await.unwrap_err()),
+        ("issues=write", forge.react(&core(), 9, "eyes").await.unwrap_err()),
+        ("checks=write", forge.put_check(&core(), &head(), &check).await.unwrap_err()),
+    ] {
+        assert!(matches!(error, ForgeError::Denied { status: 403, .. }), "{error}");
+        assert!(error.to_string().ends_with(&format!("(needed: {needed})")), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use drift_gate::forge::gitea::Gitea;
 use drift_gate::forge::github::GitHub;
-use drift_gate::forge::settings::{Changed, Demands, Fit, Use};
+use drift_gate::forge::settings::{Changed, Demands, Fit, NewHook, Use};
 use drift_gate::forge::{ForgeError, RepoName, Settings};
 use serde_json::{Value, json};
 
@@ -248,4 +248,25 @@ async fn an_older_gitea_does_not_say_which_rule_counts() {
     })
     .await;
     assert!(matches!(forge.demands(&core(), "gone").await, Err(ForgeError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_hook_of_github_is_asked_for_as_json_and_without_what_an_older_server_does_not_know() {
+    let (server, forge) = github(|asked| {
+        let knows = asked.body["events"].as_array().is_some_and(|all| !all.contains(&json!("merge_group")));
+        let unknown = json!({ "message": "Validation Failed", "errors": ["invalid event: merge_group"] });
+        if knows { Reply::json(201, &json!({ "id": 9 })) } else { Reply::json(422, &unknown) }
+    })
+    .await;
+    let secret = secrecy::SecretString::from("a-secret");
+    let hook = NewHook { url: "https://gate.example.org/hooks/hub", secret: &secret, like: None };
+    assert_eq!(forge.add_hook(&core(), &hook).await.unwrap(), 9);
+    let bodies: Vec<Value> = server.seen().into_iter().map(|asked| asked.body).collect();
+    let events = ["create", "delete", "issue_comment", "pull_request", "push", "repository", "status"];
+    let expected = json!({ "name": "web", "active": true, "events": events, "config": {
+        "url": "https://gate.example.org/hooks/hub", "content_type": "json", "secret": "a-secret" } });
+    assert_eq!(bodies[1], expected);
+    let mut first = expected["events"].as_array().unwrap().clone();
+    first.insert(3, json!("merge_group"));
+    assert_eq!((bodies[0]["events"].as_array(), bodies.len()), (Some(&first), 2));
 }

@@ -109,6 +109,7 @@ async fn each_of_giteas_refusals_is_told_apart() {
         (403, "Not allowed to push to protected branch drift-gate/x", Unwritten::Protected),
         (422, "Invalid PullRequest: There are no changes between the head and the base", Unwritten::NoCommits),
         (405, "Please try again later", Unwritten::NotYet),
+        (412, "cannot change state of this pull request, it was already merged", Unwritten::Stale),
     ] {
         let reply = Reply::json(status, &body(message));
         let (_server, forge) = gitea(move |_| reply.clone()).await;
@@ -247,6 +248,28 @@ async fn github_gets_a_tree_a_commit_and_a_branch_that_is_never_forced() {
     assert_eq!(seen.last().unwrap().method, "PATCH");
 }
 
+const WORKFLOW: &str = "refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml` without \
+    `workflows` permission";
+
+#[tokio::test]
+async fn a_workflow_that_may_not_be_written_is_told_though_github_says_not_found() {
+    let not_found = |end: &'static str| {
+        move |asked: &Seen| {
+            let is_it = asked.method == "POST" && asked.path.ends_with(end);
+            is_it.then(|| Reply::json(404, &json!({ "message": "Not Found" })))
+        }
+    };
+    let workflow = FileChange { path: ".github/workflows/ci.yml".into(), ..files().remove(0) };
+    for end in ["/git/trees", "/git/refs"] {
+        let (_server, forge) = git_data(not_found(end)).await;
+        let error = commit(&forge, NEW, std::slice::from_ref(&workflow)).await.unwrap_err();
+        assert_eq!(error.unwritten(), Some(Unwritten::MissingScope), "{error}");
+        assert!(error.to_string().contains(".github/workflows/ci.yml is a workflow"), "{error}");
+        let other = commit(&forge, NEW, &files()).await.unwrap_err();
+        assert!(matches!(other, ForgeError::NotFound { .. }), "of another file it means what it says: {other}");
+    }
+}
+
 #[tokio::test]
 async fn each_of_githubs_refusals_is_told_apart() {
     let invalid = |message: &str| {
@@ -254,6 +277,10 @@ async fn each_of_githubs_refusals_is_told_apart() {
         Reply::json(422, &json!({ "message": "Validation Failed", "errors": [error] }))
     };
     let plain = |status: u16, message: &str| Reply::json(status, &json!({ "message": message }));
+    let field = |name: &str| {
+        let error = json!({ "resource": "PullRequest", "field": name, "code": "invalid" });
+        Reply::json(422, &json!({ "message": "Validation Failed", "errors": [error] }))
+    };
     for (reply, because) in [
         (plain(422, "Reference already exists"), Unwritten::BranchExists),
         (plain(422, "Update is not a fast forward"), Unwritten::Stale),
@@ -262,6 +289,11 @@ async fn each_of_githubs_refusals_is_told_apart() {
         (plain(403, "Repository was archived so is read-only."), Unwritten::Archived),
         (plain(422, "Repository rule violations found"), Unwritten::Protected),
         (plain(403, "Resource not accessible by personal access token"), Unwritten::MissingScope),
+        (plain(403, WORKFLOW), Unwritten::MissingScope),
+        (plain(422, WORKFLOW), Unwritten::MissingScope),
+        (plain(409, "Head branch was modified. Review and try the merge again."), Unwritten::Stale),
+        (field("head"), Unwritten::Stale),
+        (field("base"), Unwritten::Stale),
     ] {
         let told = reply.body.clone();
         let (_server, forge) = git_data(move |asked| (asked.method == "POST").then(|| reply.clone())).await;
@@ -303,6 +335,36 @@ async fn github_merges_later_by_graphql_and_at_once_what_waits_for_nothing() {
     let last = server.seen().pop().unwrap();
     assert_eq!((last.method.as_str(), last.path.as_str()), ("PUT", "/api/v3/repos/molecule/core/pulls/3/merge"));
     assert_eq!(last.body, json!({ "sha": "a".repeat(40) }), "not a head that nobody has judged");
+}
+
+#[tokio::test]
+async fn what_graphql_refuses_with_200_is_told_apart_and_what_waits_is_not_asked_again() {
+    let said = |kind: &'static str, words: &'static str| {
+        move |asked: &Seen| match asked.method.as_str() {
+            "GET" => Reply::json(200, &json!({ "number": 3, "node_id": "PR_x", "auto_merge": null })),
+            _ => {
+                let error = json!({ "type": kind, "message": words });
+                Reply::json(200, &json!({ "data": null, "errors": [error] }))
+            }
+        }
+    };
+    for (kind, words, because) in [
+        ("UNPROCESSABLE", "Head branch was modified. Review and try the merge again.", Unwritten::Stale),
+        ("FORBIDDEN", "Resource not accessible by integration", Unwritten::MissingScope),
+        ("UNPROCESSABLE", "Auto merge is not allowed for this repository", Unwritten::NotSupported),
+    ] {
+        let (_server, forge) = github(said(kind, words)).await;
+        let error = forge.auto_merge(&core(), 3, &sha('a')).await.unwrap_err();
+        assert_eq!(error.unwritten(), Some(because), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let (_server, forge) = github(said("RATE_LIMITED", "API rate limit exceeded")).await;
+    let error = forge.auto_merge(&core(), 3, &sha('a')).await.unwrap_err();
+    assert!(matches!(error, ForgeError::RateLimited { .. }), "{error}");
+    let waits = json!({ "number": 3, "node_id": "PR_x", "auto_merge": { "merge_method": "merge" } });
+    let (server, forge) = github(move |_| Reply::json(200, &waits)).await;
+    forge.auto_merge(&core(), 3, &sha('a')).await.unwrap();
+    assert_eq!(server.seen().len(), 1);
 }
 
 #[tokio::test]

@@ -199,3 +199,18 @@ async fn a_check_whose_answer_got_lost_is_found_again_and_the_status_is_not_post
     let all = asked.send().await.expect("an answer").text().await.expect("text");
     assert_eq!(serde_json::from_str::<Value>(&all).expect("JSON")["total_count"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_is_refused_for_good_leaves_the_status_as_it_stands() {
+    let Some(world) = world(false).await else { return };
+    world.proxy.refuse("/check-runs", 403);
+    let broken = BAKES.replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/mcp_servers.yaml", "#");
+    let sha = world.admin.commit(CORE, "main", &[(DOCKERFILE, Some(&broken))]).await;
+    world.expect(CORE, &sha, "failure", "mcp_servers.yaml").await;
+    eventually("nothing is left to be sent", async || match world.metric("drift_gate_unsent_statuses").await {
+        0.0 => Ok(()),
+        unsent => Err(unsent.to_string()),
+    })
+    .await;
+    assert_eq!(world.admin.posted(CORE, &sha, "drift-gate").await, 1);
+}

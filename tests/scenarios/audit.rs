@@ -6,7 +6,7 @@ use axum::http::Method;
 use drift_gate::controller::Options;
 use serde_json::json;
 
-use crate::host::{ADMIN, eventually};
+use crate::host::{ADMIN, BOT, eventually};
 use crate::relay::Post;
 use crate::world::{BAKES, CORE, Setting, TEMPLATE, World};
 
@@ -52,6 +52,46 @@ async fn who_writes_over_it_again_and_again_is_named_and_left_alone_for_a_while(
     .await;
     assert!(alarm.contains(ADMIN) && alarm.contains("left as it is for an hour"), "{alarm}");
     assert_eq!(world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status").0, "failure");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_services_with_one_user_do_not_write_over_each_other_for_ever() {
+    let world = World::with(often()).await;
+    let other = json!({ "state": "failure", "context": "drift-gate", "description": "drift",
+        "target_url": "https://staging.example.org/r/1" });
+    let path = format!("/repos/{CORE}/statuses/{}", world.core_head);
+    for at in 0..3 {
+        world.bot.call("POST", &path, other.clone()).await;
+        world.expect(CORE, &world.core_head, "success", "in sync").await;
+        assert!(!world.dashboard().await.contains("again and again"), "put right without a word: {at}");
+    }
+    world.bot.call("POST", &path, other).await;
+    let told = eventually("the operator hears of it", async || {
+        let page = world.dashboard().await;
+        if page.contains("again and again") { Ok(page) } else { Err(page) }
+    })
+    .await;
+    assert!(told.contains(&format!("another service, as our own user {BOT}")), "{told}");
+    assert_eq!(world.admin.posted(CORE, &world.core_head, "drift-gate").await, 8, "not a row more");
+    assert_eq!(world.metric("drift_gate_overwritten_total").await, 0.0, "it was nobody else");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_github_our_name_in_other_letters_is_our_name() {
+    if std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some() {
+        return;
+    }
+    let world = World::with(Setting { github: true, ..Setting::default() }).await;
+    let forged = json!({ "state": "failure", "context": "Drift-Gate", "description": "by hand" });
+    world.admin.call("POST", &format!("/repos/{CORE}/statuses/{}", world.core_head), forged).await;
+    eventually("ours is written again", async || {
+        match world.admin.posted(CORE, &world.core_head, "drift-gate").await {
+            2 => Ok(()),
+            other => Err(other.to_string()),
+        }
+    })
+    .await;
+    world.expect(CORE, &world.core_head, "success", "in sync").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

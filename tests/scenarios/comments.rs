@@ -5,12 +5,13 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::host::{ADMIN, Api, BOT, CONTRIBUTOR, eventually};
+use crate::host::{ADMIN, BOT, CONTRIBUTOR, eventually};
+use crate::inputs::signed;
 use crate::relay::Post;
+use crate::talk::{MARK, answered, answers, comment, log, reacted, reactions, write_over};
 use crate::world::{BAKES, CORE, FILE, Setting, TEMPLATE, World};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
-const MARK: &str = "<!-- drift-gate: answer -->";
 
 fn without(file: &str) -> String {
     BAKES.replace(&format!("COPY ${{PLATFORM_AGENT_TEMPLATE_DIR}}/{file}"), "#")
@@ -32,72 +33,100 @@ async fn green(world: &World, repo: &str) -> (u64, String) {
     (number, head)
 }
 
-async fn comment(by: &Api, repo: &str, number: u64, body: &str) -> u64 {
-    let path = format!("/repos/{repo}/issues/{number}/comments");
-    by.call("POST", &path, json!({ "body": body })).await["id"].as_u64().expect("an id")
-}
-
-/// Our reactions to a comment.
-async fn reactions(world: &World, repo: &str, comment: u64) -> Vec<String> {
-    let all = world.admin.get(&format!("/repos/{repo}/issues/comments/{comment}/reactions")).await;
-    let ours = all.as_array().into_iter().flatten().filter(|reaction| reaction["user"]["login"] == BOT);
-    ours.filter_map(|reaction| reaction["content"].as_str().map(str::to_owned)).collect()
-}
-
-async fn reacted(world: &World, repo: &str, comment: u64, with: &str) {
-    eventually(&format!("the comment is answered with {with}"), async || {
-        let all = reactions(world, repo, comment).await;
-        if all.iter().any(|one| one == with) { Ok(()) } else { Err(format!("{all:?}")) }
-    })
-    .await;
-}
-
-/// Our comments on a pull request: their numbers and texts.
-async fn answers(world: &World, repo: &str, number: u64) -> Vec<(u64, String)> {
-    let all = world.admin.get(&format!("/repos/{repo}/issues/{number}/comments")).await;
-    let ours = all.as_array().expect("a list").iter().filter(|comment| comment["user"]["login"] == BOT);
-    let read = |comment: &Value| {
-        (comment["id"].as_u64().expect("an id"), comment["body"].as_str().expect("a text").to_owned())
-    };
-    ours.map(read).collect()
-}
-
-/// The one answer says this; its number and its text.
-async fn answered(world: &World, repo: &str, number: u64, words: &str) -> (u64, String) {
-    eventually(&format!("the answer says {words:?}"), async || {
-        let all = answers(world, repo, number).await;
-        assert!(all.len() < 2, "more than one answer: {all:#?}");
-        match all.into_iter().next() {
-            Some((id, body)) if body.contains(words) => Ok((id, body)),
-            other => Err(format!("{other:#?}")),
-        }
-    })
-    .await
-}
-
-/// What the log has, newest first: act and words.
-async fn log(world: &World) -> Vec<(String, String)> {
-    let told = world.told("/audit").await;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let lines = told["audit"].as_array().expect("the log").iter();
-    lines.map(|line| (text(&line["act"]), text(&line["words"]))).collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_runs_the_gate_afresh_on_both_sides_and_anybody_may_ask() {
     let world = World::in_sync().await;
     for repo in [CORE, TEMPLATE] {
         let (number, head) = green(&world, repo).await;
-        // Someone with write access overwrote the status; the gate afresh puts it back.
-        let forged = json!({ "state": "failure", "context": "drift-gate", "description": "by hand" });
-        world.admin.call("POST", &format!("/repos/{repo}/statuses/{head}"), forged).await;
+        // Someone with write access overwrote the status, and nobody told: the gate afresh puts it back.
+        write_over(&world, repo, &head).await;
+        let before = world.metric("drift_gate_verdicts_total").await;
         let comment = comment(&world.contributor, repo, number, "/drift-gate check\n\nplease").await;
         reacted(&world, repo, comment, "eyes").await;
         reacted(&world, repo, comment, "+1").await;
         world.expect(repo, &head, "success", "").await;
         let (_, body) = answered(&world, repo, number, "judged afresh").await;
         assert!(body.starts_with(MARK) && body.contains(&head[..8]) && body.contains("success"), "{body}");
+        assert!(world.metric("drift_gate_verdicts_total").await > before, "nothing was judged anew");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_reads_the_repositorys_own_file_of_gates_again() {
+    let world = World::with(Setting { brings: true, ..Setting::default() }).await;
+    let (number, head) = red(&world).await;
+    world.post(Post::Drop);
+    world.admin.commit(CORE, "main", &[(FILE, Some(&world.file("advisory = true")))]).await;
+    world.post(Post::Deliver);
+    comment(&world.contributor, CORE, number, "/drift-gate check").await;
+    world.expect(CORE, &head, "success", "mcp_servers.yaml").await;
+    answered(&world, CORE, number, "judged afresh").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_delivery_says_of_author_text_and_place_is_read_again() {
+    let world = World::in_sync().await;
+    let (number, head) = red(&world).await;
+    let (other, _) = green(&world, CORE).await;
+    world.post(Post::Hold);
+    let id = comment(&world.contributor, CORE, number, "/drift-gate help").await;
+    eventually("the comment's delivery is there", async || {
+        if world.relay.held("issue_comment") > 0 { Ok(()) } else { Err("none".to_owned()) }
+    })
+    .await;
+    let held = world.relay.take();
+    let delivery = held.iter().find(|delivery| delivery.event() == "issue_comment").expect("a comment's delivery");
+    let mut body: Value = serde_json::from_slice(&delivery.body).expect("JSON");
+    // It says that the administrator waives, and elsewhere.
+    let admin = world.admin.get("/user").await;
+    (body["comment"]["user"], body["sender"]) = (admin.clone(), admin);
+    body["comment"]["body"] = "/drift-gate waive as the delivery says".into();
+    body["issue"]["number"] = other.into();
+    let lie = signed(&world, "issue_comment", &body.to_string()).send().await.expect("an answer");
+    assert_eq!(lie.status().as_u16(), 202);
+    world.post(Post::Deliver);
+    reacted(&world, CORE, id, "+1").await;
+    let (_, body) = answered(&world, CORE, number, "| who may |").await;
+    assert!(body.contains("`help` by `contributor`"), "{body}");
+    world.settled().await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+    assert_eq!((log(&world).await, answers(&world, CORE, other).await), (vec![], vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_reaction_comes_at_once_and_the_answer_when_the_forge_takes_it() {
+    let world = World::in_sync().await;
+    let (number, _) = green(&world, CORE).await;
+    let path = format!("/issues/{number}/comments");
+    world.proxy.refuse_next(Method::POST, &path, 503, 2);
+    let id = comment(&world.contributor, CORE, number, "/drift-gate explain").await;
+    reacted(&world, CORE, id, "eyes").await;
+    answered(&world, CORE, number, "told below").await;
+    assert_eq!(world.proxy.count(&Method::POST, &path), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comment_of_64_kib_is_read_by_its_first_line_and_nothing_unseen_comes_of_it() {
+    let world = World::in_sync().await;
+    let (number, head) = red(&world).await;
+    let long = "x\u{202e}@everyone \u{200b}".repeat(4_000);
+    let asked = comment(&world.contributor, CORE, number, &format!("/drift-gate explain\n{}", &long[..60_000])).await;
+    reacted(&world, CORE, asked, "+1").await;
+    let (_, body) = answered(&world, CORE, number, "What not-baked means").await;
+    assert!(!body.contains("xx") && !body.contains("@everyone"), "{body}");
+    let refused = comment(&world.admin, CORE, number, &format!("/drift-gate waive {}", "x".repeat(60_000))).await;
+    reacted(&world, CORE, refused, "confused").await;
+    answered(&world, CORE, number, "the line is too long").await;
+    // A word that only looks like a command gives none.
+    let hidden = comment(&world.admin, CORE, number, "/drift-gate wai\u{200b}ve it").await;
+    reacted(&world, CORE, hidden, "confused").await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+    comment(&world.admin, CORE, number, "/drift-gate waive \u{202e}the\u{2066} release \u{7}now").await;
+    let words = world.expect(CORE, &head, "success", "waived by maintainer: the release now").await;
+    let (_, body) = answered(&world, CORE, number, "the release now").await;
+    let unseen = ['\u{202e}', '\u{2066}', '\u{7}'];
+    assert!(!words.contains(unseen) && !body.contains(unseen), "{words}\n{body}");
+    assert_eq!(log(&world).await, [("waive".to_owned(), "the release now".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -273,6 +302,13 @@ async fn neither_a_reader_nor_a_writer_waives_and_the_refusal_says_who_may() {
         .await;
     comment(&world.contributor, CORE, number, "/drift-gate waive I know better").await;
     world.expect(CORE, &head, "success", "waived by contributor: I know better").await;
+    // Who loses the right has lost it with the next command.
+    let path = format!("/repos/{CORE}/collaborators/{CONTRIBUTOR}");
+    world.admin.call("PUT", &path, json!({ "permission": "write" })).await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate unwaive").await;
+    reacted(&world, CORE, id, "confused").await;
+    world.settled().await;
+    world.expect(CORE, &head, "success", "waived by contributor: I know better").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -296,6 +332,41 @@ async fn whom_the_gate_names_and_who_is_in_a_team_that_it_names_may_waive() {
     }
     comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
     world.expect(CORE, &head, "success", "waived by contributor: as a lead").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_github_a_waiver_is_refused_to_a_reader_and_given_by_who_may() {
+    if std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some() {
+        return;
+    }
+    let behind = "[gate.commands]\nteams = [\"molecule/leads\"]\n";
+    let world = World::with(Setting { github: true, behind, ..Setting::default() }).await;
+    let (number, head) = red(&world).await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate waive I know better").await;
+    reacted(&world, CORE, id, "confused").await;
+    let words = "administrators of molecule/core, the team molecule/leads";
+    let (answer, body) = answered(&world, CORE, number, words).await;
+    assert!(body.contains("user cannot see who is in molecule/leads"), "{body}");
+    world.expect(CORE, &head, "failure", "").await;
+
+    comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by maintainer: hot fix").await;
+    comment(&world.admin, CORE, number, "/drift-gate unwaive").await;
+    world.expect(CORE, &head, "failure", "mcp_servers.yaml").await;
+
+    let team = world.admin.call("POST", "/orgs/molecule/teams", json!({ "name": "leads" })).await["id"].clone();
+    world.admin.call("PUT", &format!("/teams/{team}/members/{BOT}"), Value::Null).await;
+    let id = comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
+    reacted(&world, CORE, id, "confused").await;
+    world.admin.call("PUT", &format!("/teams/{team}/members/{CONTRIBUTOR}"), Value::Null).await;
+    comment(&world.contributor, CORE, number, "/drift-gate waive as a lead").await;
+    world.expect(CORE, &head, "success", "waived by contributor: as a lead").await;
+
+    // All the time one comment of ours was written anew, and what we wrote was no command.
+    assert_eq!(answered(&world, CORE, number, "as a lead").await.0, answer);
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
+    assert!(world.proxy.count(&Method::PATCH, "/issues/comments/") >= 1);
+    assert_eq!(world.proxy.count(&Method::GET, "/api/v1/"), 0, "in GitHub's dialect");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -416,6 +487,31 @@ async fn a_lost_answer_a_lost_store_and_a_deletion_leave_one_comment_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_obeyed_where_reactions_are_not_allowed() {
+    let world = World::in_sync().await;
+    let (number, _) = green(&world, CORE).await;
+    world.proxy.refuse("/reactions", 403);
+    comment(&world.contributor, CORE, number, "/drift-gate check").await;
+    answered(&world, CORE, number, "judged afresh").await;
+    world.settled().await;
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/issues/{number}/comments")), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_we_may_not_ask_who_administers_only_whom_the_gate_names_waives_and_that_is_said() {
+    let behind = "[gate.commands]\nusers = [\"contributor\"]\n";
+    let world = World::with(Setting { behind, ..Setting::default() }).await;
+    let (number, head) = red(&world).await;
+    let path = format!("/repos/{CORE}/collaborators/{BOT}");
+    world.admin.call("PUT", &path, json!({ "permission": "write" })).await;
+    let id = comment(&world.admin, CORE, number, "/drift-gate waive hot fix").await;
+    reacted(&world, CORE, id, "confused").await;
+    answered(&world, CORE, number, "told to its administrators only, and drift-gate's user is none").await;
+    comment(&world.contributor, CORE, number, "/drift-gate waive hot fix").await;
+    world.expect(CORE, &head, "success", "waived by contributor: hot fix").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_elses_comment_with_our_mark_is_not_ours() {
     let world = World::in_sync().await;
     let (number, _) = red(&world).await;
@@ -461,13 +557,15 @@ async fn a_change_that_weakens_cores_own_gate_is_waived_by_its_administrators_on
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_source_pull_request_a_hostile_name_is_told_and_nothing_of_it_acts() {
     let world = World::in_sync().await;
-    let name = "hooks/@everyone <!-- x --> [a](javascript:x).md";
+    let name = "hooks/@everyone <!-- x --> [a](javascript:x)\u{202e}.md";
+    let shown = "hooks/@everyone <!-- x --> [a](javascript:x)<U+202E>.md";
     let file = json!({ "operation": "create", "path": name, "content": "aGk=" });
     let body = json!({ "branch": "main", "new_branch": "hooks", "message": "Hooks", "files": [file] });
     let made = world.admin.call("POST", &format!("/repos/{TEMPLATE}/contents"), body).await;
     let head = made["commit"]["sha"].as_str().expect("a commit").to_owned();
     let number = world.admin.open_pull(TEMPLATE, "hooks", "main").await;
-    world.expect(TEMPLATE, &head, "failure", "core cannot take it").await;
+    let words = world.expect(TEMPLATE, &head, "failure", "core cannot take it").await;
+    assert!(!words.contains('\u{202e}'), "{words}");
     comment(&world.contributor, TEMPLATE, number, "/drift-gate explain").await;
     answered(&world, TEMPLATE, number, "What unlisted means").await;
     comment(&world.admin, TEMPLATE, number, "/drift-gate waive [b](https://evil.example) `@everyone` until 3d").await;
@@ -475,8 +573,8 @@ async fn on_a_source_pull_request_a_hostile_name_is_told_and_nothing_of_it_acts(
     let (_, body) = answered(&world, TEMPLATE, number, "waived until").await;
     // Neither name nor reason has a run of backticks: what stands between two of them is code.
     let prose: String = body.replace("\\`", "").split('`').step_by(2).collect();
-    assert!(prose.contains("everyone") && body.contains(&format!("`{name}`")), "it is told: {body}");
-    for acting in ["@everyone", "<!-- x", "](javascript", "](https://evil"] {
+    assert!(prose.contains("everyone") && body.contains(&format!("`{shown}`")), "it is told: {body}");
+    for acting in ["@everyone", "<!-- x", "](javascript", "](https://evil", "\u{202e}"] {
         assert!(!prose.contains(acting), "{acting}: {body}");
     }
 }

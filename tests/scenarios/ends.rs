@@ -79,6 +79,29 @@ async fn a_retired_gate_leaves_no_check_hanging() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_reason_why_a_gate_ends_is_told_on_its_repair_and_calls_nobody() {
+    const REPAIR: &str = "[[gate.repair]]\nkind = \"pin\"\n";
+    let mut world = World::with(Setting { gate: REPAIR, ..Setting::default() }).await;
+    world.push_template(&[("config.yaml", Some("name: Newer\n"))]).await;
+    let repair = world.expect_repair(&world.core_head, "open", "").await["number"].as_u64().expect("a number");
+    world.stop().await;
+    world.change_gate(&format!("retired = \"@everyone: see [here](https://evil.example)\"\n{REPAIR}"));
+    world.start().await;
+    let said = eventually("the repair is closed with a word", async || {
+        let pull = world.admin.get(&format!("/repos/{CORE}/pulls/{repair}")).await;
+        let body = pull["body"].as_str().unwrap_or_default().to_owned();
+        let all = crate::talk::answers(&world, CORE, repair).await;
+        match all.first() {
+            Some((_, said)) if pull["state"] == "closed" => Ok(format!("{body}\n{said}")),
+            _ => Err(pull["state"].to_string()),
+        }
+    })
+    .await;
+    assert_eq!(said.matches("The drift has ended otherwise: the gate has ended: @").count(), 2, "{said}");
+    assert!(!said.contains("@everyone") && !said.contains("](https"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gate_that_is_taken_out_of_the_file_leaves_no_check_hanging_either() {
     let world = World::with(Setting { brings: true, ..Setting::default() }).await;
     let red = world.admin.commit_new(CORE, "main", "break", &[(DOCKERFILE, Some(&breaks()))]).await;

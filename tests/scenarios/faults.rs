@@ -316,3 +316,82 @@ async fn a_forge_that_does_not_answer_is_left_alone_and_the_operator_told() {
     world.expect(TEMPLATE, &head, "failure", "config.yaml").await;
     ready_when(&world, |status, _| status == 200).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_for_a_commit_that_the_forge_does_not_know_yet_is_posted_when_it_does() {
+    let world = World::in_sync().await;
+    world.post(Post::Hold);
+    let head = world.admin.commit_new(CORE, "main", "docs", &[("README.md", Some("Hello\n"))]).await;
+    world.admin.open_pull(CORE, "docs", "main").await;
+    let status = format!("/repos/{CORE}/statuses/{head}");
+    world.proxy.refuse_next(Method::POST, &status, 500, 2);
+    world.proxy.refuse_next(Method::GET, &format!("/git/commits/{head}"), 404, 2);
+    world.post(Post::Deliver);
+    for delivery in world.relay.take() {
+        assert_eq!(world.relay.deliver(&delivery).await, 202);
+    }
+    world.expect(CORE, &head, "success", "").await;
+    assert_eq!(world.proxy.count(&Method::POST, &status), 3);
+    assert_eq!(world.admin.posted(CORE, &head, "drift-gate").await, 1);
+}
+
+/// drift-gate speaks GitHub's dialect. A real Gitea does not understand it.
+async fn on_github() -> Option<World> {
+    if std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some() {
+        return None;
+    }
+    Some(World::with(Setting { github: true, ..Setting::default() }).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forge_that_asks_to_wait_is_left_alone_so_long_and_gets_each_status_once_afterwards() {
+    let Some(world) = on_github().await else { return };
+    let statuses = "/statuses/";
+    let before = world.proxy.count(&Method::POST, statuses);
+    let words = "You have exceeded a secondary rate limit";
+    world.proxy.say_next(Method::POST, statuses, (403, words), Some(2), 1);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    world.settled().await;
+    assert_eq!(world.admin.posted(TEMPLATE, &template, "drift-gate").await, 1);
+    assert_eq!(world.admin.posted(CORE, &world.core_head, "drift-gate").await, 2);
+    let posts = world.proxy.moments(&Method::POST, statuses)[before..].to_vec();
+    let at = |seconds: f64| posts[0] + Duration::from_secs_f64(seconds);
+    // What was on its way when it was said may still have come.
+    assert_eq!(world.proxy.count_between(at(0.7), at(1.9)), 0, "it asked for two seconds");
+    assert!(posts[1] >= at(1.9), "nothing was written meanwhile");
+    assert!(posts[2] - posts[1] >= Duration::from_millis(900), "slowly for a while: {posts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_holds_as_many_statuses_as_github_takes_is_told_and_holds_up_nobody() {
+    let Some(world) = on_github().await else { return };
+    let status = format!("/repos/{CORE}/statuses/{}", world.core_head);
+    let words = "This SHA and context has reached the maximum number of statuses.";
+    world.proxy.say_next(Method::POST, &status, (422, words), None, 1_000);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    eventually("the operator is told", async || {
+        let unsent = world.told("/status").await["unsent"].clone();
+        let told = unsent["first"][0]["trouble"].as_str().unwrap_or_default().to_owned();
+        if told.contains(words) { Ok(()) } else { Err(unsent.to_string()) }
+    })
+    .await;
+    world.settled().await;
+    assert_eq!(world.proxy.count(&Method::POST, &status), 2, "once in sync, and one that was refused");
+    world.expect(CORE, &world.core_head, "success", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_archived_template_core_is_judged_on_and_the_operator_is_told() {
+    let Some(world) = on_github().await else { return };
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect(TEMPLATE, &template, "failure", "config.yaml").await;
+    world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
+    world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), serde_json::json!({ "archived": true })).await;
+    let core = world.bump(&template).await;
+    world.expect(CORE, &core, "success", "").await;
+    let told = format!("main/{TEMPLATE}: ");
+    ready_when(&world, |_, text| text.contains(&told) && text.contains("archived")).await;
+}

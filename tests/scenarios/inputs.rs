@@ -49,7 +49,7 @@ async fn a_dockerfile_that_is_gone_is_red_and_one_that_cannot_be_read_is_an_erro
 }
 
 /// A delivery signed as the forge would.
-fn signed(world: &World, event: &str, body: &str) -> reqwest::RequestBuilder {
+pub fn signed(world: &World, event: &str, body: &str) -> reqwest::RequestBuilder {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
     mac.update(body.as_bytes());
     reqwest::Client::new()

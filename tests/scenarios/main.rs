@@ -10,9 +10,11 @@ mod faults;
 #[allow(dead_code, reason = "the kills use all of it")]
 mod host;
 mod inputs;
+mod issues;
 mod paired;
 mod pulls;
 mod pushes;
 mod relay;
 mod repairs;
+mod talk;
 mod world;

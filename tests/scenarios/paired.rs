@@ -1,5 +1,6 @@
 //! A change that needs both sides: which of two pull requests is merged first, and what each says meanwhile.
 
+use axum::http::Method;
 use serde_json::json;
 
 use crate::host::eventually;
@@ -186,6 +187,10 @@ async fn a_text_that_is_edited_later_counts_and_nothing_else_that_it_names_is_fe
     edit("Depends-On: somebody/else#1".to_owned()).await;
     let words = "somebody/else#1 is of no repository that a gate compares with this one";
     world.expect(TEMPLATE, &pair.template.1, "failure", words).await;
+    edit(format!("Depends-On: {}/somebody/else/pulls/1", world.proxy.url)).await;
+    world.expect(TEMPLATE, &pair.template.1, "failure", "/somebody/else/pulls/1 is of no repository").await;
+    let asked = [Method::GET, Method::POST].map(|method| world.proxy.count(&method, "somebody/else"));
+    assert_eq!(asked, [0, 0], "what no gate compares is not fetched");
     edit(format!("Depends-On: {CORE}#{}\nDepends-On: {CORE}#4711", pair.core.0)).await;
     world.expect(TEMPLATE, &pair.template.1, "failure", "is not the only one of that repository").await;
     edit(format!("Depends-On: {}/{CORE}/pulls/{}", world.proxy.url, pair.core.0)).await;

@@ -3,12 +3,14 @@
 //! and before a real forge.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
@@ -32,6 +34,10 @@ struct Fault {
 enum What {
     /// The forge is not asked; this is the answer.
     Answer(StatusCode),
+    /// The forge is not asked; it is made to say this, of how many seconds to wait if it is about that.
+    Say(StatusCode, &'static str, Option<u64>),
+    /// The forge is asked once the story lets it pass.
+    Hold,
     /// The forge is asked and does it; the answer is lost.
     LoseAnswer,
     /// Nothing is ever answered.
@@ -44,7 +50,10 @@ pub struct Proxy {
     forge: String,
     http: reqwest::Client,
     faults: Arc<Mutex<Vec<Fault>>>,
-    seen: Arc<Mutex<Vec<(Method, String)>>>,
+    seen: Arc<Mutex<Vec<(Method, String, Instant)>>>,
+    /// How many requests were held, and how many of them may pass.
+    held: Arc<watch::Sender<usize>>,
+    passing: Arc<watch::Sender<usize>>,
     pub url: String,
 }
 
@@ -53,7 +62,8 @@ impl Proxy {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        let proxy = Self { forge: forge.to_owned(), http, faults: Arc::default(), seen: Arc::default(), url };
+        let (faults, seen, held, passing) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        let proxy = Self { forge: forge.to_owned(), http, faults, seen, held, passing, url };
         let router = Router::new().fallback(pass).with_state(proxy.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         proxy
@@ -71,6 +81,38 @@ impl Proxy {
     /// The next `times` such requests of this method are answered with `status`.
     pub fn refuse_next(&self, method: Method, path: &str, status: u16, times: u32) {
         self.add(Some(method), path, What::Answer(StatusCode::from_u16(status).expect("a status")), Some(times));
+    }
+
+    /// The next `times` such requests of this method are refused in JSON with these words, and with `Retry-After` where it is
+    /// about the rate of requests.
+    pub fn say_next(
+        &self,
+        method: Method,
+        path: &str,
+        (status, words): (u16, &'static str),
+        wait: Option<u64>,
+        times: u32,
+    ) {
+        let what = What::Say(StatusCode::from_u16(status).expect("a status"), words, wait);
+        self.add(Some(method), path, what, Some(times));
+    }
+
+    /// The next such request waits until [`Proxy::let_pass`].
+    pub fn hold_next(&self, method: Method, path: &str) {
+        self.add(Some(method), path, What::Hold, Some(1));
+    }
+
+    /// One more request is held.
+    pub async fn holds(&self) {
+        let mut held = self.held.subscribe();
+        let passing = *self.passing.borrow();
+        held.wait_for(|held| *held > passing).await.expect("the proxy runs");
+    }
+
+    /// What is held goes on to the forge.
+    pub fn let_pass(&self) {
+        let held = *self.held.borrow();
+        self.passing.send_replace(held);
     }
 
     /// The forge does what the next such request asks, but nobody hears its answer.
@@ -102,8 +144,20 @@ impl Proxy {
 
     /// How many requests of this method had this text in their path so far.
     pub fn count(&self, method: &Method, path: &str) -> usize {
+        self.moments(method, path).len()
+    }
+
+    /// When requests of this method with this text in their path came so far.
+    pub fn moments(&self, method: &Method, path: &str) -> Vec<Instant> {
         let seen = self.seen.lock().expect("requests");
-        seen.iter().filter(|(seen, at)| seen == method && at.contains(path)).count()
+        let such = seen.iter().filter(|(seen, at, _)| seen == method && at.contains(path));
+        such.map(|(_, _, when)| *when).collect()
+    }
+
+    /// How many requests came between two moments.
+    pub fn count_between(&self, from: Instant, to: Instant) -> usize {
+        let seen = self.seen.lock().expect("requests");
+        seen.iter().filter(|(_, _, when)| (from..to).contains(when)).count()
     }
 
     fn fault(&self, method: &Method, path: &str, body: &[u8]) -> Option<What> {
@@ -124,11 +178,28 @@ impl Proxy {
 
 async fn pass(State(proxy): State<Proxy>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    proxy.seen.lock().expect("requests").push((method.clone(), path.clone()));
+    proxy.seen.lock().expect("requests").push((method.clone(), path.clone(), Instant::now()));
     let fault = proxy.fault(&method, &path, &body);
     match fault {
         Some(What::Answer(status)) => return (status, "<html>Bad gateway</html>").into_response(),
+        Some(What::Say(status, words, wait)) => {
+            let said = (status, serde_json::json!({ "message": words }).to_string());
+            let wait = wait.map(|seconds| [("retry-after", seconds.to_string())]);
+            return wait.map_or_else(|| said.clone().into_response(), |wait| (wait, said.clone()).into_response());
+        }
         Some(What::Hang) => return std::future::pending().await,
+        Some(What::Hold) => {
+            let turn = {
+                let mut turn = 0;
+                proxy.held.send_modify(|held| {
+                    *held += 1;
+                    turn = *held;
+                });
+                turn
+            };
+            let mut passing = proxy.passing.subscribe();
+            passing.wait_for(|passing| *passing >= turn).await.expect("the story goes on");
+        }
         Some(What::LoseAnswer) | None => {}
     }
     let mut request = proxy.http.request(method, format!("{}{path}", proxy.forge)).body(body);

@@ -233,19 +233,31 @@ async fn the_text_says_what_differs_and_the_page_leads_to_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repair_has_its_labels_people_and_is_a_draft() {
-    let gate = "[[gate.repair]]\nkind = \"pin\"\nlabels = [\"drift\", \"unknown\"]\nreviewers = [\"maintainer\"]\n\
+    let gate = "[[gate.repair]]\nkind = \"pin\"\nlabels = [\"Drift\", \"drift\", \"unknown\"]\nreviewers = [\"maintainer\"]\n\
                 assignees = [\"maintainer\"]\ndraft = true\ntitle = \"Adopt {source_short}\"\n";
     let world = World::with(Setting { gate, ..Setting::default() }).await;
     world.admin.call("POST", &format!("/repos/{CORE}/labels"), json!({ "name": "drift", "color": "#ee0701" })).await;
     let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
     let repair = repair_for(&world, &template).await;
-    world.expect_repair(&world.core_head, "open", "has no label `unknown`").await;
+    let told = world.expect_repair(&world.core_head, "open", "has no label `unknown`").await;
+    assert!(!told["words"].to_string().contains("Drift`"), "a label has no case: {told}");
     let pull = world.admin.get(&format!("/repos/{CORE}/pulls/{}", number(&repair))).await;
     assert_eq!(pull["draft"], true);
     assert!(pull["title"].as_str().is_some_and(|title| title.ends_with(&format!("Adopt {}", &template[..8]))));
     assert_eq!(pull["labels"][0]["name"], "drift");
     assert_eq!(pull["requested_reviewers"][0]["login"], "maintainer");
     assert_eq!(pull["assignees"][0]["login"], "maintainer");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_stays_where_somebody_cannot_be_asked_for_it() {
+    let gate = "[[gate.repair]]\nkind = \"pin\"\nreviewers = [\"nobody-here\"]\n";
+    let world = World::with(Setting { gate, ..Setting::default() }).await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    world.expect_repair(&world.core_head, "open", "reviewers: ").await;
+    is_quiet(&world).await;
+    assert_eq!(of_bot(&world, "open").await.iter().map(number).collect::<Vec<_>>(), [number(&repair)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -359,6 +371,80 @@ async fn a_branch_of_that_name_by_somebody_else_is_not_touched() {
     assert!(of_bot(&world, "open").await.is_empty());
     world.admin.call("DELETE", &format!("/repos/{CORE}/branches/{branch}"), Value::Null).await;
     repair_for(&world, &template).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_elses_pull_request_of_our_branch_is_left_to_them() {
+    let world = with_repair().await;
+    world.proxy.refuse_next(Method::POST, &format!("/repos/{CORE}/pulls"), 502, 1_000);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let branch = format!("drift-gate/platform-agent-identity/{}", &template[..8]);
+    eventually("our branch is there", async || {
+        let there = world.admin.try_call("GET", &format!("/repos/{CORE}/branches/{branch}"), Value::Null).await;
+        if there.0 == 200 { Ok(()) } else { Err(there.1.to_string()) }
+    })
+    .await;
+    let theirs = world.admin.open_pull(CORE, &branch, "main").await;
+    let before = world.admin.get(&format!("/repos/{CORE}/pulls/{theirs}")).await;
+    world.proxy.mend();
+    world.expect_repair(&world.core_head, "blocked", "somebody else's pull request").await;
+    let after = world.admin.get(&format!("/repos/{CORE}/pulls/{theirs}")).await;
+    for key in ["state", "title", "body"] {
+        assert_eq!(before[key], after[key], "{key}");
+    }
+    assert!(of_bot(&world, "open").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_that_is_gone_when_its_pull_request_is_to_be_opened_is_made_again() {
+    let world = with_repair().await;
+    world.proxy.refuse_next(Method::POST, &format!("/repos/{CORE}/pulls"), 404, 1);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    repair_for(&world, &template).await;
+    let branches = world.admin.get(&format!("/repos/{CORE}/branches?limit=50")).await;
+    let ours = branches.as_array().expect("a list").iter().filter_map(|one| one["name"].as_str());
+    assert_eq!(ours.filter(|name| name.starts_with("drift-gate/")).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_worked_out_for_an_older_commit_is_not_written_once_there_is_a_newer_one() {
+    let world = with_repair().await;
+    // Its own pull requests are what it asks for last before it writes.
+    world.proxy.hold_next(Method::GET, "state=open&poster=");
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.proxy.holds().await;
+    let newer = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    world.expect(TEMPLATE, &newer, "failure", "").await;
+    world.proxy.let_pass();
+    repair_for(&world, &newer).await;
+    is_quiet(&world).await;
+    assert!(of_bot(&world, "closed").await.is_empty(), "none was opened for the older commit");
+    assert_eq!(world.proxy.count(&Method::POST, &format!("/repos/{CORE}/contents")), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_that_is_renamed_while_its_repair_is_made_gets_it_under_its_new_name() {
+    let world = with_repair().await;
+    world.proxy.hold_next(Method::GET, "state=open&poster=");
+    world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.proxy.holds().await;
+    world.expect(CORE, &world.core_head, "failure", "").await;
+    world.post(crate::relay::Post::Drop);
+    eventually("nobody looks at it any more", async || {
+        let told = world.told("/status").await;
+        let looks =
+            told["leased"]["first"].as_array().into_iter().flatten().filter(|one| one["work"] == "look").count();
+        if told["dirty"]["count"] == 0 && looks == 0 { Ok(()) } else { Err(told.to_string()) }
+    })
+    .await;
+    world.admin.call("PATCH", &format!("/repos/{CORE}"), json!({ "name": "core-renamed" })).await;
+    world.proxy.let_pass();
+    eventually("the repair is open", async || {
+        let open = world.admin.get("/repos/molecule/core-renamed/pulls?state=open").await;
+        let ours = open.as_array().expect("a list").iter().filter(|pull| pull["user"]["login"] == BOT).count();
+        if ours == 1 { Ok(()) } else { Err(open.to_string()) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -499,6 +585,41 @@ async fn a_gate_that_follows_starts_its_workflow_once_for_each_commit_that_matte
     world.push_template(&[("README.md", Some("Nothing that ships\n"))]).await;
     world.settled().await;
     assert_eq!(world.proxy.count(&Method::POST, "/dispatches"), 2);
+}
+
+/// The gate follows the template's branch, and starts a workflow of core.
+async fn starts(gate: &'static str) -> Option<(World, String)> {
+    if std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some() {
+        return None;
+    }
+    let mut world = World::before_the_first_look(Setting { gate, ..Setting::default() }).await;
+    world.follow();
+    let core =
+        world.admin.commit(CORE, "main", &[(".gitea/workflows/build.yml", Some("on: workflow_dispatch\n"))]).await;
+    Some((world, core))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workflow_whose_start_nobody_heard_of_is_not_started_again() {
+    let Some((mut world, core)) = starts("[[gate.repair]]\nkind = \"dispatch\"\nworkflow = \"build.yml\"\n").await
+    else {
+        return;
+    };
+    world.proxy.lose_next_answer(Method::POST, "/dispatches");
+    world.start().await;
+    world.expect_repair(&core, "started", "build.yml may have been started").await;
+    world.settled().await;
+    assert_eq!(world.proxy.count(&Method::POST, "/dispatches"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workflow_that_is_not_there_is_named() {
+    let Some((mut world, core)) = starts("[[gate.repair]]\nkind = \"dispatch\"\nworkflow = \"gone.yml\"\n").await
+    else {
+        return;
+    };
+    world.start().await;
+    world.expect_repair(&core, "blocked", "has no workflow gone.yml on main").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -200,6 +200,35 @@ async fn statuses_and_checks_that_github_would_not_take_are_refused() {
     assert_eq!((code, words.as_str()), (403, "You must authenticate via a GitHub App."));
 }
 
+#[tokio::test]
+async fn comments_of_an_issue_come_in_pages_are_edited_and_rights_end_with_admin() {
+    let hub = Hub::start().await;
+    let reader = hub.forge.user("reader", false).unwrap();
+    let made = reqwest::Client::new()
+        .post(format!("{}/api/v1/repos/molecule/core/issues", hub.forge.base()))
+        .header("authorization", format!("token {}", hub.admin))
+        .body(json!({ "title": "Drift" }).to_string());
+    assert_eq!(made.send().await.unwrap().status().as_u16(), 201);
+    let of_issue = "/repos/molecule/core/issues/1/comments";
+    for text in ["one", "two", "three"] {
+        let (status, said) = hub.ask("POST", of_issue, &reader, &json!({ "body": text })).await;
+        assert!(status == 201 && said["issue_url"].as_str().unwrap().ends_with("/issues/1"), "{said}");
+    }
+    let (_, page) = hub.ask("GET", &format!("{of_issue}?per_page=2&page=2"), &reader, &Value::Null).await;
+    assert_eq!((page.as_array().unwrap().len(), &page[0]["body"]), (1, &json!("three")));
+    let third = format!("/repos/molecule/core/issues/comments/{}", page[0]["id"]);
+    let (status, said) = hub.ask("PATCH", &third, &reader, &json!({ "body": "four" })).await;
+    assert_eq!((status, &said["body"]), (200, &json!("four")));
+    assert_eq!(hub.ask("GET", "/repos/molecule/core/issues/2/comments", &reader, &Value::Null).await.0, 404);
+
+    let right = |user: &str| format!("/repos/molecule/core/collaborators/{user}/permission");
+    for (user, word) in [("maintainer", "admin"), ("reader", "read")] {
+        assert_eq!(hub.ask("GET", &right(user), &hub.admin, &Value::Null).await.1["permission"], word);
+    }
+    assert_eq!(hub.refused("GET", &right("nobody"), &hub.admin, &Value::Null).await.0, 404);
+    assert_eq!(hub.refused("GET", &right("reader"), &reader, &Value::Null).await.0, 403);
+}
+
 impl Hub {
     async fn forge_head(&self) -> String {
         let address = format!("{}/api/v1/repos/molecule/core/branches/main", self.forge.base());

@@ -153,10 +153,15 @@ async fn a_merge_waits_for_the_required_check_and_for_that_head() {
         let made = commit(&speaks, TOPIC, &main, bump()).await.expect("a commit");
         let number = speaks.open_pull(&core(), &pull()).await.expect("a pull request");
         speaks.auto_merge(&core(), number, &made).await.expect("it waits");
+        speaks.auto_merge(&core(), number, &made).await.expect("it waits already");
         assert!(!speaks.pull(&core(), number).await.expect("a pull request").merged);
         let green = Status::new("drift-gate", State::Success, "in sync", "");
         speaks.post_status(&core(), &made, &green).await.expect("posted");
         assert!(speaks.pull(&core(), number).await.expect("a pull request").merged);
+        // Whoever wanted to close it looks again, and finds it merged.
+        let close = PullEdit { open: Some(false), ..PullEdit::default() };
+        let late = speaks.edit_pull(&core(), number, &close).await.expect_err("merged");
+        assert_eq!(late.unwritten(), Some(Unwritten::Stale), "{late}");
     }
 }
 

@@ -141,7 +141,7 @@ fn to_uncomment_a_default_changes_nothing() {
         }
     }
     // What has no default can only be shown as a choice.
-    assert_eq!(choices, ["admin_token", "link_secret", "commands"]);
+    assert_eq!(choices, ["admin_token", "link_secret", "commands", "issues"]);
     assert!(defaults > 10, "{defaults}");
 }
 
@@ -163,7 +163,7 @@ fn the_schema_says_the_parser_s_defaults() {
             defaults.extend(schema.get("default").map(|value| (before.to_owned(), key.clone(), toml_text(value))));
         }
     }
-    assert_eq!(defaults.len(), 20, "{defaults:?}");
+    assert_eq!(defaults.len(), 21, "{defaults:?}");
     let base = with("[forge.main]", "[store]\n[forge.main]").replace("ignore = [\"README.md\"]\n", "ignore = []\n");
     let meaning = |text: &str| {
         let config = good(text);

@@ -71,6 +71,7 @@ fn a_short_file_means_the_defaults() {
         retired: None,
         quote: Quote::Readers,
         commands: Commands::default(),
+        issues: Vec::new(),
         checks: vec![Check::Bake(Bake {
             dockerfile: "Dockerfile".to_owned(),
             context: String::new(),
@@ -194,6 +195,25 @@ destination = "/b"
             "29:8: a second gate is called `agent` for the same consumer => give it another name; the first is in line 11"
         ]
     );
+}
+
+#[test]
+fn on_github_contexts_that_differ_in_their_capitals_only_are_one() {
+    let at = GOOD.find("[[gate]]").unwrap();
+    let second = GOOD[at..]
+        .replace("\"agent\"", "\"tokens\"")
+        .replace("name = \"tokens\"", "name = \"tokens\"\ncontext = \"Drift-Gate\"");
+    let both = format!("{GOOD}{second}");
+    assert_eq!(good(&both).gates[1].context, "Drift-Gate", "elsewhere they are two");
+    let hub = |text: &str| {
+        text.replace("kind = \"gitea\"", "kind = \"github\"").replace("https://git.example.org/", "https://github.com")
+    };
+    let expected = "24:8: the context `Drift-Gate` differs from `drift-gate` in its capitals only, and GitHub takes both for \
+         one => write it as the gate in line 11 does, or another one";
+    assert_eq!(said(&hub(&both)), [expected]);
+    // On other repositories nobody minds.
+    let apart = second.replace("molecule/core", "molecule/edge").replace("molecule/template", "molecule/tokens");
+    assert_eq!(good(&hub(&format!("{GOOD}{apart}"))).gates.len(), 2);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The one comment of ours on a pull request: what it says, and how it gets there.
+//! The one comment of ours on a pull request or an issue: what it says, and how it gets there.
 //!
 //! Level-triggered, as a status is: what it should say is made of what holds now and of what was asked last; the comment is
 //! looked for by its number, else by its mark among our own, and only where there is none it is made. So a lost answer of the
@@ -13,8 +13,8 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::super::decide::waivers_of;
-use super::super::plan::RepoKey;
-use super::super::pull_now::PullNow;
+use super::super::plan::{Ask, RepoKey, Target};
+use super::super::subject::{self, Now, Subject};
 use super::super::{Controller, Trouble, keys};
 use crate::forge::{Comment, ForgeError};
 use crate::gate::policy::{self, Outcome, State};
@@ -22,7 +22,7 @@ use crate::gate::waiver::{self, Waiver};
 use crate::gate::{Report, Side};
 use crate::report::markdown::{self, code, prose};
 use crate::report::{Judged, discreet, findings, words};
-use crate::store::{AnswerRow, Level, StoreError};
+use crate::store::{AnswerRow, StoreError};
 
 /// Tells the comment from others of our own; nobody sees it.
 pub(super) const MARK: &str = "<!-- drift-gate: answer -->";
@@ -79,22 +79,20 @@ impl Said {
 }
 
 impl Controller {
-    /// Makes the answer of a pull request say what it should; answers its number where it is known.
+    /// Makes the answer on a pull request or an issue say what it should; answers its number where it is known.
     pub(super) async fn write_answer(
         &self,
         repo: &RepoKey,
         row: &AnswerRow,
     ) -> Result<Result<Option<i64>, Trouble>, StoreError> {
         let number = u64::try_from(row.pull).unwrap_or_default();
-        let now = match self.pull_now(repo, number, row.afresh).await? {
+        let now = match self.now_of(repo, number, row.afresh).await? {
             Ok(now) => now,
             Err(trouble) => return Ok(Err(trouble)),
         };
         if let (true, Some(now)) = (row.afresh, &now) {
-            // The look that follows finds what was judged here, and reads the status back.
-            let id = i64::try_from(now.view.repository.id).unwrap_or(i64::MAX);
-            self.store.doubt(&repo.forge, id, now.pull.head_sha.as_str()).await?;
-            self.hint(repo, Level::ReadBoth).await?;
+            // The look that follows finds what was judged here.
+            self.look_again(repo, now).await?;
         }
         let body = self.body(repo, &Said::of(Some(row)), now.as_ref()).await?;
         Ok(self.put(repo, number, row.comment, &body).await)
@@ -134,7 +132,7 @@ impl Controller {
     }
 
     /// What the answer should say.
-    async fn body(&self, repo: &RepoKey, said: &Said, now: Option<&PullNow>) -> Result<String, StoreError> {
+    async fn body(&self, repo: &RepoKey, said: &Said, now: Option<&Now>) -> Result<String, StoreError> {
         let mut out = format!("{MARK}\n");
         let mut explained = String::new();
         match now {
@@ -153,8 +151,9 @@ impl Controller {
                 out.push_str(&explained);
             }
             Shows::Help => {
+                let is_issue = now.is_some_and(|now| matches!(now.subject, Subject::Issue(_)));
                 out.push('\n');
-                out.push_str(HELP);
+                out.push_str(&help(is_issue));
             }
         }
         Ok(cut(out))
@@ -164,15 +163,23 @@ impl Controller {
     async fn verdicts_of(
         &self,
         repo: &RepoKey,
-        now: &PullNow,
+        now: &Now,
         out: &mut String,
         explained: &mut String,
     ) -> Result<(), StoreError> {
         let rows = self.store.waivers(Some((&repo.forge, &repo.name))).await?;
         let at = self.now();
-        let _ = writeln!(out, "**drift-gate** on {}:\n", code(now.pull.head_sha.short()));
+        match &now.subject {
+            Subject::Pull(pull) => {
+                let _ = writeln!(out, "**drift-gate** on {}:\n", code(pull.head_sha.short()));
+            }
+            Subject::Issue(_) => out.push_str("**drift-gate** on the branches of the gates that name this issue:\n\n"),
+        }
         if now.targets.is_empty() {
-            out.push_str("- no gate judges this pull request\n");
+            out.push_str(match now.subject {
+                Subject::Pull(_) => "- no gate judges this pull request\n",
+                Subject::Issue(_) => "- no branch that they judge is there\n",
+            });
         }
         let (mut told, mut kinds) = (BTreeSet::new(), BTreeSet::new());
         for (target, answers) in &now.targets {
@@ -193,8 +200,9 @@ impl Controller {
             };
             let _ = writeln!(
                 out,
-                "- {mark} {} {word}: {} ([report]({}/r/{id}))",
+                "- {mark} {}{} {word}: {} ([report]({}/r/{id}))",
                 code(&target.context),
+                on_branches(now, target),
                 prose(&decision.description),
                 self.public_url
             );
@@ -208,7 +216,12 @@ impl Controller {
                 );
                 told.insert(format!("- ⚠️ {}; the verdict stays what it is\n", prose(&words)));
             }
-            for (ask, say) in target.asks.iter().zip(&says) {
+            let is_told = |ask: &Ask| match now.subject {
+                // Of whatever else the commit is, its status tells.
+                Subject::Issue(_) => now.subject.is_about(ask),
+                Subject::Pull(_) => true,
+            };
+            for (ask, say) in target.asks.iter().zip(&says).filter(|(ask, _)| is_told(ask)) {
                 let Outcome::Judged(report) = say.outcome else {
                     let why = match say.outcome {
                         Outcome::Not(why) if !say.discreet => why,
@@ -237,11 +250,30 @@ impl Controller {
     }
 }
 
-/// What there is to say, and who may.
+/// Of an issue: which branches' head a status stands on.
+fn on_branches(now: &Now, target: &Target) -> String {
+    if matches!(now.subject, Subject::Pull(_)) {
+        return String::new();
+    }
+    let about = target.asks.iter().filter(|ask| now.subject.is_about(ask));
+    let branches: BTreeSet<String> = about.filter_map(subject::branch).map(code).collect();
+    let branches: Vec<String> = branches.into_iter().collect();
+    format!(" on {} ({})", branches.join(", "), code(target.sha.short()))
+}
+
+/// What there is to say, and who may; on an issue without what is said on pull requests only.
+fn help(is_issue: bool) -> String {
+    let here = |line: &&str| !is_issue || !PULLS_ONLY.iter().any(|word| line.contains(word));
+    HELP.split_inclusive('\n').filter(here).collect()
+}
+
+/// Of the lines of [`HELP`] those that an issue has nothing of.
+const PULLS_ONLY: [&str; 3] = ["/drift-gate waive", "/drift-gate unwaive", "Dates are"];
+
 const HELP: &str = "\
 | command, in the first line of a new comment | what it does | who may |
 |---|---|---|
-| `/drift-gate check` | judges afresh, and reads the configuration again | everyone |
+| `/drift-gate check` | judges afresh, and reads the repository's own file of gates again | everyone |
 | `/drift-gate explain` | tells the report here, with what each finding means | everyone |
 | `/drift-gate rebuild` | opens the pull request that ends the drift, or brings it up to date, whatever spoke against it | administrators, and whom the gate names |
 | `/drift-gate waive [--gate NAME] <reason> [until <date or duration>]` | lets pass what is found now; ends at its time, when other findings come, or by `unwaive` | administrators, and whom the gate names |

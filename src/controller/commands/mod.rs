@@ -1,4 +1,5 @@
-//! Comments that are commands: `/drift-gate check | explain | rebuild | waive | unwaive | help` on pull requests.
+//! Comments that are commands: `/drift-gate check | explain | rebuild | waive | unwaive | help` on pull requests, and on issues
+//! that gates name. What a comment stands on says what it is about: a pull request's head, or the branches of those gates.
 //!
 //! The delivery only says that there is a comment. Its text and author are read from the forge by its id, each id acts
 //! once (the store keeps that), and our own comments never do.
@@ -53,6 +54,14 @@ const OLDEST: i64 = 80 * 24 * 60 * 60 * 1000;
 const SKEW: i64 = 2 * 60_000;
 /// Commands that are under way may end within this when the service stops.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What a comment stands on.
+enum On {
+    /// A pull request.
+    Pull,
+    /// An issue, with the gates that name it.
+    Issue(Vec<Arc<Gated>>),
+}
 
 impl Controller {
     /// Reads every waiting comment, does what it asks for and answers, until told to stop.
@@ -147,6 +156,23 @@ impl Controller {
         Ok(())
     }
 
+    /// What a comment stands on; `None` for an issue that no gate names, where nobody gives commands.
+    async fn stands_on(&self, repo: &RepoKey, name: &RepoName, number: u64) -> Result<Option<On>, Trouble> {
+        if self.view(repo).is_some_and(|view| view.pulls.iter().any(|pull| pull.number == number)) {
+            return Ok(Some(On::Pull));
+        }
+        let gates = self.naming(repo, number);
+        if !gates.is_empty() {
+            return Ok(Some(On::Issue(gates)));
+        }
+        // A pull request that is closed, or was not seen yet; or a gate named the issue when the comment came, and does no more.
+        match self.api(&repo.forge)?.pull(name, number).await {
+            Ok(_) => Ok(Some(On::Pull)),
+            Err(ForgeError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Reads a comment and does what it asks for; answers what it was taken for.
     async fn run_command(&self, repo: &RepoKey, row: &CommandRow) -> Result<Result<&'static str, Trouble>, StoreError> {
         let Some(api) = self.forges.get(&repo.forge) else { return Ok(Ok("its forge is not configured")) };
@@ -169,6 +195,11 @@ impl Controller {
         if said == parse::Said::Nothing {
             return Ok(Ok("no command"));
         }
+        let on = match self.stands_on(repo, &name, comment.issue).await {
+            Ok(Some(on)) => on,
+            Ok(None) => return Ok(Ok("on an issue that no gate names")),
+            Err(trouble) => return Ok(Err(trouble)),
+        };
         // At once: it costs one request, and the person sees that the command was heard.
         if let Err(trouble) = self.react(repo, &name, id, "eyes").await {
             return Ok(Err(trouble));
@@ -184,7 +215,7 @@ impl Controller {
         };
         let mut kept = Said::of(self.store.answer(&repo.forge, &repo.name, pull).await?.as_ref());
         let heard = row.received_at.min(written.saturating_add(SKEW));
-        let (outcome, command, afresh) = match self.obey(repo, &by, said, heard, &mut kept).await? {
+        let (outcome, command, afresh) = match self.obey(repo, &by, (said, &on), heard, &mut kept).await? {
             Ok(Some(obeyed)) => obeyed,
             // Help was given before.
             Ok(None) => return Ok(self.react(repo, &name, id, "confused").await.map(|()| "no command of ours")),
@@ -211,7 +242,7 @@ impl Controller {
         &self,
         repo: &RepoKey,
         by: &By<'_>,
-        said: parse::Said,
+        (said, on): (parse::Said, &On),
         heard: i64,
         kept: &mut Said,
     ) -> Result<Result<Option<(Outcome, &'static str, bool)>, Trouble>, StoreError> {
@@ -221,6 +252,9 @@ impl Controller {
             parse::Said::Unknown => {
                 (kept.helped, kept.shows) = (true, Shows::Help);
                 return Ok(Ok(Some((Outcome::not("this is no command; the table below has them all"), "?", false))));
+            }
+            parse::Said::Wrong { command, .. } if matches!(on, On::Issue(_)) => {
+                return Ok(Ok(Some((Outcome::not(waive::NOT_HERE), command, false))));
             }
             parse::Said::Wrong { command, why } => return Ok(Ok(Some((Outcome::not(why), command, false)))),
             parse::Said::Command(command) => command,
@@ -232,15 +266,24 @@ impl Controller {
                 kept.helped = true;
                 (Shows::Help, (Outcome::done("told below"), "help", false))
             }
-            Command::Rebuild => match self.may_rebuild(repo, by).await? {
+            Command::Rebuild => match self.may_rebuild(repo, by, on).await? {
                 Ok(None) => {
-                    let begun = self.rebuild(repo, u64::try_from(by.pull).unwrap_or_default()).await?;
+                    let begun = match on {
+                        On::Pull => self.rebuild(repo, u64::try_from(by.pull).unwrap_or_default()).await?,
+                        On::Issue(gates) => self.rebuild_of(repo, gates).await?,
+                    };
                     self.store.log(by, "rebuild", "", begun).await?;
                     (Shows::Verdict, (Outcome::done(begun), "rebuild", true))
                 }
                 Ok(Some(refused)) => (kept.shows, (Outcome::not(refused), "rebuild", false)),
                 Err(trouble) => return Ok(Err(trouble)),
             },
+            Command::Waive(_) if matches!(on, On::Issue(_)) => {
+                (kept.shows, (Outcome::not(waive::NOT_HERE), "waive", false))
+            }
+            Command::Unwaive { .. } if matches!(on, On::Issue(_)) => {
+                (kept.shows, (Outcome::not(waive::NOT_HERE), "unwaive", false))
+            }
             Command::Waive(ask) => match self.waive(repo, by, &ask, heard).await? {
                 Ok(outcome) => (kept.shows, (outcome, "waive", false)),
                 Err(trouble) => return Ok(Err(trouble)),
@@ -255,9 +298,15 @@ impl Controller {
     }
 
     /// Why somebody may not have it rebuilt; `None` where they may.
-    async fn may_rebuild(&self, repo: &RepoKey, by: &By<'_>) -> Result<Result<Option<String>, Trouble>, StoreError> {
+    async fn may_rebuild(
+        &self,
+        repo: &RepoKey,
+        by: &By<'_>,
+        on: &On,
+    ) -> Result<Result<Option<String>, Trouble>, StoreError> {
         let name = self.current_name(repo);
-        let gates = self.gates_now();
+        let all = self.gates_now();
+        let gates = if let On::Issue(gates) = on { gates } else { all.as_ref() };
         let own = || gates.iter().map(AsRef::as_ref).filter(|gated: &&Gated| gated.touches(repo));
         let may = async {
             let mut rights = Rights::of(self, repo, &name, by.login).await?;

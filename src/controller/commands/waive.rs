@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::super::decide::judgements;
 use super::super::plan::{Gated, RepoKey};
-use super::super::pull_now::PullNow;
+use super::super::subject::{Now, Subject};
 use super::super::{Controller, Trouble, keys};
 use super::parse::Waive;
 use super::rights::Rights;
@@ -40,6 +40,11 @@ impl Outcome {
         Self { good: false, words: words.into() }
     }
 }
+
+/// Said instead on an issue. A branch answers for what is: pull requests inherit it, so its red holds nobody up, and a green one
+/// would hide it; and one side's administrators would answer for the other side's branch.
+pub(super) const NOT_HERE: &str = "a branch is not waived, it is mended; say it on the pull request that is held up. What a branch may \
+     have is for the gate's configuration: `grace`, `enforce_after`, `advisory`";
 
 /// What stands against a gate in all roles of a head.
 struct Against {
@@ -74,10 +79,11 @@ impl Controller {
             return Ok(Ok(Outcome::not(rights.refusal(own()))));
         }
         let told = self.store.current(Some((&repo.forge, &repo.name))).await?;
-        let Some(now) = passing!(self.pull_now(repo, number, false).await?) else {
+        let now = passing!(self.now_of(repo, number, false).await?);
+        let Some(now @ Now { subject: Subject::Pull(pull), .. }) = &now else {
             return Ok(Ok(Outcome::not("this pull request is not open: nothing is judged")));
         };
-        let all = self.against(&now).await?;
+        let all = self.against(now).await?;
         let meant: Vec<&Against> = all
             .values()
             .filter(|against| ask.gate.as_ref().is_none_or(|gate| *gate == against.gated.gate.name))
@@ -92,7 +98,7 @@ impl Controller {
         if failing.is_empty() {
             return Ok(Ok(Outcome::not("nothing to waive: nothing stands against it")));
         }
-        if let Some(why) = self.not_told_before(&now, &told, heard) {
+        if let Some(why) = self.not_told_before(now, &told, heard) {
             return Ok(Ok(Outcome::not(why)));
         }
         let (mut waived, mut words, mut refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -110,7 +116,7 @@ impl Controller {
             words.push(format!("{}: {}", gated.gate.name, named(items, one.discreet)));
             waived.push(NewWaiver {
                 gate: gated.id.clone(),
-                sha: now.pull.head_sha.to_string(),
+                sha: pull.head_sha.to_string(),
                 items: serde_json::to_string(items).unwrap_or_default(),
             });
         }
@@ -168,7 +174,7 @@ impl Controller {
     }
 
     /// What stands against each gate, by its id, over all roles of the head and all contexts.
-    async fn against(&self, now: &PullNow) -> Result<BTreeMap<String, Against>, StoreError> {
+    async fn against(&self, now: &Now) -> Result<BTreeMap<String, Against>, StoreError> {
         let mut all: BTreeMap<String, Against> = BTreeMap::new();
         let at = self.now();
         for (target, answers) in &now.targets {
@@ -193,7 +199,7 @@ impl Controller {
     }
 
     /// Why what is found now is not what a person could have seen before they asked.
-    fn not_told_before(&self, now: &PullNow, told: &[WantedRow], heard: i64) -> Option<&'static str> {
+    fn not_told_before(&self, now: &Now, told: &[WantedRow], heard: i64) -> Option<&'static str> {
         for (target, answers) in &now.targets {
             let forge_id = now.view.repository.id;
             let id = keys::wanted(&self.link_secret, &target.repo.forge, forge_id, &target.sha, &target.context);

@@ -14,19 +14,19 @@ impl Pulls for Counted {
     }
 
     async fn commit(&self, repo: &RepoName, commit: &NewCommit<'_>) -> Result<ObjectId, ForgeError> {
-        self.call(self.forge.commit(repo, commit)).await
+        self.write(self.forge.commit(repo, commit)).await
     }
 
     async fn delete_branch(&self, repo: &RepoName, branch: &str) -> Result<(), ForgeError> {
-        self.call(self.forge.delete_branch(repo, branch)).await
+        self.write(self.forge.delete_branch(repo, branch)).await
     }
 
     async fn open_pull(&self, repo: &RepoName, pull: &NewPull<'_>) -> Result<u64, ForgeError> {
-        self.call(self.forge.open_pull(repo, pull)).await
+        self.write(self.forge.open_pull(repo, pull)).await
     }
 
     async fn edit_pull(&self, repo: &RepoName, number: u64, edit: &PullEdit<'_>) -> Result<(), ForgeError> {
-        self.call(self.forge.edit_pull(repo, number, edit)).await
+        self.write(self.forge.edit_pull(repo, number, edit)).await
     }
 
     async fn find_pulls(&self, repo: &RepoName, find: &Find<'_>) -> Result<Vec<Written>, ForgeError> {
@@ -42,19 +42,19 @@ impl Pulls for Counted {
     }
 
     async fn add_labels(&self, repo: &RepoName, number: u64, labels: &[String]) -> Result<Vec<String>, ForgeError> {
-        self.call(self.forge.add_labels(repo, number, labels)).await
+        self.write(self.forge.add_labels(repo, number, labels)).await
     }
 
     async fn request_reviewers(&self, repo: &RepoName, number: u64, who: &[String]) -> Result<(), ForgeError> {
-        self.call(self.forge.request_reviewers(repo, number, who)).await
+        self.write(self.forge.request_reviewers(repo, number, who)).await
     }
 
     async fn assign(&self, repo: &RepoName, number: u64, who: &[String]) -> Result<(), ForgeError> {
-        self.call(self.forge.assign(repo, number, who)).await
+        self.write(self.forge.assign(repo, number, who)).await
     }
 
     async fn auto_merge(&self, repo: &RepoName, number: u64, head: &ObjectId) -> Result<(), ForgeError> {
-        self.call(self.forge.auto_merge(repo, number, head)).await
+        self.write(self.forge.auto_merge(repo, number, head)).await
     }
 
     async fn closer(&self, repo: &RepoName, number: u64) -> Result<Option<String>, ForgeError> {
@@ -62,6 +62,6 @@ impl Pulls for Counted {
     }
 
     async fn dispatch(&self, repo: &RepoName, dispatch: &Dispatch) -> Result<(), ForgeError> {
-        self.call(self.forge.dispatch(repo, dispatch)).await
+        self.write(self.forge.dispatch(repo, dispatch)).await
     }
 }

@@ -5,6 +5,7 @@
 //!   holds what is wanted is used as it is; a pull request that exists is taken for ours if it is.
 //! - *A head moves while we write, or is seen by another service first*: before anything is opened, committed or closed both sides'
 //!   heads are read again, and a commit names what it replaces.
+//! - *The repository is renamed meanwhile*: it is looked at, and the row is worked on again under the new name.
 //! - *Two replicas*: the row is leased, and before each write the lease is renewed. One that stalls past it, and another
 //!   service altogether, finds the branch there. Gitea checks that no pull request of it is open, and then opens one: of two that were
 //!   opened at the same moment the newer stays.
@@ -22,6 +23,7 @@ use crate::controller::plan::{Gated, RepoKey};
 use crate::controller::{Controller, Trouble};
 use crate::forge::pulls::{FileChange, NewCommit, NewPull, Onto, PullEdit};
 use crate::forge::{Forge, ForgeError, RepoName, Unwritten};
+use crate::report::markdown::prose;
 use crate::store::{ClaimedPull, Fenced, Level, PullNote, StoreError};
 use crate::tree::ObjectId;
 
@@ -34,6 +36,8 @@ pub(super) enum Stop {
     Lost,
     /// Again, soon or after so many milliseconds.
     Later { why: String, after: Option<i64> },
+    /// The repository has another name by now: again, once that was read.
+    Moved(String),
     /// The forge does not let us; in words, for people.
     Blocked(String),
 }
@@ -142,7 +146,8 @@ impl Keeper<'_> {
                 Unwritten::NoCommits => Stop::Blocked(format!("the forge sees nothing to merge: {message}")),
                 Unwritten::NotSupported => Stop::Blocked(message.clone()),
             },
-            ForgeError::Moved { .. } | ForgeError::NotFound { .. } => Stop::later(error.to_string()),
+            ForgeError::Moved { .. } => Stop::Moved(error.to_string()),
+            ForgeError::NotFound { .. } => Stop::later(error.to_string()),
             error if error.is_transient() => Stop::later(error.to_string()),
             error => Stop::Blocked(error.to_string()),
         }
@@ -199,7 +204,7 @@ impl Keeper<'_> {
             }
             (Next::Close(numbers), Want::Nothing(why), _) => {
                 for one in numbers.into_iter().filter_map(of) {
-                    self.close(one, &format!("The drift has ended otherwise: {why}."), None).await?;
+                    self.close(one, &format!("The drift has ended otherwise: {}.", prose(why)), None).await?;
                 }
                 self.change(|note| *note = PullNote::default());
                 Ok(self.done(state::NONE, "", None))
@@ -232,6 +237,10 @@ impl Keeper<'_> {
         for Stood { repo, branch, head } in &self.stood {
             if !heads.contains_key(repo) {
                 let now = self.me.branch_heads(repo, &self.me.current_name(repo)).await;
+                if matches!(now, Err(ForgeError::Moved { .. })) {
+                    self.me.doubt_facts(repo);
+                    self.me.hint(repo, Level::Read).await?;
+                }
                 heads.insert(repo, now.map_err(|error| self.stop(error))?);
             }
             if heads.get(repo).and_then(|heads| heads.get(branch)) != head.as_ref() {
@@ -437,7 +446,11 @@ impl Keeper<'_> {
         if !wanted.how.labels.is_empty() {
             match self.api.add_labels(&self.name, number, &wanted.how.labels).await {
                 Ok(there) => {
-                    let lacking = wanted.how.labels.iter().filter(|label| !there.contains(label));
+                    let lacking = wanted
+                        .how
+                        .labels
+                        .iter()
+                        .filter(|label| !there.iter().any(|one| one.eq_ignore_ascii_case(label)));
                     trouble.extend(lacking.map(|label| format!("{} has no label `{label}`", self.name)));
                 }
                 Err(error) => trouble.push(self.lacks("labels", error)?),

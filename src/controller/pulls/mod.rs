@@ -120,6 +120,15 @@ impl Controller {
         Ok(slots.len())
     }
 
+    /// Makes the repairs of these gates of a repository anew, in the same way. Answers how many.
+    pub(super) async fn rebuild_pulls_of(&self, repo: &RepoKey, gates: &[Arc<Gated>]) -> Result<usize, StoreError> {
+        let slots = slots::of_repository(gates, repo, |repo| self.view(repo));
+        let slots: Vec<PullSlot> = slots.into_iter().map(|(slot, _)| slot).collect();
+        self.store.hint_pulls(&slots, true).await?;
+        self.pull_wake.notify_one();
+        Ok(slots.len())
+    }
+
     /// How the pull requests stand that end the drift of the gates that judge now.
     ///
     /// # Errors
@@ -200,6 +209,11 @@ impl Controller {
                 let note = PullNote { state: state::BLOCKED.to_owned(), words: why, ..so_far };
                 self.settled(claimed, &note, Some(self.now() + BLOCKED_FOR)).await
             }
+            Err(Stop::Moved(why)) => {
+                let repo = written(&so_far).unwrap_or_else(|| slot.first().consumer.clone());
+                self.hint(&repo, Level::Read).await?;
+                self.postponed(claimed, &so_far, &why, backoff(claimed.row.attempts)).await
+            }
             Err(Stop::Later { why, after }) => {
                 if claimed.row.trouble.as_deref() != Some(&why) {
                     tracing::warn!(
@@ -209,13 +223,17 @@ impl Controller {
                         "the pull request is looked at again"
                     );
                 }
-                let now = self.now();
                 let wait = after.unwrap_or_else(|| backoff(claimed.row.attempts));
-                let fenced = self.store.postpone_pull_held(claimed, &so_far, &why, now, now + wait).await?;
-                self.told_if_lost(claimed, fenced);
-                Ok(())
+                self.postponed(claimed, &so_far, &why, wait).await
             }
         }
+    }
+
+    async fn postponed(&self, claimed: &ClaimedPull, note: &PullNote, why: &str, wait: i64) -> Result<(), StoreError> {
+        let now = self.now();
+        let fenced = self.store.postpone_pull_held(claimed, note, why, now, now + wait).await?;
+        self.told_if_lost(claimed, fenced);
+        Ok(())
     }
 
     async fn settled(&self, claimed: &ClaimedPull, note: &PullNote, look_at: Option<i64>) -> Result<(), StoreError> {

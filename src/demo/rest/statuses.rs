@@ -15,7 +15,11 @@ pub fn list(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let Some(commit) = visit.state.bare(repo.id)?.resolve(visit.param("sha")) else {
         return visit.page(Vec::<()>::new(), |()| Err(Refusal::not_found()));
     };
-    let rows = visit.state.statuses(repo.id, commit)?;
+    let mut rows = visit.state.statuses(repo.id, commit)?;
+    // So Gitea calls what puts the highest first.
+    if visit.query("sort") == Some("leastindex") {
+        rows.sort_by_key(|row| std::cmp::Reverse(row.index));
+    }
     visit.page(rows, |row| wire::status(visit.state, repo, commit, &row))
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A commit is put together from git's objects: a tree onto the parent's tree, a commit, and then the branch. Until the last of
 //! these calls nobody sees anything, and the last one fails where the branch is there already or has moved on (it is never
-//! forced). Its other traps: a path below `.github/workflows` needs a permission of its own; a pull request that exists is a 422
+//! forced). Its other traps: a path below `.github/workflows` needs a permission of its own, whose lack may be a bare 404; a pull request that exists is a 422
 //! of the code `custom`; an archived repository answers 403; auto-merge is known to GraphQL only, and refused there for one that
 //! could be merged at once.
+
+use std::time::Duration;
 
 use ::http::Method;
 use async_trait::async_trait;
@@ -23,6 +25,11 @@ use crate::forge::rest::pulls as rest;
 use crate::forge::wire::WireSha;
 use crate::forge::{ForgeError, RepoName};
 use crate::tree::ObjectId;
+
+/// Where workflows are: a file below needs a permission of its own.
+const WORKFLOWS: &str = ".github/workflows/";
+/// How long to wait where GraphQL says that the rate of requests is used up: it names no time there.
+const LIMITED: Duration = Duration::from_secs(60);
 
 const AUTO_MERGE: &str = "mutation($pull: ID!, $head: GitObjectID!) { enablePullRequestAutoMerge(input: \
     {pullRequestId: $pull, expectedHeadOid: $head}) { clientMutationId } }";
@@ -50,6 +57,7 @@ impl GitHub {
         Ok(entry)
     }
 
+    /// GraphQL says 200 to what it refuses; the words are handed back where they are about nothing that a caller can answer.
     async fn graphql(&self, repo: &RepoName, query: &str, variables: Value) -> Result<Result<(), String>, ForgeError> {
         let answer = self.api.post_to(&self.graphql, repo, &json!({ "query": query, "variables": variables })).await?;
         if !answer.status.is_success() {
@@ -64,9 +72,45 @@ impl GitHub {
         struct Wrong {
             #[serde(default)]
             message: String,
+            #[serde(default, rename = "type")]
+            kind: String,
         }
-        let wrong = answer.json::<Said>()?.errors.into_iter().next();
-        Ok(wrong.map_or(Ok(()), |wrong| Err(wrong.message)))
+        let Some(wrong) = answer.json::<Said>()?.errors.into_iter().next() else { return Ok(Ok(())) };
+        let (what, message, words) = (answer.what, wrong.message, wrong.kind.to_lowercase());
+        let says = |any: &[&str]| any.iter().any(|one| message.to_lowercase().contains(one));
+        if words == "rate_limited" || says(&["rate limit"]) {
+            return Err(ForgeError::RateLimited { what, after: LIMITED });
+        }
+        let because = match () {
+            () if says(&["head branch was modified", "out of date", "head sha", "expected head"]) => Unwritten::Stale,
+            () if words == "forbidden" || says(&["not accessible by"]) => Unwritten::MissingScope,
+            () => return Ok(Err(message)),
+        };
+        Err(ForgeError::NotWritten { what, status: 200, message, because })
+    }
+
+    /// The last steps of a commit; a classic token without the scope `workflow` gets a bare 404 for the tree, after it has read
+    /// the commit that the tree is made on.
+    async fn git_step(
+        &self,
+        repo: &RepoName,
+        kind: &str,
+        body: &Value,
+        files: &[FileChange],
+    ) -> Result<Answer, ForgeError> {
+        let workflow = files.iter().find(|file| file.path.starts_with(WORKFLOWS));
+        match (self.git(repo, kind, body).await, workflow) {
+            (Err(ForgeError::NotFound { what }), Some(workflow)) => Err(ForgeError::NotWritten {
+                what,
+                status: 404,
+                message: format!(
+                    "{} is a workflow: the token needs the scope `workflow`, an App the permission \"Workflows: write\"",
+                    workflow.path
+                ),
+                because: Unwritten::MissingScope,
+            }),
+            (answer, _) => answer,
+        }
     }
 }
 
@@ -84,7 +128,8 @@ impl Pulls for GitHub {
         for change in commit.files {
             entries.push(self.entry(repo, change).await?);
         }
-        let answer = self.git(repo, "trees", &json!({ "base_tree": base.as_str(), "tree": entries })).await?;
+        let tree = json!({ "base_tree": base.as_str(), "tree": entries });
+        let answer = self.git_step(repo, "trees", &tree, commit.files).await?;
         let tree = answer.json::<WireSha>()?.own(&answer)?;
         // No author and no committer: only so does GitHub sign the commits of an App.
         let made = json!({ "message": commit.message, "tree": tree.as_str(), "parents": [parent] });
@@ -93,7 +138,7 @@ impl Pulls for GitHub {
         match commit.onto {
             Onto::New { branch, .. } => {
                 let reference = json!({ "ref": format!("refs/heads/{branch}"), "sha": made.as_str() });
-                self.git(repo, "refs", &reference).await?;
+                self.git_step(repo, "refs", &reference, commit.files).await?;
             }
             Onto::Existing(branch) => {
                 let segments = rest::to_branch(&self.api, repo, &["git", "refs", "heads"], branch)?;
@@ -153,15 +198,21 @@ impl Pulls for GitHub {
         rest::write(&self.api, Method::POST, &segments, &json!({ "assignees": who })).await.map(drop)
     }
 
-    /// What could be merged at once is merged, if its head is still this commit: GitHub has nothing to wait for then.
+    /// One that waits already is not asked for again. What could be merged at once is merged, if its head is still this
+    /// commit: GitHub has nothing to wait for then.
     async fn auto_merge(&self, repo: &RepoName, number: u64, head: &ObjectId) -> Result<(), ForgeError> {
         #[derive(Deserialize)]
         struct Node {
             node_id: String,
+            #[serde(default)]
+            auto_merge: Value,
         }
         let number = number.to_string();
         let segments = self.api.repo(repo, &["pulls", &number])?;
         let node: Node = self.api.read(&segments).await?;
+        if !node.auto_merge.is_null() {
+            return Ok(());
+        }
         let asked = self.graphql(repo, AUTO_MERGE, json!({ "pull": node.node_id, "head": head.as_str() })).await?;
         let Err(why) = asked else { return Ok(()) };
         if !why.contains("clean status") {

@@ -20,19 +20,12 @@ pub(in crate::forge) fn refusal(answer: &Answer) -> ForgeError {
         Some(because) => {
             let mut message = answer.message();
             if because == Unwritten::MissingScope {
-                message.push_str(&needed(answer));
+                message.push_str(&answer.needed());
             }
             ForgeError::NotWritten { what: answer.what.clone(), status: answer.status.as_u16(), message, because }
         }
         None => answer.failure(),
     }
-}
-
-/// GitHub says beside a refusal which permission the call needs.
-fn needed(answer: &Answer) -> String {
-    let headers = ["x-accepted-github-permissions", "x-accepted-oauth-scopes"];
-    let said = headers.iter().find_map(|name| answer.header(name).filter(|value| !value.trim().is_empty()));
-    said.map(|said| format!(" (needed: {said})")).unwrap_or_default()
 }
 
 /// The reason in one of the forges' ways to tell it: status and words.
@@ -43,10 +36,14 @@ fn why_not(answer: &Answer) -> Option<Unwritten> {
         423 => Unwritten::Archived,
         403 if says(&["archived"]) => Unwritten::Archived,
         403 if says(&["required scope", "not accessible by", "must have admin rights"]) => Unwritten::MissingScope,
+        // GitHub, of a file below `.github/workflows`.
+        403 | 422 if says(&["without `workflow"]) => Unwritten::MissingScope,
         403 if says(&["protect", "cannot commit to repo", "rule violation", "not allowed to push"]) => {
             Unwritten::Protected
         }
         405 if says(&["try again later"]) => Unwritten::NotYet,
+        // It was merged meanwhile.
+        412 => Unwritten::Stale,
         409 | 422 if says(&["pull request already exists"]) => Unwritten::PullExists,
         409 | 422 if says(&["branch already exists", "reference already exists"]) => Unwritten::BranchExists,
         409 | 422 if says(&["no commits between", "there are no changes"]) => Unwritten::NoCommits,
@@ -61,6 +58,10 @@ fn why_not(answer: &Answer) -> Option<Unwritten> {
                 "not a fast forward",
                 "out of date",
                 "head sha",
+                "head branch was modified",
+                // GitHub, where the branch of a pull request is gone, or was made a moment ago.
+                "head invalid",
+                "base invalid",
             ]) =>
         {
             Unwritten::Stale

@@ -60,12 +60,14 @@ pub enum Hint {
         /// The forge's word: `opened`, `synchronized`, `closed`, …
         action: String,
     },
-    /// Someone wrote a comment on a pull request whose first line [is a command](is_command).
+    /// Someone wrote a comment on a pull request or an issue, whose first line [is a command](is_command).
     Comment {
         /// The comment's own id: it is read again by it.
         id: u64,
-        /// The pull request that it stands on.
-        pull: u64,
+        /// The number of what it stands on.
+        issue: u64,
+        /// It is a pull request.
+        is_pull: bool,
     },
     /// The repository was made, renamed, transferred, archived, deleted, or changed its visibility.
     RepositoryChanged,
@@ -237,9 +239,6 @@ fn comment(payload: CommentPayload) -> Option<Hint> {
     if payload.action != "created" {
         return Some(Hint::Nothing("a comment that is not new: others than its author may have edited it"));
     }
-    if !payload.is_pull && payload.issue.pull_request.is_none() {
-        return Some(Hint::Nothing("a comment on an issue"));
-    }
     if !is_command(payload.comment.body.as_deref().unwrap_or_default()) {
         return Some(Hint::Nothing("a comment without a command in its first line"));
     }
@@ -248,7 +247,8 @@ fn comment(payload: CommentPayload) -> Option<Hint> {
     {
         return Some(Hint::Nothing("a comment that somebody else than its author sent"));
     }
-    Some(Hint::Comment { id: payload.comment.id, pull: payload.issue.number })
+    let is_pull = payload.is_pull || payload.issue.pull_request.is_some();
+    Some(Hint::Comment { id: payload.comment.id, issue: payload.issue.number, is_pull })
 }
 
 fn status(payload: StatusPayload) -> Option<Hint> {

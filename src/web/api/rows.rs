@@ -36,7 +36,7 @@ pub struct Audited {
     pub forge: String,
     /// As configured, `owner/name`.
     pub repository: String,
-    /// The number of the pull request.
+    /// The number of the pull request, or of the issue.
     pub pull: i64,
     /// The forge's number for the comment; `None` where it ended by itself.
     pub comment: Option<i64>,

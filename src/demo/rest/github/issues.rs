@@ -73,6 +73,21 @@ pub fn get_comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     one(visit, repo, id).map(Answer::ok)
 }
 
+pub fn edit_comment(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (repo, doer, form) = (visit.repo_id(Access::Read)?, visit.doer()?, visit.form::<Text>()?);
+    let id = visit.number("id")?;
+    visit.state.edit_comment(repo, id, form.body, doer)?;
+    one(visit, repo, id).map(Answer::ok)
+}
+
+/// Of one issue or pull request, in pages.
+pub fn comments_of(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let repo = visit.repo(Access::Read)?;
+    let issue = visit.state.issue(repo.id, visit.number("number")?)?;
+    visit.page(issue.comments.iter().collect::<Vec<_>>(), |comment| told::comment(visit.state, repo, issue, comment))
+}
+
+/// Of all issues and pull requests; `since` is about when they were last changed.
 pub fn comments(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let repo = visit.repo(Access::Read)?;
     let since = visit.query("since").and_then(|since| chrono::DateTime::parse_from_rfc3339(since).ok());

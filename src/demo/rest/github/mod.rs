@@ -18,6 +18,7 @@ mod issues;
 mod pulls;
 mod repos;
 mod settings;
+mod teams;
 pub(super) mod told;
 
 /// Every address of this dialect.
@@ -33,6 +34,8 @@ pub(super) fn router() -> Router<Forge> {
         .route(&api("/app/hook/deliveries"), get(Own(app::deliveries)))
         .route(&api("/app/hook/deliveries/{id}/attempts"), post(Own(app::redeliver)))
         .route(&api("/orgs/{owner}/installation"), get(Own(app::installation)))
+        .route(&api("/orgs/{org}/teams/{team}"), get(On(teams::get)))
+        .route(&api("/orgs/{org}/teams/{team}/memberships/{user}"), get(On(teams::membership)))
         .route(&api("/users/{user}"), get(On(app::user)))
         .route(&repo("/installation"), get(Own(app::installation)))
         .route(&repo("/commits/{sha}/check-runs"), get(On(app::checks)))
@@ -43,6 +46,7 @@ pub(super) fn router() -> Router<Forge> {
         .route(&api("/user"), get(On(repos::me)))
         .route(&api("/repositories/{id}"), get(On(repos::by_id)))
         .route(&repo(""), get(On(repos::get)))
+        .route(&repo("/collaborators/{user}/permission"), get(On(repos::permission)))
         .route(&repo("/branches"), get(On(settings::branches)))
         .route(&repo("/branches/{branch}"), get(On(settings::branch)))
         .route(&repo("/branches/{branch}/protection"), get(On(settings::protection)).put(On(settings::protect)))
@@ -69,9 +73,9 @@ pub(super) fn router() -> Router<Forge> {
         .route(&repo("/issues/{number}"), get(On(issues::get)))
         .route(&repo("/issues/{number}/labels"), post(On(issues::put_labels)))
         .route(&repo("/issues/{number}/assignees"), post(On(issues::assign)))
-        .route(&repo("/issues/{number}/comments"), post(On(issues::comment)))
+        .route(&repo("/issues/{number}/comments"), get(On(issues::comments_of)).post(On(issues::comment)))
         .route(&repo("/issues/comments"), get(On(issues::comments)))
-        .route(&repo("/issues/comments/{id}"), get(On(issues::get_comment)))
+        .route(&repo("/issues/comments/{id}"), get(On(issues::get_comment)).patch(On(issues::edit_comment)))
         .route(&repo("/issues/comments/{id}/reactions"), post(On(issues::react)))
         .route(&repo("/actions/workflows/{workflow}/dispatches"), post(On(issues::dispatch)))
 }

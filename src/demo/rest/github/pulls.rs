@@ -76,7 +76,7 @@ pub fn open(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     };
     let opened = visit.state.open_pull(repo, new, doer).map_err(|refusal| match refusal {
         Refusal::Conflict(_) => Refusal::Conflict(format!("A pull request already exists for {owner}:{branch}.")),
-        Refusal::NotFound { .. } => Refusal::Invalid("head or base is invalid".to_owned()),
+        Refusal::NotFound { .. } => Refusal::Invalid("Validation Failed: head invalid".to_owned()),
         other => other,
     });
     whole(visit, repo, opened?).map(Answer::created)

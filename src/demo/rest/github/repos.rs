@@ -1,6 +1,7 @@
 //! Who asks, repositories, and statuses.
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::told;
 use crate::demo::forge::Refusal;
@@ -26,6 +27,15 @@ pub fn by_id(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let repo = visit.state.repo(visit.number("id")?)?;
     visit.allowed(repo, Access::Read)?;
     Ok(Answer::ok(told::repository(visit.state, repo, visit.viewer)?))
+}
+
+/// `admin` is the highest word here. Whoever may write may ask.
+pub fn permission(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let repo = visit.repo(Access::Write)?;
+    let user = visit.state.account_named(visit.param("user")).ok_or_else(Refusal::not_found)?;
+    let access = visit.state.access(repo, Some(user.id)).min(Access::Admin);
+    let told = told::user(visit.state, user.id)?;
+    Ok(Answer::ok(json!({ "permission": access.as_str(), "role_name": access.as_str(), "user": told })))
 }
 
 #[derive(Deserialize)]

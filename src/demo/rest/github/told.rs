@@ -97,6 +97,7 @@ pub(super) fn pull(state: &State, repo: &Repo, number: u64, whole: bool) -> Resu
         },
     });
     if whole {
+        value["auto_merge"] = pull.when_green.as_ref().map_or(Value::Null, |_| json!({ "merge_method": "merge" }));
         value["merged"] = pull.merged.is_some().into();
     }
     Ok(value)

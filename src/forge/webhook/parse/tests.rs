@@ -123,7 +123,7 @@ fn comment_on(action: &str, body: &str, issue: Value, is_pull: Value) -> Value {
 
 #[test]
 fn a_command_under_a_pull_request_is_a_comment_to_read_again() {
-    let expected = Hint::Comment { id: 99, pull: 12 };
+    let expected = Hint::Comment { id: 99, issue: 12, is_pull: true };
     let on_github = json!({"number": 12, "pull_request": {"url": "https://evil.example/"}});
     let mut payload = comment_on("created", "/drift-gate check", on_github, Value::Null);
     payload.as_object_mut().unwrap().remove("is_pull");
@@ -133,16 +133,22 @@ fn a_command_under_a_pull_request_is_a_comment_to_read_again() {
 }
 
 #[test]
+fn a_command_on_an_issue_is_one_too_and_whether_a_gate_names_it_is_for_others_to_say() {
+    let expected = Hint::Comment { id: 99, issue: 12, is_pull: false };
+    for issue in [json!({"number": 12}), json!({"number": 12, "pull_request": null})] {
+        let payload = comment_on("created", "/drift-gate check", issue, json!(false));
+        assert_eq!(gitea("issue_comment", payload.clone()), expected);
+        assert_eq!(github("issue_comment", payload), expected);
+    }
+}
+
+#[test]
 fn other_comments_change_no_verdict() {
     let pull = json!({"number": 12, "pull_request": {}});
     for (why, payload) in [
         ("edited", comment_on("edited", "/drift-gate check", pull.clone(), json!(true))),
         ("deleted", comment_on("deleted", "/drift-gate check", pull.clone(), json!(true))),
-        ("on an issue", comment_on("created", "/drift-gate check", json!({"number": 12}), json!(false))),
-        (
-            "null pull",
-            comment_on("created", "/drift-gate check", json!({"number": 12, "pull_request": null}), json!(false)),
-        ),
+        ("on an issue", comment_on("created", "looks good", json!({"number": 12}), json!(false))),
         ("no command", comment_on("created", "looks good\n/drift-gate check", pull.clone(), json!(true))),
         ("of another", {
             let mut payload = comment_on("created", "/drift-gate waive x", pull, json!(true));
@@ -186,6 +192,20 @@ fn a_renamed_or_transferred_repository_is_a_changed_one() {
 fn a_status_says_who_posted_it_under_which_context() {
     let hint = github("status", json!({"id": 1, "sha": A, "context": "drift-gate", "state": "success"}));
     assert_eq!(hint, Hint::Status { sha: id(A), context: "drift-gate".to_owned(), creator: "maintainer".to_owned() });
+}
+
+#[test]
+fn a_merge_queues_branch_appears_and_goes() {
+    let queue = |action: &str, head: &str| {
+        let group = json!({"head_sha": B, "head_ref": head, "base_sha": A, "base_ref": "refs/heads/main"});
+        github("merge_group", json!({"action": action, "merge_group": group}))
+    };
+    let branch = "gh-readonly-queue/main/pr-7-0123";
+    for (action, change) in [("checks_requested", BranchChange::Created), ("destroyed", BranchChange::Deleted)] {
+        let hint = queue(action, &format!("refs/heads/{branch}"));
+        assert_eq!(hint, Hint::Branch { branch: branch.to_owned(), change });
+    }
+    assert_eq!(queue("checks_requested", branch), Hint::Unparsed, "that may be any ref");
 }
 
 #[test]
