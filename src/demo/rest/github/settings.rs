@@ -157,6 +157,8 @@ fn apply(rule: &mut Protection, checks: Checks) {
 
 #[derive(Deserialize)]
 struct Make {
+    #[serde(default = "web")]
+    name: String,
     #[serde(default)]
     config: BTreeMap<String, String>,
     #[serde(default)]
@@ -167,6 +169,10 @@ struct Make {
 
 fn yes() -> bool {
     true
+}
+
+fn web() -> String {
+    "web".to_owned()
 }
 
 fn hook(hook: &Hook) -> Value {
@@ -195,11 +201,18 @@ pub fn hooks(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     visit.page(hooks, |one| Ok(hook(one)))
 }
 
-/// A server without merge queues: it does not know their event.
+/// A server without merge queues: it does not know their event. Deliveries are forms here unless `content_type` says otherwise, and
+/// the stand-in writes none: such a hook is refused.
 pub fn add_hook(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (id, mut form) = (visit.repo_id(Access::Admin)?, visit.form::<Make>()?);
     if let Some(unknown) = form.events.iter().find(|event| *event == "merge_group") {
         return Err(Refusal::Invalid(format!("The following events are invalid: {unknown}")));
+    }
+    if form.name != "web" {
+        return Err(Refusal::Invalid(format!("Hook with the name \"{}\" is not supported", form.name)));
+    }
+    if form.config.get("content_type").map(String::as_str) != Some("json") {
+        return Err(Refusal::Invalid("the stand-in delivers JSON alone, and `content_type` is `form`".to_owned()));
     }
     let new = NewHook {
         url: form.config.remove("url").ok_or_else(|| Refusal::Invalid("url is missing".to_owned()))?,
