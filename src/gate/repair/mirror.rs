@@ -3,8 +3,9 @@
 //! What has to be written is what the check found: so nothing is copied that it takes for the same, and nothing is deleted that
 //! it does not call an error. The trap handled here: a copy that differs says nothing about who moved. One that is an older
 //! version of the source's file is behind, and one that was made from an older version and then edited lacks what the source
-//! changed since: to offer either would take the source's change back. So a copy is offered only where its base is known, the
-//! version of the source's file that it was made from, and the source still has that one.
+//! changed since: to offer either would take the source's change back. So is one that is older than its original, which was made
+//! from it and then changed. So a copy is offered only where its base is known, the version of the source's file that it was
+//! made from, and the source still has that one.
 
 use std::sync::Arc;
 
@@ -144,10 +145,6 @@ fn not_edited(
             "{copy} is {original} as it was at {commit}: the copy is behind, it was not edited; copy {original} of the source \
              over it"
         )));
-    }
-    if source.whole && source.versions.iter().all(|(_, version)| version == now) {
-        // It never said anything else, so that is what every copy of it was made from.
-        return Ok(None);
     }
     let copies = work.world.past(Side::Consumer, work.consumer, &at)?;
     let made_from =
