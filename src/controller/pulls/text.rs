@@ -48,14 +48,18 @@ pub(super) fn adopted(body: &str, slot: &str) -> Option<String> {
     (!sources.is_empty()).then(|| joined(&sources))
 }
 
-/// Whether we closed it.
+/// Whether we closed it. Only at the beginning of a line: a file that is quoted in a diff is indented, and may say the same.
 pub(super) fn says_closed(body: &str) -> bool {
-    body.lines().any(|line| line.trim() == CLOSED)
+    body.lines().any(is_closed)
+}
+
+fn is_closed(line: &str) -> bool {
+    line.trim_end() == CLOSED
 }
 
 /// Why we closed it, if we did.
 pub(super) fn why_closed(body: &str) -> Option<String> {
-    let mut lines = body.lines().skip_while(|line| line.trim() != CLOSED).skip(1);
+    let mut lines = body.lines().skip_while(|line| !is_closed(line)).skip(1);
     Some(lines.next()?.trim().strip_prefix(CLOSED_BY)?.trim().to_owned())
 }
 
@@ -69,7 +73,14 @@ pub(super) fn closed(body: &str, why: &str) -> String {
 
 /// The texts of the findings whose bytes differ.
 #[derive(Default)]
-struct Pairs(HashMap<(Kind, String), (String, String)>);
+struct Pairs(HashMap<Of, (String, String)>);
+
+/// What tells two findings apart whose bytes differ: kind, path, and which copy of it.
+type Of = (Kind, String, Option<String>);
+
+fn of(finding: &Finding) -> Of {
+    (finding.kind, finding.path.clone(), finding.baked.clone())
+}
 
 impl Texts for Pairs {
     fn consumer(&self, _path: &str) -> Option<String> {
@@ -77,7 +88,7 @@ impl Texts for Pairs {
     }
 
     fn pair(&self, finding: &Finding) -> Option<(String, String)> {
-        self.0.get(&(finding.kind, finding.path.clone())).cloned()
+        self.0.get(&of(finding)).cloned()
     }
 }
 
@@ -112,7 +123,7 @@ impl Controller {
             let Some((old, new)) = self.pair(&part.gated, report, finding).await else { continue };
             let texts = (String::from_utf8(old.to_vec()), String::from_utf8(new.to_vec()));
             if let (Ok(old), Ok(new)) = texts {
-                pairs.insert((finding.kind, finding.path.clone()), (old, new));
+                pairs.insert(of(finding), (old, new));
             }
         }
         Pairs(pairs)
@@ -178,5 +189,29 @@ mod tests {
         assert_eq!(why_closed(&body), None);
         assert_eq!(closed(&done, "Again."), done);
         assert_eq!(adopted(&done, GATE).as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn two_copies_of_one_file_have_each_its_own_difference() {
+        let finding = |copy: &str| {
+            let mut finding = Finding::new(Kind::CopyDiffers, "a.json", "differs", "copy it");
+            finding.baked = Some(copy.to_owned());
+            finding
+        };
+        let (one, two) = (finding("one/a.json"), finding("two/a.json"));
+        let texts = |is: &str| (is.to_owned(), "wanted".to_owned());
+        let pairs = Pairs(HashMap::from([(of(&one), texts("one")), (of(&two), texts("two"))]));
+        assert_eq!((pairs.pair(&one), pairs.pair(&two)), (Some(texts("one")), Some(texts("two"))));
+    }
+
+    #[test]
+    fn a_file_that_is_quoted_in_it_does_not_say_that_we_closed_it() {
+        // As a diff shows a line that stays: a person who closes this means it, whatever the files say.
+        let body =
+            format!("{}\n  ```diff\n   {CLOSED}\n   {CLOSED_BY} Not at all.\n  +more\n  ```\n", marker(GATE, "abc"));
+        assert!(!says_closed(&body));
+        assert_eq!(why_closed(&body), None);
+        let done = closed(&body, "Replaced by #12.");
+        assert_eq!(why_closed(&done).as_deref(), Some("Replaced by #12."));
     }
 }

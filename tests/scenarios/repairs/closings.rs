@@ -99,3 +99,19 @@ async fn a_comment_asks_for_a_repair_that_a_person_closed() {
     let again = repair_for(&world, &template).await;
     assert!(number(&again) > number(&repair));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_says_what_ours_say_when_closed_does_not_bring_one_back_that_a_person_closed() {
+    let world = with_repair().await;
+    let quotes = format!("{CONFIG}<!-- drift-gate closed -->\n");
+    let template = world.push_template(&[("config.yaml", Some(&quotes))]).await;
+    let core = world.bump(&template).await;
+    world.expect(CORE, &core, "success", "").await;
+    let template = world.push_template(&[("config.yaml", Some(&format!("{quotes}model: opus\n")))]).await;
+    let repair = repair_for(&world, &template).await;
+    assert!(repair["body"].to_string().contains("   <!-- drift-gate closed -->"), "{}", repair["body"]);
+    ours::close(&world, CORE, number(&repair)).await;
+    world.expect_repair(&core, "refused", "closed by maintainer").await;
+    is_quiet(&world).await;
+    assert!(of_bot(&world, "open").await.is_empty());
+}
