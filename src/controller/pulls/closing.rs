@@ -2,17 +2,22 @@
 //! branch goes.
 //!
 //! Races: the answer to the first of these calls is lost, or the process dies behind it. The row says what was being closed,
-//! with its branch, and its text says why: so whoever looks next does what is left of it, and says nothing twice.
+//! with its branch, and its text says why: so whoever looks next does what is left of it, and says nothing twice. Somebody
+//! commits to its branch meanwhile, or after that: then it is theirs, and neither is it closed nor does its branch go.
 
 use super::keeper::{Keeper, Stop};
 use super::next::Ours;
 use super::{state, text};
 use crate::forge::pulls::{Find, PullEdit};
+use crate::tree::ObjectId;
 
 impl Keeper<'_> {
     /// Closes one, with why, and deletes its branch, unless the one that stays has it too: Gitea lets two be opened for one
     /// branch at the same moment.
     pub(super) async fn close(&self, one: &Ours, why: &str, stays: Option<&str>) -> Result<(), Stop> {
+        if self.head_of(&one.branch).await?.is_some_and(|now| now != one.head) {
+            return Err(Stop::later(format!("somebody has committed to {} meanwhile", one.branch)));
+        }
         self.begin(|note| {
             note.state = state::CLOSING.to_owned();
             note.pull = i64::try_from(one.number).ok();
@@ -24,7 +29,7 @@ impl Keeper<'_> {
         self.api.edit_pull(&self.name, one.number, &edit).await.map_err(|error| self.stop(error))?;
         self.say_why(one.number, why).await;
         if stays != Some(one.branch.as_str()) {
-            self.delete(one.number, &one.branch).await;
+            self.delete(one.number, &one.branch, std::slice::from_ref(&one.head)).await?;
         }
         tracing::info!(gate = self.slot, repo = %self.repo, number = one.number, why, "closed a pull request of ours");
         Ok(())
@@ -44,9 +49,19 @@ impl Keeper<'_> {
             self.say_why(number, &why).await;
         }
         if closed.branch == branch && open.iter().all(|one| one.branch != branch) {
-            self.delete(number, &branch).await;
+            let commits = self.api.commits_of_pull(&self.name, number).await.map_err(|error| self.stop(error))?;
+            if commits.iter().all(|commit| commit.author.eq_ignore_ascii_case(&self.us)) {
+                let ours: Vec<ObjectId> = commits.into_iter().map(|commit| commit.sha).collect();
+                self.delete(number, &branch, &ours).await?;
+            }
         }
         Ok(())
+    }
+
+    /// The head of a branch of the repository that is written, as it is now; `None` where there is no such branch.
+    async fn head_of(&self, branch: &str) -> Result<Option<ObjectId>, Stop> {
+        let heads = self.me.branch_heads(&self.repo, &self.name).await.map_err(|error| self.stop(error))?;
+        Ok(heads.get(branch).cloned())
     }
 
     /// The words stand in its text; who follows it is told as well.
@@ -56,9 +71,14 @@ impl Keeper<'_> {
         }
     }
 
-    async fn delete(&self, number: u64, branch: &str) {
+    /// Deletes its branch, if its head is one of these commits of ours.
+    async fn delete(&self, number: u64, branch: &str, ours: &[ObjectId]) -> Result<(), Stop> {
+        if self.head_of(branch).await?.is_none_or(|now| !ours.contains(&now)) {
+            return Ok(());
+        }
         if let Err(error) = self.api.delete_branch(&self.name, branch).await {
             tracing::warn!(repo = %self.repo, number, branch, %error, "a branch of ours is left behind");
         }
+        Ok(())
     }
 }

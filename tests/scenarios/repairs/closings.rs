@@ -101,6 +101,40 @@ async fn a_comment_asks_for_a_repair_that_a_person_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_commits_while_it_is_closed_stays_on_its_branch() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    world.proxy.hold_next(Method::PATCH, &format!("/repos/{CORE}/pulls/{}", number(&repair)));
+    world.bump(&template).await;
+    world.proxy.holds().await;
+    let theirs = world.admin.commit(CORE, &branch(&repair), &[("notes.txt", Some("and this\n"))]).await;
+    world.proxy.let_pass();
+    ours::is_closed(&world, CORE, number(&repair), "The drift has ended otherwise").await;
+    is_quiet(&world).await;
+    assert_eq!(world.admin.head(CORE, &branch(&repair)).await, theirs);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_commits_before_a_closing_that_was_broken_off_is_ended_stays_on_its_branch() {
+    let world = with_repair().await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let repair = repair_for(&world, &template).await;
+    let pull = format!("/repos/{CORE}/pulls/{}", number(&repair));
+    // It is closed, and nobody hears of it; before anybody looks again, a person commits.
+    world.proxy.lose_next_answer(Method::PATCH, &pull);
+    world.proxy.hold_next(Method::GET, "state=closed&poster=");
+    world.bump(&template).await;
+    world.proxy.holds().await;
+    assert_eq!(world.admin.get(&pull).await["state"], "closed");
+    let theirs = world.admin.commit(CORE, &branch(&repair), &[("notes.txt", Some("and this\n"))]).await;
+    world.proxy.let_pass();
+    ours::is_closed(&world, CORE, number(&repair), "The drift has ended otherwise").await;
+    is_quiet(&world).await;
+    assert_eq!(world.admin.head(CORE, &branch(&repair)).await, theirs);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_says_what_ours_say_when_closed_does_not_bring_one_back_that_a_person_closed() {
     let world = with_repair().await;
     let quotes = format!("{CONFIG}<!-- drift-gate closed -->\n");
