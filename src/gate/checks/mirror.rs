@@ -27,8 +27,8 @@ pub fn check(gate: &Gate, mirror: &Mirror, consumer: &dyn Tree, source: &dyn Tre
         let judged = check.file(file);
         check.unless_torn(judged)?;
     }
-    if let Mirrored::Folder { include, exclude, .. } = &mirror.what {
-        check.extras(&files, include, exclude)?;
+    if let Mirrored::Folder { path, include, exclude } = &mirror.what {
+        check.extras(path, &files, include, exclude)?;
     }
     Ok(check.out)
 }
@@ -249,13 +249,19 @@ impl Check<'_> {
     }
 
     /// Files among the copies that the source does not have.
-    fn extras(&mut self, files: &[Original], include: &[String], exclude: &[String]) -> Result<(), TreeError> {
+    fn extras(
+        &mut self,
+        folder: &str,
+        files: &[Original],
+        include: &[String],
+        exclude: &[String],
+    ) -> Result<(), TreeError> {
         for place in &self.mirror.copies {
             for (path, _) in files_below(self.consumer, place)? {
                 let Some(inside) = below(place, &path) else { continue };
                 let known = files.binary_search_by(|file| file.inside.as_str().cmp(inside)).is_ok();
                 if !known && mirrored(inside, include, exclude) {
-                    self.extra(&path, inside);
+                    self.extra(&path, &join(folder, inside));
                 }
             }
         }
