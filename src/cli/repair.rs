@@ -146,8 +146,12 @@ impl All<'_> {
                         Ok(())
                     }
                     Side::Source => {
-                        let words = format!("copies were edited here; in sync after this in {source_repo}");
-                        // Nothing is written there.
+                        let besides = if self.write {
+                            ", which is not written from here: apply it in a clone of that"
+                        } else {
+                            ""
+                        };
+                        let words = format!("copies were edited here; in sync after this in {source_repo}{besides}");
                         self.say(gate, if self.write { FAILED } else { DRIFT }, &words)?;
                         let now = bytes(&world, Side::Source, &source.revision, &repair.edits)?;
                         print(&shown(&repair.edits, &now))
