@@ -208,7 +208,8 @@ async fn an_app_that_may_not_see_protections_leaves_them_unknown_and_a_form_is_m
     let told = world.doctor(&["--fix"]).is(3);
     assert!(told.contains("ok      a delivery that was sent again has come"), "{told}");
     assert!(told.contains("unknown what main demands is not told"), "{told}");
-    assert!(told.contains("Administration: read"), "{told}");
+    assert!(told.contains("choose `Administration: read` for the App"), "{told}");
+    assert!(!told.contains("the token"), "an App has none: {told}");
     assert!(told.contains("2 not told"), "{told}");
 }
 

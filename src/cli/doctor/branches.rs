@@ -59,7 +59,10 @@ async fn one(
         }
         Err(error @ ForgeError::Denied { .. }) => {
             let finding = findings.unknown("required", format!("what {branch} demands is not told: {error}"));
-            finding.with_fix("let the token's user administer it (GitHub: Administration: read), or look by hand");
+            finding.with_fix(match settings.is_app() {
+                true => "choose `Administration: read` for the App, or look by hand",
+                false => "let the token's user administer it (GitHub: Administration: read), or look by hand",
+            });
             return;
         }
         Err(error) => {

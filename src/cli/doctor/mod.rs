@@ -17,19 +17,23 @@ mod told;
 mod wanted;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{DONE, DRIFT, FAILED, Failure, print};
 use crate::config::{Config, Secret};
 use crate::forge::http::{Timeouts, client};
 use crate::forge::{ForgeError, Settings, connect_settings};
+use crate::report::safe::one_line;
+
+/// The configuration where none is named.
+const CONFIG: &str = "drift-gate.toml";
 
 /// What `doctor` takes.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The service's configuration
-    #[arg(long, value_name = "FILE", default_value = "drift-gate.toml")]
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
     /// Make the webhooks that are missing or wrong; of a GitHub App: mend its own
     #[arg(long)]
@@ -168,7 +172,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut findings = Findings::default();
     runtime.block_on(ask(arguments, &config, &mut findings))?;
     match arguments.format {
-        Format::Text => print(&told::text(&findings))?,
+        Format::Text => print(&told::text(&findings, &command(&arguments.config)))?,
         Format::Json => print(&format!("{}\n", told::json(&findings)))?,
     }
     Ok(if findings.count(Level::Problem) > 0 {
@@ -178,6 +182,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     } else {
         DONE
     })
+}
+
+/// The command line for this configuration.
+fn command(config: &Path) -> String {
+    if config == Path::new(CONFIG) {
+        return "drift-gate doctor".to_owned();
+    }
+    format!("drift-gate doctor --config {}", one_line(&config.display().to_string()))
 }
 
 async fn ask(arguments: &Arguments, config: &Config, findings: &mut Findings) -> Result<(), Failure> {

@@ -25,8 +25,8 @@ fn word(level: Level) -> (&'static str, Style) {
     }
 }
 
-/// One block for each thing that was asked about, and a line that sums up.
-pub(super) fn text(findings: &Findings) -> String {
+/// One block for each thing that was asked about, and a line that sums up. `command` is what was typed, without what mends.
+pub(super) fn text(findings: &Findings, command: &str) -> String {
     let mut out = String::new();
     let mut about = "";
     for finding in &findings.all {
@@ -37,7 +37,7 @@ pub(super) fn text(findings: &Findings) -> String {
         }
         one(&mut out, finding);
     }
-    let _ = writeln!(out, "\n{}", sum(findings));
+    let _ = writeln!(out, "\n{}", sum(findings, command));
     out
 }
 
@@ -51,7 +51,7 @@ fn one(out: &mut String, finding: &Finding) {
     }
 }
 
-fn sum(findings: &Findings) -> String {
+fn sum(findings: &Findings, command: &str) -> String {
     let several = |many: usize, word: &str| format!("{many} {word}{}", if many == 1 { "" } else { "s" });
     let (problems, unknown, notes) =
         (findings.count(Level::Problem), findings.count(Level::Unknown), findings.count(Level::Note));
@@ -67,7 +67,7 @@ fn sum(findings: &Findings) -> String {
     let mended = |flags: &str| findings.all.iter().filter(|finding| finding.mends == Some(flags)).count();
     for (flags, many) in [(FIX, mended(FIX)), (PROTECT, mended(PROTECT))] {
         if many > 0 {
-            let _ = write!(text, "; `drift-gate doctor {flags}` mends {many}");
+            let _ = write!(text, "; `{command} {flags}` mends {many}");
         }
     }
     text
