@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{DONE, Failure, configuration, print};
-use crate::config::{self, Config};
+use crate::config::{self, Bringer, Commands, Config, ConfigError, Place, Repository};
 use crate::gate::own_file::FILE;
 
 /// What `config` does.
@@ -38,5 +38,35 @@ fn check(file: &Path) -> Result<(), Failure> {
     let config = if of_repository { Config::load_laptop(file)? } else { Config::load(file)? };
     let gates: Vec<&str> = config.gates.iter().map(|gate| gate.name.as_str()).collect();
     let word = if gates.len() == 1 { "gate" } else { "gates" };
-    print(&format!("{}: ok, {} {word}: {}\n", file.display(), gates.len(), gates.join(", ")))
+    print(&format!("{}: ok, {} {word}: {}\n", file.display(), gates.len(), gates.join(", ")))?;
+    match refused(&config, file).filter(|_| of_repository) {
+        Some(why) => {
+            print(&format!("\nnote: a laptop takes it, the service does not take it from a repository:\n{why}\n"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Why the service would not take a repository's own file, whatever it lists for that repository; `None` where it would, or where
+/// that is not known: for gates of several forges, and issues, which are told by the repository's name.
+fn refused(config: &Config, file: &Path) -> Option<ConfigError> {
+    let mut sources = Vec::new();
+    for gate in &config.gates {
+        let (Place::Here, Place::Url(source)) = (&gate.consumer.place, &gate.source.place) else { return None };
+        let (rest, name) = source.rsplit_once('/')?;
+        let (forge, owner) = rest.rsplit_once('/')?;
+        sources.push((forge, format!("{owner}/{name}")));
+    }
+    let (forge_url, _) = *sources.first()?;
+    if sources.iter().any(|(forge, _)| *forge != forge_url) || config.gates.iter().any(|gate| !gate.issues.is_empty()) {
+        return None;
+    }
+    let repository = Repository {
+        forge: "main".to_owned(),
+        repo: "this repository".to_owned(),
+        sources: sources.iter().map(|(_, repo)| repo.clone()).collect(),
+        commands: Commands::default(),
+    };
+    let bringer = Bringer { repository: &repository, forge_url, default_branch: "main", taken: &[] };
+    Config::parse_brought(&std::fs::read_to_string(file).ok()?, &file.display().to_string(), &bringer).err()
 }

@@ -103,3 +103,26 @@ fn a_database_that_is_none_is_said_at_once_and_once_and_without_colours() {
     assert_eq!(words.matches("file is not a database").count(), 1, "{words}");
     assert!(words.contains("error: store.url sqlite://drift-gate.db: ") && !words.contains('\u{1b}'), "{words}");
 }
+
+#[test]
+fn what_the_service_does_not_take_from_a_repository_is_told_though_a_laptop_takes_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = |more: &str| {
+        let text = format!(
+            "[[gate]]\nname = \"copies\"\nsource = {{ url = \"https://git.example.org/m/source\", branch = \"main\" }}\n\
+             binding = {{ follow = true }}\n{more}[[gate.check]]\nkind = \"mirror\"\nfile = \"a.json\"\ncopies = [\"b.json\"]\n"
+        );
+        std::fs::write(folder.path().join(".drift-gate.toml"), text).expect("written");
+        type_in(folder.path(), &["config", "check"]).is(0)
+    };
+    assert_eq!(gate(""), ".drift-gate.toml: ok, 1 gate: copies\n");
+    for (more, why) in [
+        ("quote = \"always\"\n", "`quote = \"always\"` is not for a repository to say"),
+        ("context = \"mine\"\n", "`context` is not one that a repository's own gate may have"),
+        ("[[gate.repair]]\nkind = \"mirror\"\nto = \"source\"\n", "`to = \"source\"` is not for a repository to say"),
+    ] {
+        let said = gate(more);
+        assert!(said.contains("note: a laptop takes it, the service does not take it from a repository:\n"), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+}
