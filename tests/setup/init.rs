@@ -124,10 +124,15 @@ async fn copies_of_files_are_proposed_in_a_gate_of_their_own_with_its_verdict() 
     let said = world.init(&[]).is(0);
     let (bake, copies) = said.split_once("molecule/core has copies of files of").expect("two gates");
     assert!(bake.contains("The gate `platform-agent-template` says now:"), "{said}");
+    // What the other gate compares is no open question here.
+    assert!(bake.contains("drift, 1 finding") && bake.contains("drift[unlisted]: agent.schema.json"), "{said}");
     assert!(copies.contains("The gate `platform-agent-template-copies` says now:"), "{said}");
     assert!(copies.contains("in sync"), "{said}");
     let text = world.config();
     let config = toml_of(&text);
+    let ignored = "ignore = [\n    \"LICENSE\",\n    \"README.md\",\n    # The gate `platform-agent-template-copies` compares \
+                   these.\n    \"request.schema.json\",\n    \"fixtures/**\",\n]\n";
+    assert!(text.contains(ignored), "{text}");
     let gate = &config["gate"][1];
     assert_eq!(gate["name"], "platform-agent-template-copies");
     assert_eq!(gate["binding"], config["gate"][0]["binding"], "they are of the pinned commit");
@@ -162,6 +167,74 @@ async fn copies_of_files_are_proposed_in_a_gate_of_their_own_with_its_verdict() 
         config["gate"][1]["check"][0],
         json!({ "kind": "mirror", "file": "fixtures/deep/two.json", "copies": ["tests/fixtures/deep/two.json"] })
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gates_of_one_source_leave_each_other_s_files_alone_and_check_says_what_was_shown() {
+    let world = World::new().await;
+    let request = schema("request");
+    let head = world.admin.commit(TEMPLATE, "main", &[("request.schema.json", Some(&request))]).await;
+    let [identity, prompts] = ["config.yaml", "prompts/concierge.md"]
+        .map(|file| format!("FROM scratch\nCOPY .deps/platform-agent-template/{file} /opt/t/{file}\n"));
+    let manifest = drift_gate::demo::scene::manifest(&head);
+    let servers = "COPY .deps/platform-agent-template/mcp_servers.yaml /opt/t/mcp_servers.yaml\n";
+    let core = [
+        ("manifest.json", Some(manifest.as_str())),
+        (DOCKERFILE, Some(&format!("{identity}{servers}"))),
+        ("prompts.Dockerfile", Some(&prompts)),
+        ("internal/request.schema.json", Some(&request)),
+    ];
+    world.admin.commit(CORE, "main", &core).await;
+    let said = world.init(&[]).is(0);
+    assert_eq!(said.matches("in sync").count(), 3, "{said}");
+    let check = ["check", "--config", "drift-gate.toml", "--consumer"];
+    let sides = [format!("{}/{CORE}", world.host.base()), format!("{}/{TEMPLATE}", world.host.base())];
+    let checked = world.type_in(&[&check[..], &[&sides[0], "--source", &sides[1]]].concat()).is(0);
+    for line in checked.lines() {
+        assert!(said.contains(line), "`{line}` was not shown by init:\n{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sources_of_one_name_get_gates_of_two_names() {
+    let world = World::new().await;
+    world.admin.call("POST", "/orgs", json!({ "username": "atoms" })).await;
+    let other = "atoms/platform-agent-template";
+    let body = json!({ "name": "platform-agent-template", "auto_init": true, "default_branch": "main" });
+    world.admin.call("POST", "/orgs/atoms/repos", body).await;
+    let head = world.admin.commit(other, "main", &[("other.yaml", Some("a: b\n"))]).await;
+    let pin = json!({ "repo": other, "ref": head }).to_string();
+    world.admin.commit(CORE, "main", &[("atoms.json", Some(&pin))]).await;
+    let said = world.init(&["--source", other]).is(0);
+    for gate in ["`platform-agent-template`", "`atoms-platform-agent-template"] {
+        assert!(said.contains(&format!("The gate {gate}")), "{said}");
+    }
+    world.type_in(&["config", "check", "drift-gate.toml"]).is(0);
+    let twice = world.init(&["--source", TEMPLATE, "--force"]).is(2);
+    assert!(twice.contains("molecule/platform-agent-template is named twice as a source"), "{twice}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_used_is_named_before_anything_is_read() {
+    let world = World::new().await;
+    let said = world.init(&["--output", "etc/gate.toml"]).is(2);
+    assert_eq!(said, "error: --output etc/gate.toml: there is no folder etc\n");
+    let said = world.init(&["--output", "the gate's.toml"]).is(0);
+    assert!(said.contains("drift-gate serve --config 'the gate'\\''s.toml'\n"), "{said}");
+    std::fs::write(world.path("token"), "of-nobody\n").expect("written");
+    let said = world.init(&["--force"]).is(2);
+    assert!(said.starts_with("error: the token: ") && said.contains("401"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_equal_under_another_name_is_told_where_nothing_is_proposed() {
+    let world = World::new().await;
+    let agent = schema("agent");
+    world.admin.commit(TEMPLATE, "main", &[("agent.schema.json", Some(&agent))]).await;
+    let core = [("manifest.json", None), (DOCKERFILE, None), ("internal/agent.json", Some(agent.as_str()))];
+    world.admin.commit(CORE, "main", &core).await;
+    let said = world.init(&[]).is(3);
+    assert!(said.contains("internal/agent.json of molecule/core is equal to agent.schema.json of"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,6 +83,12 @@ fn gather_with(arguments: &Arguments, screen: Option<Screen<'_>>) -> Result<Answ
     if sources.iter().any(|source| source.0.eq_ignore_ascii_case(&consumer.0)) {
         return Err(Failure::usage(format_args!("{consumer} is named as consumer and as source: name the other one")));
     }
+    let same = |one: &RepoName, other: &RepoName| one.0.eq_ignore_ascii_case(&other.0);
+    if let Some(twice) =
+        sources.iter().enumerate().find(|(at, one)| sources[..*at].iter().any(|other| same(one, other)))
+    {
+        return Err(Failure::usage(format_args!("{} is named twice as a source", twice.1)));
+    }
     let login = login(arguments, kind, &mut asker)?;
     Ok(Answers { kind, url, consumer, sources, login, public_url })
 }

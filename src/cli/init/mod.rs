@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use answers::{Answers, Login, gather};
-use propose::Proposal;
+use propose::{Proposal, Proposals};
 
 use super::check::Places;
 use super::local::Local;
@@ -129,6 +129,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             arguments.output.display()
         )));
     }
+    let folder = arguments.output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !arguments.pull_request && !folder.is_dir()) {
+        let (output, folder) = (arguments.output.display(), folder.display());
+        return Err(Failure::usage(format_args!("--output {output}: there is no folder {folder}")));
+    }
     if arguments.source_dir.len() > answers.sources.len() {
         return Err(Failure::usage(
             "there are more --source-dir than --source: say of which repository each folder is",
@@ -166,14 +171,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     };
     let consumer_dir = arguments.consumer_dir.as_deref();
     let consumer = open("--consumer", &answers.consumer, arguments.consumer_branch.as_ref(), consumer_dir)?;
-    let mut found: Vec<(Side, Vec<Proposal>)> = Vec::new();
+    let (mut found, mut besides): (Vec<(Side, Vec<Proposal>)>, Vec<String>) = (Vec::new(), Vec::new());
     for (index, repo) in answers.sources.iter().enumerate() {
         let folder = arguments.source_dir.get(index).map(PathBuf::as_path);
         let source = open("--source", repo, arguments.source_branch.as_ref(), folder)?;
-        let proposals = propose::proposals(&forge, &consumer, &source)?;
-        found.push((source, proposals));
+        let taken: Vec<String> = found.iter().flat_map(|(_, all)| all).map(|one| one.name.clone()).collect();
+        let Proposals { all, besides: more } = propose::proposals(&forge, (&consumer, &source), &taken)?;
+        besides.extend(more);
+        found.push((source, all));
     }
-    told(&consumer, &found)?;
+    told(&consumer, &found, &besides)?;
     if arguments.pull_request {
         if let (Some(asked), false) = (&asked, arguments.force) {
             asked.tells_nothing_private(&consumer, &found)?;
@@ -227,11 +234,17 @@ fn ask(answers: &Answers, forge: &config::Forge) -> Result<Asked, Failure> {
         ForgeKind::Gitea => "gitea",
         ForgeKind::GitHub => "github",
     };
-    asked
-        .wait(asked.settings.server())
-        .map_err(|error| refused(&format!("--forge-url {} ({kind})", answers.url), error))?;
-    let what = if forge.app.is_some() { "the App" } else { "the token" };
-    asked.wait(asked.settings.whoami()).map_err(|error| refused(what, error))?;
+    let login = match &forge.app {
+        Some(app) => format!("the App {} with its key", app.id),
+        None => "the token".to_owned(),
+    };
+    asked.wait(asked.settings.server()).map_err(|error| match error {
+        // It answers: what it does not take is whom we say that we are.
+        ForgeError::Denied { .. } => refused(&login, error),
+        ForgeError::NotFound { .. } if forge.app.is_some() => refused(&login, error),
+        error => refused(&format!("--forge-url {} ({kind})", answers.url), error),
+    })?;
+    asked.wait(asked.settings.whoami()).map_err(|error| refused(&login, error))?;
     Ok(asked)
 }
 
@@ -278,20 +291,27 @@ impl Asked {
     }
 }
 
-/// Prints what was found, and the verdict that it would give now.
-fn told(consumer: &Side, found: &[(Side, Vec<Proposal>)]) -> Result<(), Failure> {
+/// Prints what was found, and the verdict that it would give now; `besides` is what else there is to say.
+fn told(consumer: &Side, found: &[(Side, Vec<Proposal>)], besides: &[String]) -> Result<(), Failure> {
     for (source, proposals) in found {
         if proposals.is_empty() {
+            let besides: String = besides.iter().map(|one| format!("{one}. ")).collect();
             return Err(Failure::failed(format_args!(
                 "nothing in {} takes files of {}: no Dockerfile has a COPY of a folder with its files that {} does not have \
-                 itself, no file is a copy of one of its, and none names a commit of it. Begin with `drift-gate config example > drift-gate.toml`, and see docs/configuration.md for copies and \
-                 values",
+                 itself, no file is a copy of one of its, and none names a commit of it. {besides}Begin with `drift-gate config \
+                 example > drift-gate.toml`, and see docs/configuration.md for copies and values",
                 consumer.repo, source.repo, consumer.repo
             )));
         }
         for proposal in proposals {
             print(&format!("{}\n{}\n", proposal.words, proposal.verdict))?;
         }
+    }
+    for one in besides {
+        print(&format!("{one}.\n"))?;
+    }
+    if !besides.is_empty() {
+        print("\n")?;
     }
     Ok(())
 }

@@ -136,7 +136,7 @@ fn gate(text: &mut String, forge: &config::Forge, sides: &Sides<'_>, proposal: &
     }
     binding(text, proposal);
     match &proposal.what {
-        What::Bake(found) => bake(text, found),
+        What::Bake(found) => bake(text, found, &proposal.elsewhere),
         What::Copies(found) => {
             text.push_str("# Files that both repositories have, byte for byte. Take out what is equal by chance.\n");
             if proposal.pin.is_none() {
@@ -178,12 +178,22 @@ fn mirror(text: &mut String, found: &FoundMirror, mark: &str) {
     let _ = writeln!(text, "{mark}copies = {}", list(&found.copies));
 }
 
-fn bake(text: &mut String, bake: &FoundBake) {
+fn bake(text: &mut String, bake: &FoundBake, elsewhere: &[(String, Vec<String>)]) {
     text.push_str(
         "# What the Dockerfile takes of the source. A file of the source that is neither here nor in `ignore` is drift: nobody said\n\
          # whether the image should have it.\n",
     );
-    let _ = writeln!(text, "identity = {}\nignore = {}", list(&bake.identity), list(&bake.ignore));
+    let _ = writeln!(text, "identity = {}", list(&bake.identity));
+    if elsewhere.is_empty() {
+        let _ = writeln!(text, "ignore = {}", list(&bake.ignore));
+    } else {
+        let lines = |globs: &[String]| globs.iter().map(|glob| format!("    {},\n", quoted(glob))).collect::<String>();
+        let _ = write!(text, "ignore = [\n{}", lines(&bake.ignore));
+        for (gate, globs) in elsewhere {
+            let _ = write!(text, "    # The gate `{}` compares these.\n{}", one_line(gate), lines(globs));
+        }
+        text.push_str("]\n");
+    }
     let _ = writeln!(
         text,
         "\n# {}:{} is the first line that takes a file of the source.",
@@ -236,12 +246,20 @@ pub(super) fn listed(forge: &config::Forge, consumer: &Side, sources: &[RepoName
 
 /// What to do with the file that was written.
 pub(super) fn next(file: &str) -> String {
+    let typed = shell(file);
     format!(
         "{file}: written. Read it, and then:\n\n\
+         \x20   # Keep both where the service finds them after a restart, too: webhooks are signed with the first.\n\
          \x20   export DRIFT_GATE_WEBHOOK_SECRET=$(openssl rand -hex 32)\n\
          \x20   export DRIFT_GATE_ADMIN_TOKEN=$(openssl rand -hex 32)\n\
-         \x20   drift-gate doctor --config {file} --fix              # sets the webhooks up, says what is missing\n\
-         \x20   drift-gate serve --config {file}\n\
-         \x20   drift-gate doctor --config {file} --fix --protect    # requires the check\n"
+         \x20   drift-gate doctor --config {typed} --fix              # sets the webhooks up, says what is missing\n\
+         \x20   drift-gate serve --config {typed}\n\
+         \x20   drift-gate doctor --config {typed} --fix --protect    # requires the check\n"
     )
+}
+
+/// As one word of a shell's command line.
+fn shell(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -2,7 +2,8 @@
 //!
 //! Equal bytes are found by git's names of them, without reading a file. Most equal files of two repositories are equal by
 //! chance: licences, what editors and linters want, empty files. So what is tiny or huge is left out, what is called like such
-//! files, what either side has many times; and a copy under another name is only told, never proposed.
+//! files, what either side has many times; and a copy under another name is only told, never proposed. Of a huge repository only
+//! a part is looked at, and how much was left out is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +53,22 @@ pub enum Copied {
     Folder(String, Vec<String>),
 }
 
+impl FoundMirror {
+    /// Globs of the source's files that are copied, from its root.
+    #[must_use]
+    pub fn originals(&self) -> Vec<String> {
+        match &self.what {
+            Copied::File(path) => vec![bakes::glob_of(path, false)],
+            Copied::Folder(dir, names) if dir == "." => names.clone(),
+            Copied::Folder(dir, names) if names.is_empty() => vec![bakes::glob_of(dir, true)],
+            Copied::Folder(dir, names) => {
+                let dir = bakes::glob_of(dir, false);
+                names.iter().map(|name| format!("{dir}/{name}")).collect()
+            }
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundMirrors {
@@ -59,6 +76,19 @@ pub struct FoundMirrors {
     pub same_name: Vec<FoundMirror>,
     /// Equal files that are called otherwise.
     pub renamed: Vec<FoundMirror>,
+    /// What was not looked at because there is too much.
+    pub left_out: LeftOut,
+}
+
+/// How many files were left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Of the consumer.
+    pub consumer: usize,
+    /// Of the source.
+    pub source: usize,
+    /// Of the source, although the consumer has equal ones.
+    pub equal: usize,
 }
 
 /// A side's files by their paths.
@@ -69,7 +99,16 @@ type Files = BTreeMap<String, ObjectId>;
 /// # Errors
 /// [`TreeError::NotHere`] names what to fetch before asking again; anything else is a tree that cannot be read.
 pub fn mirrors(consumer: &dyn Tree, source: &dyn Tree, taken: &[String]) -> Result<FoundMirrors, TreeError> {
-    let (theirs, ours) = (files(source)?, files(consumer)?);
+    mirrors_of(consumer, source, taken, MOST_FILES)
+}
+
+fn mirrors_of(
+    consumer: &dyn Tree,
+    source: &dyn Tree,
+    taken: &[String],
+    most_files: usize,
+) -> Result<FoundMirrors, TreeError> {
+    let ((theirs, of_source), (ours, of_consumer)) = (files(source, most_files)?, files(consumer, most_files)?);
     let mut by_bytes: BTreeMap<&ObjectId, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
     for (path, id) in &theirs {
         by_bytes.entry(id).or_default().0.push(path);
@@ -88,11 +127,12 @@ pub fn mirrors(consumer: &dyn Tree, source: &dyn Tree, taken: &[String]) -> Resu
         }
     }
     equal.sort();
+    let left_out = LeftOut { consumer: of_consumer, source: of_source, equal: equal.len().saturating_sub(MOST_EQUAL) };
     equal.truncate(MOST_EQUAL);
     let originals: Vec<&str> = equal.iter().map(|(original, _)| *original).collect();
     source.expect(&originals)?;
     let mut pairs: Vec<(&str, &str)> = Vec::new();
-    let mut found = FoundMirrors::default();
+    let mut found = FoundMirrors { left_out, ..FoundMirrors::default() };
     for (original, copies) in equal {
         if !(LEAST..=LARGEST).contains(&source.size(original)?) {
             continue;
@@ -109,20 +149,21 @@ pub fn mirrors(consumer: &dyn Tree, source: &dyn Tree, taken: &[String]) -> Resu
     Ok(found)
 }
 
-/// All files of a side, but those that others wrote.
-fn files(tree: &dyn Tree) -> Result<Files, TreeError> {
-    let (mut files, mut dirs) = (Files::new(), vec![String::new()]);
+/// The files of a side, but those that others wrote, and how many more than `most` there are.
+fn files(tree: &dyn Tree, most: usize) -> Result<(Files, usize), TreeError> {
+    let (mut files, mut left_out, mut dirs) = (Files::new(), 0, vec![String::new()]);
     while let Some(dir) = dirs.pop() {
         for (name, node) in tree.list(&dir)? {
             let path = join(&dir, &name);
             match node {
                 Node::Dir { .. } if !PASSED_OVER.contains(&name.as_str()) => dirs.push(path),
-                Node::File { .. } if files.len() < MOST_FILES => drop(files.insert(path.clone(), tree.blob_id(&path)?)),
-                Node::Dir { .. } | Node::File { .. } | Node::Link { .. } | Node::Submodule { .. } => {}
+                Node::File { .. } if files.len() < most => drop(files.insert(path.clone(), tree.blob_id(&path)?)),
+                Node::File { .. } => left_out += 1,
+                Node::Dir { .. } | Node::Link { .. } | Node::Submodule { .. } => {}
             }
         }
     }
-    Ok(files)
+    Ok((files, left_out))
 }
 
 /// Whether a file may be one that people copy.
@@ -269,5 +310,27 @@ mod tests {
         let found = mirrors(&tree(&files), &source, &[]).expect("copies");
         assert_eq!(found.same_name, []);
         assert_eq!(found.renamed, [file("schema.json", &["internal/agent.json"])], "told, and not proposed");
+    }
+
+    #[test]
+    fn what_is_copied_is_named_by_globs_of_the_source() {
+        let found = [
+            file("a [1].json", &["x/a [1].json"]),
+            folder("fixtures", &[], &["tests/fixtures"]),
+            folder("proto", &["x.proto", "y.proto"], &["api"]),
+            folder(".", &["top.json", "top.yaml"], &["."]),
+        ];
+        let globs: Vec<String> = found.iter().flat_map(FoundMirror::originals).collect();
+        assert_eq!(globs, ["a \\[1].json", "fixtures/**", "proto/x.proto", "proto/y.proto", "top.json", "top.yaml"]);
+    }
+
+    #[test]
+    fn of_a_huge_repository_it_is_told_how_much_was_left_out() {
+        let [a, b, c] = ["a", "b", "c"].map(long);
+        let source = tree(&[("a.json", &a), ("b.json", &b), ("c.json", &c)]);
+        let consumer = tree(&[("x/a.json", &a), ("x/c.json", &c)]);
+        let found = mirrors_of(&consumer, &source, &[], 2).expect("copies");
+        assert_eq!(found.same_name, [file("a.json", &["x/a.json"])], "the third is not looked at");
+        assert_eq!(found.left_out, LeftOut { consumer: 0, source: 1, equal: 0 });
     }
 }

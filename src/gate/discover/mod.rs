@@ -13,7 +13,7 @@ mod pins;
 use crate::tree::{Node, ObjectId, Tree, TreeError, join};
 
 pub use bakes::{FoundBake, bakes};
-pub use mirrors::{Copied, FoundMirror, FoundMirrors, mirrors};
+pub use mirrors::{Copied, FoundMirror, FoundMirrors, LeftOut, mirrors};
 pub use pins::{FoundPin, PinPlace, pins};
 
 /// The most files of each kind that are read.
