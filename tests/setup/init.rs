@@ -215,6 +215,21 @@ async fn two_sources_of_one_name_get_gates_of_two_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn copies_at_both_roots_are_a_gate_and_what_no_gate_can_say_is_told() {
+    let world = World::new().await;
+    let [one, two] = ["one", "two"].map(schema);
+    let files = [("one.json", Some(one.as_str())), ("two.json", Some(&two))];
+    let head = world.admin.commit(TEMPLATE, "main", &files).await;
+    let manifest = drift_gate::demo::scene::manifest(&head);
+    let dockerfile = "FROM scratch\nCOPY .deps/platform-agent-template/ /\n";
+    let core = [("manifest.json", Some(manifest.as_str())), (DOCKERFILE, Some(dockerfile)), files[0], files[1]];
+    world.admin.commit(CORE, "main", &core).await;
+    let said = world.init(&[]).is(0);
+    assert!(said.contains("molecule/core has copies of files of") && said.contains("(one.json, two.json)"), "{said}");
+    assert!(said.contains("into / (") && said.contains("and no gate can be written for that"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_used_is_named_before_anything_is_read() {
     let world = World::new().await;
     let said = world.init(&["--output", "etc/gate.toml"]).is(2);

@@ -177,7 +177,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         let source = open("--source", repo, arguments.source_branch.as_ref(), folder)?;
         let taken: Vec<String> = found.iter().flat_map(|(_, all)| all).map(|one| one.name.clone()).collect();
         let Proposals { all, besides: more } = propose::proposals(&forge, (&consumer, &source), &taken)?;
-        besides.extend(more);
+        // What is about the consumer is said of each source.
+        besides.extend(more.into_iter().filter(|one| !besides.contains(one)).collect::<Vec<_>>());
         found.push((source, all));
     }
     told(&consumer, &found, &besides)?;

@@ -112,7 +112,10 @@ pub(super) fn proposals(
     let mut best: Vec<(Rank, FoundBake, Proposal)> = Vec::new();
     for bake in bakes {
         let mut proposal = new(called.clone(), What::Bake(bake.clone()), pin.as_ref());
-        let Some(rank) = judged(forge, &mut proposal, consumer, source)? else { continue };
+        let Some(rank) = judged(forge, &mut proposal, consumer, source)? else {
+            besides.push(unwritten(&proposal, consumer, source));
+            continue;
+        };
         match best.iter_mut().find(|(_, known, _)| (&known.dockerfile, known.line) == (&bake.dockerfile, bake.line)) {
             // The build context is a guess between two: what can be compared is right.
             Some(known) if rank < known.0 => *known = (rank, bake, proposal),
@@ -138,8 +141,9 @@ pub(super) fn proposals(
         copies.push(new(format!("{called}-pin"), What::Pin, pin.as_ref()));
     }
     for mut proposal in copies {
-        if judged(forge, &mut proposal, consumer, source)?.is_some() {
-            proposals.push(proposal);
+        match judged(forge, &mut proposal, consumer, source)? {
+            Some(_) => proposals.push(proposal),
+            None => besides.push(unwritten(&proposal, consumer, source)),
         }
     }
     part(&mut proposals);
@@ -351,8 +355,19 @@ fn words(proposal: &Proposal, consumer: &Side, source: &Side) -> String {
         Some(pin) => format!("pins {} ({})", pin.commit.short(), place(pin)),
         None => format!("pins no commit of it: the head of {} counts", source.branch),
     };
+    let what = what(proposal, consumer, source);
+    format!("{what}, and {binding}. The gate `{}` says now:\n", one_line(&proposal.name))
+}
+
+/// Of what was found, and no configuration can say.
+fn unwritten(proposal: &Proposal, consumer: &Side, source: &Side) -> String {
+    format!("{}, and no gate can be written for that: see docs/configuration.md", what(proposal, consumer, source))
+}
+
+/// What was found between the two, for people.
+fn what(proposal: &Proposal, consumer: &Side, source: &Side) -> String {
     let (consumer, source) = (&consumer.repo, &source.repo);
-    let what = match &proposal.what {
+    match &proposal.what {
         What::Bake(bake) => format!(
             "{consumer} bakes {source} into {} ({}:{})",
             one_line(&bake.destination),
@@ -369,6 +384,5 @@ fn words(proposal: &Proposal, consumer: &Side, source: &Side) -> String {
             format!("{consumer} has copies of files of {source} ({}{more})", one_line(&named))
         }
         What::Pin => format!("{consumer} names a commit of {source}"),
-    };
-    format!("{what}, and {binding}. The gate `{}` says now:\n", one_line(&proposal.name))
+    }
 }

@@ -205,8 +205,8 @@ impl Group {
 /// A glob that means this path, or all that is in it.
 pub(super) fn glob_of(path: &str, is_dir: bool) -> String {
     let mut glob = String::new();
-    for c in path.chars() {
-        if matches!(c, '*' | '?' | '[' | '\\') {
+    for (at, c) in path.char_indices() {
+        if matches!(c, '*' | '?' | '[' | '\\') || (at, c) == (0, '!') {
             glob.push('\\');
         }
         glob.push(c);

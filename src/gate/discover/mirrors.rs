@@ -171,7 +171,9 @@ fn is_meant(path: &str) -> bool {
     let (dir, name) = split(path);
     let lower = name.to_lowercase();
     let is_usual = USUAL.contains(&lower.as_str()) || LOCKS.contains(&lower.as_str());
-    !is_usual && !bakes::is_aside(name, false) && !dir.split('/').any(|dir| dir.starts_with('.'))
+    // No configuration names such a file.
+    let is_odd = path.contains(|c: char| c.is_control() || c == '\\');
+    !is_odd && !is_usual && !bakes::is_aside(name, false) && !dir.split('/').any(|dir| dir.starts_with('.'))
 }
 
 /// Single files, and folders where there are several of one.
@@ -208,6 +210,12 @@ fn grouped(pairs: &[(&str, &str)], ours: &Files, theirs: &Files) -> Vec<FoundMir
         match pairs.as_slice() {
             [(original, copy)] => {
                 found.entry(Copied::File((*original).to_owned())).or_default().push((*copy).to_owned());
+            }
+            // The consumer's root holds more than copies: no check may call it a folder of them.
+            several if to.is_empty() => {
+                for (original, copy) in several {
+                    found.entry(Copied::File((*original).to_owned())).or_default().push((*copy).to_owned());
+                }
             }
             several => {
                 let dir = |dir: &str| if dir.is_empty() { ".".to_owned() } else { dir.to_owned() };
@@ -310,6 +318,15 @@ mod tests {
         let found = mirrors(&tree(&files), &source, &[]).expect("copies");
         assert_eq!(found.same_name, []);
         assert_eq!(found.renamed, [file("schema.json", &["internal/agent.json"])], "told, and not proposed");
+    }
+
+    #[test]
+    fn copies_at_the_root_of_the_consumer_are_named_one_by_one_and_odd_names_are_passed_over() {
+        let [a, b, c] = ["a", "b", "c"].map(long);
+        let files = [("a.json", a.as_str()), ("!b.json", &b), ("c\\303.json", &c), ("d\n.json", "")];
+        let found = mirrors(&tree(&files), &tree(&files), &[]).expect("copies");
+        assert_eq!(found.same_name, [file("!b.json", &["!b.json"]), file("a.json", &["a.json"])]);
+        assert_eq!(found.same_name[0].originals(), ["\\!b.json"], "no glob begins with an exclamation mark");
     }
 
     #[test]
