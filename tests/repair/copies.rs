@@ -140,3 +140,18 @@ fn a_source_without_commits_will_do_for_copies() {
     let said = crate::repair_in(&world.core.dir, &["--source", "../plain"]).is(1);
     assert!(said.starts_with("fixtures: in sync with molecule/template after this\n"), "{said}");
 }
+
+#[test]
+fn a_stamp_does_not_take_the_place_of_what_nobody_committed() {
+    let world = World::in_sync();
+    world.configure(&format!("{MIRROR}[[gate.repair]]\nkind = \"stamp\"\npath = \"notes.txt\"\n"));
+    world.core.write("tests/prompts/concierge.md", "# You are\n");
+    world.core.write("tests/prompts/deep/more.md", "more\n");
+    world.core.write("notes.txt", "committed\n");
+    world.core.commit();
+    world.core.write("notes.txt", "what took me all day\n");
+    let said = repair(&world, &["--write"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.err.contains("notes.txt has changes that nobody committed"), "{}", said.err);
+    assert_eq!(world.core.read("notes.txt"), "what took me all day\n");
+}

@@ -361,7 +361,7 @@ impl Work<'_> {
                 return Err(TreeError::Unfit { path: path.to_owned(), what });
             }
         };
-        Ok(Some(Edit { path: path.to_owned(), content: Some(content), executable, was, in_place: true }))
+        Ok(Some(Edit { path: path.to_owned(), content: Some(content), executable, was, in_place: false }))
     }
 
     /// Copies that were edited in the consumer, for the source.

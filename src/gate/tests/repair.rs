@@ -177,9 +177,10 @@ fn a_stamp_names_the_source_commit_whose_files_ship() {
     assert_eq!(texts(&repair.edits), [("STAMP", text.as_str())]);
     assert_eq!(repair.before.verdict, Verdict::InSync, "nothing else tells that the image is old");
     assert_eq!(stamped(core('a').file("STAMP", text)), Proposed::Nothing);
-    let Proposed::Repair(_) = stamped(core('a').file("STAMP", format!("identity {}\n", id('a')))) else {
+    let Proposed::Repair(repair) = stamped(core('a').file("STAMP", format!("identity {}\n", id('a')))) else {
         panic!("files changed since that commit")
     };
+    assert!(!repair.edits[0].in_place, "the rest of the file does not stay");
     // Only ignored files changed since: no build is worth it.
     let story = Story::new(
         core('a').file("STAMP", format!("identity {}\n", id('a'))),
