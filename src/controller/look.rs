@@ -261,7 +261,7 @@ impl Controller {
             others = if partners.len() <= OTHER_SIDES { partners } else { BTreeSet::new() };
         }
         let others = futures_util::future::try_join_all(others.iter().map(|other| self.see(other, delivery)));
-        let (change, _) = tokio::try_join!(self.see_to_judge(repo, delivery), others)?;
+        let (change, _) = tokio::try_join!(self.see_to_judge(repo, delivery, &claimed.lease), others)?;
         Ok((level == Level::Read && change.heads > 0).then_some(change))
     }
 
