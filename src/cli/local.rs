@@ -16,11 +16,11 @@ use crate::config::{Check, Gate};
 use crate::gate::finding::{Finding, Kind};
 use crate::gate::repair::{self, After, Edit};
 use crate::gate::{
-    self, Before, Case, Proposed, Relation, Report, Revision, Side, Version, World, judge, judge_proposed,
+    self, Before, Case, Past, Proposed, Relation, Report, Revision, Side, Version, World, judge, judge_proposed,
 };
 use crate::git;
 use crate::report::text::Texts;
-use crate::snapshot::{Folder, GitTree, Local as Repository, ObjectDb, OpenError, Standing};
+use crate::snapshot::{Folder, GitTree, LATELY, Local as Repository, ObjectDb, OpenError, Standing};
 use crate::tree::{Merged, Need, Node, ObjectId, Objects, Tree, TreeError, Without};
 
 /// The longest line of commits in which copies are looked for.
@@ -440,6 +440,22 @@ impl World for Pair<'_> {
             Ok(Some((commit, path))) => Version::Of { commit, path },
             Ok(None) => Version::Never,
             Err(_) => Version::NotLookedUp,
+        }
+    }
+
+    fn past(&self, side: Side, head: &Revision, path: &str) -> Result<Past, TreeError> {
+        let local = self.side(side);
+        let Ok(Some(head)) = local.commit(head) else { return Ok(Past::default()) };
+        let looked = match &local.history {
+            History::Nowhere => return Ok(Past::default()),
+            History::Here(repository) => repository.objects().past(&head, path, LINE),
+            History::There(remote) => remote.objects().past(&head, path, LATELY),
+        };
+        match looked {
+            Ok((versions, whole)) => Ok(Past { versions, whole }),
+            // Of a clone without a part of its history, nothing can be said.
+            Err(_) if local.remote().is_none() => Ok(Past::default()),
+            Err(error) => Err(error),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! **The token.** `DRIFT_GATE_TOKEN` goes to the addresses that the command line names and nowhere else: never to one that a
 //! configuration names, and never along a redirect. An address with a user name or password of its own gets that instead.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,7 +31,15 @@ pub fn is_address(place: &str) -> bool {
 pub struct Fetcher {
     runtime: tokio::runtime::Runtime,
     cache: git::Cache,
-    token: Option<SecretString>,
+    logins: Logins,
+}
+
+/// What opens addresses.
+enum Logins {
+    /// This token, wherever.
+    Token(Option<SecretString>),
+    /// Of each address its own value of `Authorization`.
+    Each(HashMap<String, SecretString>),
 }
 
 /// Why a side cannot be used.
@@ -54,20 +63,25 @@ impl Fetcher {
     /// # Errors
     /// There is no folder for them, or TLS cannot be set up.
     pub fn new() -> Result<Self, RemoteError> {
-        Self::with(std::env::var(TOKEN).ok().filter(|token| !token.is_empty()).map(SecretString::from))
+        let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()).map(SecretString::from);
+        Self::with(Logins::Token(token))
     }
 
-    /// The same with a token for all addresses that are opened.
+    /// The same with a value of `Authorization` for each address that needs one, and none for any other.
     ///
     /// # Errors
     /// As [`Fetcher::new`].
-    pub fn with(token: Option<SecretString>) -> Result<Self, RemoteError> {
+    pub fn authorized(authorizations: HashMap<String, SecretString>) -> Result<Self, RemoteError> {
+        Self::with(Logins::Each(authorizations))
+    }
+
+    fn with(logins: Logins) -> Result<Self, RemoteError> {
         let folder = cache_folder()?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
         let client = forge::http::client(forge::http::Timeouts::default()).map_err(failed)?;
         let cache = git::Cache::new(&folder, client, git::Limits::default()).map_err(failed)?;
-        Ok(Self { runtime, cache, token })
+        Ok(Self { runtime, cache, logins })
     }
 
     /// Runs to its end.
@@ -86,11 +100,12 @@ impl Fetcher {
             return Err(RemoteError::Usage("only http:// and https:// addresses can be fetched".into()));
         }
         let has_login = !url.username().is_empty() || url.password().is_some();
-        let token = self.token.as_ref().filter(|_| !has_login);
-        let remote = git::Remote {
-            url: url.as_str().trim_end_matches('/').to_owned(),
-            authorization: forge::basic_authorization("drift-gate", token),
+        let authorization = match &self.logins {
+            _ if has_login => None,
+            Logins::Token(token) => forge::basic_authorization("drift-gate", token.as_ref()),
+            Logins::Each(all) => all.get(address).cloned(),
         };
+        let remote = git::Remote { url: url.as_str().trim_end_matches('/').to_owned(), authorization };
         let repo = self.cache.repo("addresses", number(&url)).map_err(failed)?;
         let remote = Remote { fetcher: self.clone(), repo, remote, shown: shown(&url), absent: Mutex::default() };
         let commit = remote.resolve(rev)?;

@@ -15,9 +15,10 @@ use super::guest::{Heard, NotNow};
 use super::plan::{self, Gated, RepoKey};
 use super::{Controller, Trouble, keys, lock};
 use crate::forge::RepoName;
-use crate::gate::{self, Case, Relation, Report, Revision, Side, World};
+use crate::gate::{self, Case, Past, Relation, Report, Revision, Side, World};
 use crate::git::{self, GitError, Standing};
 use crate::metrics::VerdictKind;
+use crate::snapshot::LATELY;
 use crate::store::{StoreError, WantedRow};
 use crate::tree::{Need, ObjectId, Objects, Tree, TreeError};
 
@@ -330,5 +331,10 @@ impl World for Pair {
     fn merge_bases(&self, side: Side, one: &Revision, other: &Revision) -> Result<Vec<Revision>, TreeError> {
         let bases = self.side(side).objects().merge_bases(commit(one)?, commit(other)?)?;
         Ok(bases.into_iter().map(Revision::Commit).collect())
+    }
+
+    fn past(&self, side: Side, head: &Revision, path: &str) -> Result<Past, TreeError> {
+        let (versions, whole) = self.side(side).objects().past(commit(head)?, path, LATELY)?;
+        Ok(Past { versions, whole })
     }
 }

@@ -65,6 +65,9 @@ pub struct Letter {
     authorization: String,
     event: Event,
     body: Vec<u8>,
+    content_type: &'static str,
+    /// Where a hook's last answer is written down.
+    answer: Option<Arc<Mutex<Option<u16>>>>,
     /// Where it is to an App.
     app: Option<ToApp>,
 }
@@ -74,8 +77,12 @@ pub struct Letter {
 pub struct AppHook {
     /// Where they are posted to.
     pub url: String,
-    /// The key of the signatures.
+    /// The key of the signatures; empty for none.
     pub secret: String,
+    /// Whether deliveries are JSON; else a form with the JSON in `payload`.
+    pub json: bool,
+    /// Whether the receiver's certificate is left unchecked. It is told again and has no effect here.
+    pub insecure: bool,
     /// Oldest first.
     pub sent: Arc<Mutex<Vec<Sent>>>,
 }
@@ -86,6 +93,7 @@ struct ToApp {
     installation: u64,
     repo: RepoId,
     sent: Arc<Mutex<Vec<Sent>>>,
+    payload: String,
     /// Of a letter that is sent again: the id that it had.
     guid: Option<String>,
 }
@@ -121,20 +129,26 @@ impl Letter {
         if payload["action"] == "synchronized" {
             payload["action"] = "synchronize".into();
         }
-        let app = Some(ToApp { installation, repo, sent: hook.sent.clone(), guid: None });
-        Self {
-            url: hook.url.clone(),
-            secret: hook.secret.clone(),
-            authorization: String::new(),
-            event,
-            body: payload.to_string().into_bytes(),
-            app,
-        }
+        let app = ToApp { installation, repo, sent: hook.sent.clone(), payload: payload.to_string(), guid: None };
+        Self::of_app(hook, event, app)
     }
 
-    /// The same delivery once more.
-    pub fn again(&self) -> Self {
-        self.clone()
+    fn of_app(hook: &AppHook, event: Event, app: ToApp) -> Self {
+        let (content_type, body) = match hook.json {
+            true => ("application/json", app.payload.clone()),
+            false => {
+                let form =
+                    url::form_urlencoded::Serializer::new(String::new()).append_pair("payload", &app.payload).finish();
+                ("application/x-www-form-urlencoded", form)
+            }
+        };
+        let (url, secret, authorization) = (hook.url.clone(), hook.secret.clone(), String::new());
+        Self { url, secret, authorization, event, body: body.into_bytes(), content_type, answer: None, app: Some(app) }
+    }
+
+    /// The same delivery to an App once more, as its hook is now.
+    pub fn again(&self, hook: &AppHook) -> Self {
+        self.app.clone().map_or_else(|| self.clone(), |app| Self::of_app(hook, self.event, app))
     }
 
     /// What a hook is told.
@@ -146,6 +160,8 @@ impl Letter {
             authorization: hook.authorization.clone(),
             event,
             body,
+            content_type: "application/json",
+            answer: Some(hook.last.clone()),
             app: None,
         }
     }
@@ -159,16 +175,18 @@ impl Letter {
         };
         let (name, detail, target) = (self.event.name, self.event.detail, "repository");
         if self.app.is_some() {
-            return vec![
-                ("Content-Type", "application/json".to_owned()),
+            let mut headers = vec![
+                ("Content-Type", self.content_type.to_owned()),
                 ("X-GitHub-Delivery", id.to_owned()),
                 ("X-GitHub-Event", name.to_owned()),
                 ("X-GitHub-Hook-Installation-Target-Type", "integration".to_owned()),
-                ("X-Hub-Signature-256", format!("sha256={sha256}")),
             ];
+            // Without a secret GitHub signs nothing.
+            headers.extend((!self.secret.is_empty()).then(|| ("X-Hub-Signature-256", format!("sha256={sha256}"))));
+            return headers;
         }
         vec![
-            ("Content-Type", "application/json".to_owned()),
+            ("Content-Type", self.content_type.to_owned()),
             ("X-GitHub-Delivery", id.to_owned()),
             ("X-GitHub-Event", name.to_owned()),
             ("X-GitHub-Event-Type", detail.to_owned()),
@@ -215,8 +233,11 @@ impl Letter {
         self.write_down(id, status);
     }
 
-    /// What became of a letter to an App.
+    /// What became of a letter.
     fn write_down(mut self, guid: String, status: u16) {
+        if let Some(answer) = &self.answer {
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        }
         let Some(app) = &mut self.app else { return };
         let redelivery = app.guid.replace(guid.clone()).is_some();
         let (installation, repo, all) = (app.installation, app.repo, app.sent.clone());

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::forge::apps::NewApp;
+use super::forge::apps::{App, NewApp};
 use super::forge::model::Scopes;
 use super::forge::repos::NewRepo;
 use super::forge::{Forge, Refusal, State};
@@ -93,6 +93,40 @@ impl StandIn {
         let mut state = self.forge.lock();
         let repo = state.repo_named(owner, name)?.id;
         state.install(app, repo)
+    }
+
+    /// Changes an App as its owner does on its page: what it asks for, what it hears of, its hook. Where it is installed
+    /// already, what it asks for besides is not granted before [`StandIn::accept`].
+    ///
+    /// # Errors
+    /// There is no such App.
+    pub fn change_app(&self, app: u64, change: impl FnOnce(&mut App)) -> Result<(), Refusal> {
+        self.forge.lock().change_app(app, change)
+    }
+
+    /// Whoever installed an App grants what it asks for now.
+    ///
+    /// # Errors
+    /// There is no such App.
+    pub fn accept(&self, app: u64) -> Result<(), Refusal> {
+        self.change_app(app, |app| {
+            for installation in &mut app.installations {
+                installation.permissions = app.permissions.clone();
+            }
+        })?;
+        // A token keeps what was granted when it was made.
+        self.end_tokens();
+        Ok(())
+    }
+
+    /// A ruleset demands this of each branch of `owner/name`, as GitHub tells it.
+    ///
+    /// # Errors
+    /// There is no such repository.
+    pub fn rule(&self, owner: &str, name: &str, rule: serde_json::Value) -> Result<(), Refusal> {
+        let mut state = self.forge.lock();
+        let repo = state.repo_named(owner, name)?.id;
+        state.add_rule(repo, rule)
     }
 
     /// What became of the deliveries to an App, oldest first.

@@ -144,6 +144,14 @@ impl Api {
         matches!(self.login, Login::App(_))
     }
 
+    /// The number of the App that asks; `None` where it is none.
+    pub fn app_id(&self) -> Option<u64> {
+        match &self.login {
+            Login::App(app) => Some(app.id()),
+            Login::Nobody | Login::Token(_) => None,
+        }
+    }
+
     /// How much the forge lets us ask, where it says so.
     pub fn budget(&self) -> Option<Budget> {
         self.remembered.budget()

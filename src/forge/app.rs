@@ -131,6 +131,11 @@ impl App {
         }
     }
 
+    /// The number that its tokens are signed for.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// GitHub's time, as far as we know it.
     fn now(&self) -> DateTime<Utc> {
         (self.clock)() + TimeDelta::seconds(self.ahead.load(Ordering::Relaxed))

@@ -5,6 +5,7 @@
 //! unknown commit is a 422 among others; rate limits come as 403 or 429 and say how long; a renamed repository answers 301
 //! to a GET and 307 to a POST. Statuses are listed newest first, so the first of a context counts.
 
+mod app_settings;
 mod pulls;
 mod settings;
 

@@ -15,6 +15,7 @@
 //! | [`AsApp`] | what only an App may do: deliveries that failed, checks |
 //! | [`pulls`] | what is written besides statuses: commits, branches, pull requests |
 //! | [`settings`] | how a forge and its repositories are set up: rights, hooks, required checks |
+//! | [`app_settings`] | how a GitHub App is set up: permissions, events, its hook and what that brought |
 //! | [`Conversation`] | comments of our own, rights and teams, in both dialects |
 //! | [`depends`] | `Depends-On:` lines of pull requests (pure) |
 //! | [`webhook`] | is a delivery genuine, and what may have changed (pure) |
@@ -24,6 +25,7 @@
 mod answer;
 mod api;
 mod app;
+pub mod app_settings;
 mod as_app;
 mod conversation;
 pub mod depends;

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::answer::Answer;
 use super::api::Api;
+use super::app_settings::AppSettings;
 use super::rest::unexpected;
 use super::{Forge, ForgeError, RepoName, State, Status};
 use crate::tree::ObjectId;
@@ -74,7 +75,16 @@ pub struct Hook {
     /// Gitea, Forgejo: a header that goes along, for a proxy in front of us; a secret, kept when the hook is made anew.
     pub authorization: Option<SecretSame>,
     /// What the forge says of its last delivery, where it does (GitHub).
-    pub last: Option<String>,
+    pub last: Option<LastAnswer>,
+}
+
+/// What a hook's last delivery was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastAnswer {
+    /// The status; 0 for no answer.
+    pub code: u16,
+    /// The forge's words.
+    pub message: String,
 }
 
 /// A secret that is carried from one hook to the next.
@@ -168,7 +178,8 @@ pub trait Settings: Forge {
     /// How a required name fits a context.
     fn fits(&self, required: &str, context: &str) -> Fit;
     /// Requires a context on a branch, and that pull requests are up to date; everything else stays as it is. `patterns` are
-    /// the gate's own words for its branches: a rule that is about other branches as well is left to a person.
+    /// the gate's own words for its branches: a rule that is about other branches as well is left to a person. An App requires
+    /// it of itself, so that nobody else can give it.
     async fn require(
         &self,
         repo: &RepoName,
@@ -178,6 +189,10 @@ pub trait Settings: Forge {
     ) -> Result<Changed, ForgeError>;
     /// Whether whoever may write there can post a status of any name.
     fn statuses_are_everyones(&self) -> bool;
+    /// How we are set up as a GitHub App, where we are one.
+    fn app(&self) -> Option<&dyn AppSettings> {
+        None
+    }
 }
 
 /// A repository's answer, as far as it tells rights.

@@ -105,6 +105,16 @@ pub enum Version {
     NotLookedUp,
 }
 
+/// What a file was, on the first-parent line of a branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Its contents, the newest first, each as often as it came anew, with the newest commit that had it then. Commits
+    /// without the file are passed over.
+    pub versions: Vec<(ObjectId, ObjectId)>,
+    /// Nothing came before the last of them: the line was looked through to its first commit.
+    pub whole: bool,
+}
+
 /// The objects that an evaluation may look at. Implementations answer from what is at hand and say
 /// [`TreeError::NotHere`] for what must be fetched first.
 pub trait World {
@@ -131,6 +141,15 @@ pub trait World {
     /// takes all directories of that line, so only a world that has them at hand looks; the same world always or never does.
     fn version(&self, _head: &Revision, _path: &str, _blob: &ObjectId) -> Version {
         Version::NotLookedUp
+    }
+
+    /// What the file at `path` was, on the first-parent line of that side which ends at `head`. Nothing, and not whole, in a
+    /// world that has no history at hand and cannot fetch it.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] names what to fetch before asking again: the directories of that line.
+    fn past(&self, _side: Side, _head: &Revision, _path: &str) -> Result<Past, TreeError> {
+        Ok(Past::default())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::finding::{Kind, Severity};
 use super::verdict::{Report, Verdict};
-use super::{Case, Relation, Revision, Side, Version, World, judge};
+use super::{Case, Past, Relation, Revision, Side, Version, World, judge};
 use crate::config::{
     Bake, Binding, Check, Consumer, Format, Gate, Inherited, Level, PinAt, PinPath, PinStep, Place, Quote, Source,
     Stale,
@@ -124,6 +124,22 @@ impl World for Repositories {
             Some(Revision::Commit(commit)) => Version::Of { commit: commit.clone(), path: path.to_owned() },
             _ => Version::Never,
         }
+    }
+
+    fn past(&self, side: Side, head: &Revision, path: &str) -> Result<Past, TreeError> {
+        let mut past = Past { versions: Vec::new(), whole: self.looks_back };
+        if !self.looks_back {
+            return Ok(past);
+        }
+        for one in std::iter::successors(Some(head), |one| self.parents(side, one).first()) {
+            let Some((tree, _)) = self.commits.get(&(side, one.clone())) else { continue };
+            if let (Ok(blob), Revision::Commit(commit)) = (tree.blob_id(path), one)
+                && past.versions.last().is_none_or(|(_, last)| *last != blob)
+            {
+                past.versions.push((commit.clone(), blob));
+            }
+        }
+        Ok(past)
     }
 }
 

@@ -18,7 +18,7 @@ use super::pkt::Capabilities;
 use super::size::Measured;
 use super::wire::{Wants, Wire};
 use super::{GitError, Limits, Remote};
-use crate::snapshot::{GitTree, ObjectDb, prepare};
+use crate::snapshot::{GitTree, LATELY, ObjectDb, prepare};
 use crate::tree::{ObjectId, Objects, TreeError};
 
 /// How long a server's answer to "what can you?" holds.
@@ -255,6 +255,7 @@ impl Repo {
                 }
                 size
             }
+            Objects::Line(id) => self.receive_line(remote, id, filter).await?,
             Objects::History(_) => {
                 let mut haves: Vec<ObjectId> = self.marks();
                 haves.retain(|mark| self.0.objects.has(mark));
@@ -299,6 +300,23 @@ impl Repo {
         Ok(size + self.receive(remote, &directories, filter).await?)
     }
 
+    /// A commit with its directories and those of the commits before it. What is new since a line that was fetched before comes
+    /// as the difference to it; otherwise all of it is asked for, since a commit that is here says nothing of its directories.
+    async fn receive_line(&self, remote: &Remote, commit: &ObjectId, filter: bool) -> Result<u64, GitError> {
+        let mut size = 0;
+        if !self.missing(&Objects::Commit(commit.clone())).await?.is_empty() {
+            size += self.receive_commit(remote, commit, filter).await?;
+            self.0.objects.refresh()?;
+            if self.missing(&Objects::Line(commit.clone())).await?.is_empty() {
+                return Ok(size);
+            }
+        }
+        let depth = u32::try_from(LATELY).ok();
+        let wants = std::slice::from_ref(commit);
+        let line = Wants { wants, depth, filter: Some("blob:none"), ..Wants::default() };
+        Ok(size + self.receive(remote, &line, filter).await?)
+    }
+
     /// The latest commits whose history and root directory are here.
     async fn near(&self) -> Result<Vec<ObjectId>, GitError> {
         let (repo, marks) = (self.clone(), self.marks());
@@ -333,6 +351,7 @@ impl Repo {
                         }
                         Ok(missing)
                     }
+                    Objects::Line(id) => Ok(if db.has_line(id, LATELY)? { Vec::new() } else { vec![id.clone()] }),
                 }
             };
             if look()?.is_empty() {

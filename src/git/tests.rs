@@ -231,6 +231,27 @@ async fn a_directory_that_comes_back_from_an_older_commit_is_asked_for_by_itself
 }
 
 #[tokio::test]
+async fn what_a_file_was_comes_with_one_request_and_later_as_the_difference() {
+    let (upstream, repo, _dir) = start().await;
+    let first = upstream.commit("main", &[("d/a", "one"), ("other", "x")], &[]);
+    let second = upstream.commit("main", &[("d/a", "two"), ("other", "x")], &[&first]);
+    read(&upstream, &repo, || repo.tree(&second)).await;
+    repo.fetch_history(&upstream.remote(), std::slice::from_ref(&second)).await.unwrap();
+    let asked = upstream.fetches().len();
+    let past =
+        |head: &ObjectId| repo.objects().past(head, "d/a", 1_000).map(|(versions, whole)| (versions.len(), whole));
+    assert_eq!(read(&upstream, &repo, || past(&second)).await, (2, true));
+    let fetches = upstream.fetches();
+    assert_eq!(fetches.len(), asked + 1, "{fetches:?}");
+    assert!(fetches[asked].contains("deepen 1000") && fetches[asked].contains("filter blob:none"), "{fetches:?}");
+    assert!(!fetches[asked].contains("have "), "what is here are commits, and directories are wanted: {fetches:?}");
+    let third = upstream.commit("main", &[("d/a", "three"), ("other", "x")], &[&second]);
+    assert_eq!(read(&upstream, &repo, || past(&third)).await, (3, true));
+    let fetches = upstream.fetches();
+    assert!(fetches.len() == asked + 2 && !fetches[asked + 1].contains("deepen 1000"), "{fetches:?}");
+}
+
+#[tokio::test]
 async fn of_a_long_push_the_near_history_comes_first_and_the_rest_when_it_is_read() {
     let (upstream, repo, _dir) = start().await;
     let bound = upstream.commit("main", &[("a", "0")], &[]);

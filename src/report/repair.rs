@@ -80,7 +80,7 @@ pub fn title(pull: &PullRequest, words: &Words<'_>) -> String {
 /// The hidden line that says what a pull request is for. Where the gate's name would name a repository that readers cannot read,
 /// a digest stands for it.
 pub fn marker(proposal: &Proposal<'_>) -> String {
-    let source = proposal.repair.source.as_ref().map_or("-", ObjectId::as_str);
+    let source = proposal.repair.key();
     let id = match proposal.discreet && proposal.repair.side == Side::Source {
         true => hex::encode(&Sha256::digest(proposal.gate_id)[..8]),
         false => proposal.gate_id.to_owned(),
@@ -187,9 +187,9 @@ fn differences(out: &mut String, proposal: &Proposal<'_>, room: &mut usize) {
     for (index, finding) in found.iter().take(MOST).enumerate() {
         let (name, path) = (words::name(finding.kind), code(&finding.path));
         let _ = writeln!(out, "- **{name}** {path}: {}", prose(&finding.message));
-        let diff = proposal.texts.pair(finding).filter(|_| index < DIFFS);
-        if let Some(diff) = diff.and_then(|(old, new)| diff_of(finding, &old, &new)).filter(|diff| diff.len() <= *room)
-        {
+        let pair = proposal.texts.pair(finding).filter(|_| index < DIFFS);
+        let diff = pair.and_then(|(old, new)| diff_of(finding, proposal.repair.side, &old, &new));
+        if let Some(diff) = diff.filter(|diff| diff.len() <= *room) {
             *room -= diff.len();
             out.push_str(&diff);
         }
@@ -224,13 +224,15 @@ fn in_general(out: &mut String, found: &[&Finding], before: &Report) {
 }
 
 /// A foldable diff below its finding; `None` where lines would say nothing.
-fn diff_of(finding: &Finding, old: &str, new: &str) -> Option<String> {
+fn diff_of(finding: &Finding, written: Side, old: &str, new: &str) -> Option<String> {
     if old == new || old.len().max(new.len()) > LARGEST || old.contains('\0') || new.contains('\0') {
         return None;
     }
-    let (before, after) = match finding.kind {
-        Kind::Stale => ("at the pin", "on the branch"),
-        _ => ("in the consumer", "in the source"),
+    let (before, after, old, new) = match (finding.kind, written) {
+        (Kind::Stale, _) => ("at the pin", "on the branch", old, new),
+        (_, Side::Consumer) => ("in the consumer", "in the source", old, new),
+        // What is written becomes what the consumer has.
+        (_, Side::Source) => ("in the source", "in the consumer", new, old),
     };
     let diff = TextDiff::from_lines(old, new);
     let unified = diff.unified_diff().context_radius(3).header(before, after).to_string();
@@ -336,9 +338,14 @@ fn verdicts(out: &mut String, proposal: &Proposal<'_>, names: &Names) {
 }
 
 fn refusal(out: &mut String, proposals: &[Proposal<'_>]) {
+    let adopting = proposals.iter().filter(|one| one.repair.side == Side::Consumer);
     let commits: Vec<String> =
-        proposals.iter().filter_map(|one| one.repair.source.as_ref()).map(|commit| code(commit.short())).collect();
-    let of = if commits.is_empty() { String::new() } else { format!(" for {}", commits.join(", ")) };
+        adopting.filter_map(|one| one.repair.source.as_ref()).map(|commit| code(commit.short())).collect();
+    let of = match proposals.iter().any(|one| one.repair.side == Side::Source) {
+        true => " for what it offers".to_owned(),
+        false if commits.is_empty() => String::new(),
+        false => format!(" for {}", commits.join(", ")),
+    };
     let _ = writeln!(
         out,
         "---\n\nTo refuse this, close it: it is not opened again{of}. Commits that you push to its branch stay; drift-gate then \

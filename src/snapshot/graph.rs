@@ -193,6 +193,76 @@ impl ObjectDb {
         Ok(elsewhere)
     }
 
+    /// What `path` was on the first-parent line that ends at `head`: its blobs, the newest first, each as often as it came anew,
+    /// with the newest commit that had it then; and whether the line was looked through to its first commit. At most `most`
+    /// commits are looked at.
+    ///
+    /// # Errors
+    /// [`TreeError::NotHere`] where a commit or a directory of that line is missing, [`TreeError::Io`] where it cannot be read.
+    pub fn past(
+        &self,
+        head: &ObjectId,
+        path: &str,
+        most: usize,
+    ) -> Result<(Vec<(ObjectId, ObjectId)>, bool), TreeError> {
+        let need = |error| match error {
+            TreeError::NotHere(_) => self.need(Objects::Line(head.clone())),
+            error => error,
+        };
+        let mut versions: Vec<(ObjectId, ObjectId)> = Vec::new();
+        let (mut next, mut seen) = (Some(self.oid(head)?), None);
+        for _ in 0..most {
+            let Some(id) = next else { break };
+            let (root, parent) = match self.step(id) {
+                // Cut off here.
+                Err(TreeError::NotHere(_)) if self.is_shallow() && seen.is_some() => break,
+                step => step.map_err(need)?,
+            };
+            // What did not change at all needs no second look.
+            if seen != Some(root) {
+                seen = Some(root);
+                let commit = object_id(id);
+                if let Some(blob) = self.blob_at(&commit, root, path).map_err(need)?.map(object_id)
+                    && versions.last().is_none_or(|(_, last)| *last != blob)
+                {
+                    versions.push((commit, blob));
+                }
+            }
+            next = parent;
+        }
+        Ok((versions, next.is_none() && !self.is_shallow()))
+    }
+
+    /// Whether what [`ObjectDb::past`] looks at is here.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] where what is here cannot be read.
+    pub fn has_line(&self, head: &ObjectId, most: usize) -> Result<bool, TreeError> {
+        let (mut next, mut seen) = (Some(self.oid(head)?), HashSet::new());
+        for _ in 0..most {
+            let Some(id) = next else { break };
+            let (root, parent) = match self.step(id) {
+                Err(TreeError::NotHere(_)) => return Ok(false),
+                step => step?,
+            };
+            if !self.has_dirs(root, &mut seen)? {
+                return Ok(false);
+            }
+            next = parent;
+        }
+        Ok(true)
+    }
+
+    /// The root directory of a commit, and its first parent.
+    fn step(&self, id: Oid) -> Result<(Oid, Option<Oid>), TreeError> {
+        let repository = self.repository();
+        if !self.contains(&repository, id) {
+            return Err(self.need(Objects::Commit(object_id(id))));
+        }
+        let found = repository.find_commit(id).map_err(|error| self.io(&error))?;
+        Ok((found.tree_id(), found.parent_id(0).ok()))
+    }
+
     /// Whether files were left out when it was cloned: git marks the packs of such a clone.
     fn is_partial(&self) -> bool {
         let packs = self.repository().commondir().join("objects/pack");

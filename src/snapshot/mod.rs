@@ -38,6 +38,10 @@ pub use work_tree::WorkTree;
 /// A file larger than this (256 MiB) is refused by [`Folder`] and [`GitTree`] instead of being held in memory.
 pub const MAX_FILE: u64 = 256 << 20;
 
+/// How many commits of a branch are looked through for what a file was, where they are fetched for that
+/// ([`crate::tree::Objects::Line`]): as many generations are asked for.
+pub const LATELY: usize = 1_000;
+
 /// How many packs libgit2 holds open at a time, over all repositories.
 const OPEN_PACKS: usize = 256;
 

@@ -1,6 +1,6 @@
 //! A git object database, opened for reading.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -120,12 +120,16 @@ impl ObjectDb {
     /// # Errors
     /// [`TreeError::Io`] when what is here cannot be read, [`TreeError::Unfit`] when the name is of no commit.
     pub fn has_trees(&self, commit: &ObjectId) -> Result<bool, TreeError> {
-        let mut pending = match self.root(commit) {
-            Ok(root) => vec![root],
-            Err(TreeError::NotHere(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let mut seen = std::collections::HashSet::new();
+        match self.root(commit) {
+            Ok(root) => self.has_dirs(root, &mut HashSet::new()),
+            Err(TreeError::NotHere(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a directory is here with all below it; those in `seen` are.
+    pub(super) fn has_dirs(&self, root: Oid, seen: &mut HashSet<Oid>) -> Result<bool, TreeError> {
+        let mut pending = vec![root];
         while let Some(id) = pending.pop() {
             if !seen.insert(id) {
                 continue;
@@ -141,7 +145,7 @@ impl ObjectDb {
     }
 
     /// Without a search for new packs, which a miss would cost otherwise.
-    fn contains(&self, repository: &Repository, id: Oid) -> bool {
+    pub(super) fn contains(&self, repository: &Repository, id: Oid) -> bool {
         repository.odb().is_ok_and(|odb| odb.exists_ext(id, OdbLookupFlags::NO_REFRESH))
     }
 

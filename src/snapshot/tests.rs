@@ -458,3 +458,27 @@ fn a_partial_clone_knows_versions_by_its_directories_alone() {
     fs::write(w.dir.path().join("objects/pack/pack-1.promisor"), "").unwrap();
     assert_eq!(w.objects().version(&new, "file", &blob_id(b"old"), 10).unwrap(), Some((old, "file".into())));
 }
+
+#[test]
+fn what_a_file_was_is_told_as_far_as_it_was_looked_for() {
+    let w = Written::new();
+    let first = w.step("one", &[]);
+    let second = w.step("two", &[&first]);
+    let same = w.step("two", &[&second]);
+    let gone = w.commit(w.tree(&[(b"other", 0o100644, w.blob("x"))]), &[&same]);
+    let side = w.step("side", &[&gone]);
+    let third = w.step("two", &[&gone, &side]);
+    let head = w.step("one", &[&third]);
+    let blob = |text: &str| blob_id(text.as_bytes());
+    let versions = [(head.clone(), blob("one")), (third, blob("two")), (first.clone(), blob("one"))];
+    assert_eq!(w.objects().past(&head, "file", 10).unwrap(), (versions.to_vec(), true));
+    assert_eq!(w.objects().past(&head, "file", 2).unwrap(), (versions[..2].to_vec(), false), "there is more");
+    assert_eq!(w.objects().past(&head, "nowhere", 10).unwrap(), (vec![], true));
+    assert!(w.objects().has_line(&head, 10).unwrap());
+    // A commit that was not fetched is no end of the line.
+    w.lose(first.as_str());
+    assert!(!w.objects().has_line(&head, 10).unwrap() && w.objects().has_line(&head, 5).unwrap());
+    assert_eq!(w.objects().past(&head, "file", 10).map(drop), need(Objects::Line(head.clone())));
+    fs::write(w.dir.path().join("shallow"), format!("{second}\n")).unwrap();
+    assert_eq!(w.objects().past(&head, "file", 10).unwrap(), (versions[..2].to_vec(), false), "it is cut off there");
+}

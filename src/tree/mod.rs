@@ -215,6 +215,8 @@ pub enum Objects {
     Blobs(Vec<ObjectId>),
     /// The ancestry of these commits.
     History(Vec<ObjectId>),
+    /// The first-parent line that ends at this commit, with the directories of its commits: of as many as are looked through.
+    Line(ObjectId),
 }
 
 /// Why a tree could not be read.
@@ -253,6 +255,7 @@ impl Objects {
             Self::Commit(id) => format!("commit {id}"),
             Self::Blobs(ids) => format!("{} files", ids.len()),
             Self::History(ids) => format!("the history of {} commits", ids.len()),
+            Self::Line(id) => format!("the directories of the commits before {id}"),
         }
     }
 }

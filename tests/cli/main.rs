@@ -6,6 +6,7 @@ mod config;
 mod folders;
 mod gates;
 mod input;
+mod nonsense;
 mod pulls;
 mod terminal;
 mod world;

@@ -11,8 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, SecondsFormat};
 use drift_gate::config::{self, ForgeKind, PrivateKey, Secret};
+use drift_gate::forge::app_settings::HookChange;
 use drift_gate::forge::github::GitHub;
-use drift_gate::forge::{Annotation, AsApp, CheckRun, Forge, ForgeError, RepoName, State, Status, connect_with};
+use drift_gate::forge::{
+    Annotation, AsApp, CheckRun, Forge, ForgeError, RepoName, Settings, State, Status, connect_with,
+};
 use drift_gate::tree::ObjectId;
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
@@ -290,6 +293,74 @@ async fn deliveries_that_failed_are_found_over_two_pages_and_the_link_is_not_fol
     let last = server.seen().pop().unwrap();
     assert_eq!(last.method, "POST");
     assert_eq!(claims(&key, bearer(&last))["iss"], APP, "the App's own call");
+}
+
+/// An App of `molecule` with what it asks for, its hook, and its last deliveries.
+async fn described(key: &Key, owner: Value, insecure: Value) -> Server {
+    hub(key.now.clone(), move |asked| match (asked.method.as_str(), asked.path.as_str()) {
+        ("GET", "/api/v3/app") => Reply::json(200, &json!({
+            "id": APP, "slug": "drift-gate", "owner": owner, "html_url": "https://evil.example.org/apps/drift-gate",
+            "permissions": { "metadata": "read", "statuses": "write" }, "events": ["push"],
+        })),
+        ("GET", "/api/v3/app/hook/config") => Reply::json(200, &json!({
+            "content_type": "form", "insecure_ssl": insecure, "secret": "********", "url": "https://gate.example.org/hooks/hub",
+        })),
+        ("PATCH", "/api/v3/app/hook/config") => Reply::json(200, &json!({})),
+        ("GET", "/api/v3/app/hook/deliveries?per_page=30") => Reply::json(200, &json!([
+            { "id": 9, "guid": "a", "delivered_at": "2026-11-22T20:00:00Z", "redelivery": false, "duration": 0.2,
+              "status": "Invalid HTTP Response: 401", "status_code": 401, "event": "push", "action": null },
+        ])),
+        (_, other) => Reply::text(418, other),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_app_tells_what_it_asks_for_and_where_its_deliveries_go() {
+    let key = Key::new();
+    let organization = json!({ "login": "molecule", "type": "Organization" });
+    let server = described(&key, organization, "0".into()).await;
+    let forge = key.log_in(&server);
+    let app = forge.app().expect("an App");
+    let told = app.described().await.unwrap();
+    // Made from the configured address: an answer does not say where people are sent.
+    assert_eq!(told.page, format!("{}/organizations/molecule/settings/apps/drift-gate", server.url));
+    assert!(told.permissions.has("statuses", "write") && !told.permissions.has("issues", "read"));
+    assert_eq!((told.events, app.id()), (vec!["push".to_owned()], APP));
+    let hook = app.hook_config().await.unwrap();
+    assert_eq!(hook.url, "https://gate.example.org/hooks/hub");
+    assert!(!hook.json && hook.has_secret && hook.verifies, "{hook:?}");
+    let last = app.deliveries().await.unwrap();
+    assert_eq!((last[0].id, last[0].code, last[0].arrived()), (9, 401, false));
+    assert!(app.events(true).iter().any(|(event, _)| *event == "merge_group"));
+    assert!(!app.events(false).iter().any(|(event, _)| *event == "merge_group"));
+    for asked in server.seen() {
+        assert_eq!(claims(&key, bearer(&asked))["iss"], APP, "the App's own call: {}", asked.path);
+    }
+
+    let server = described(&key, json!({ "login": "alice", "type": "User" }), 1.into()).await;
+    let forge = key.log_in(&server);
+    let app = forge.app().expect("an App");
+    assert_eq!(app.described().await.unwrap().page, format!("{}/settings/apps/drift-gate", server.url));
+    assert!(!app.hook_config().await.unwrap().verifies);
+}
+
+#[tokio::test]
+async fn of_an_apps_hook_only_what_is_wrong_is_changed() {
+    let key = Key::new();
+    let server = described(&key, Value::Null, "0".into()).await;
+    let forge = key.log_in(&server);
+    let (app, secret) = (forge.app().expect("an App"), "s3cret".to_owned().into());
+    app.change_hook(&HookChange { url: Some("https://new.example.org/hooks/hub"), secret: None }).await.unwrap();
+    app.change_hook(&HookChange { url: None, secret: Some(&secret) }).await.unwrap();
+    let bodies: Vec<Value> = server.seen().into_iter().map(|asked| asked.body).collect();
+    assert_eq!(
+        bodies,
+        [
+            json!({ "content_type": "json", "url": "https://new.example.org/hooks/hub" }),
+            json!({ "content_type": "json", "secret": "s3cret" }),
+        ]
+    );
 }
 
 fn check(annotations: usize) -> CheckRun {

@@ -151,19 +151,54 @@ async fn on_github_rulesets_and_the_branchs_own_protection_count_together() {
 
 #[tokio::test]
 async fn on_github_a_protection_that_we_may_not_see_is_not_called_none() {
-    for (admin, denied) in [(true, false), (false, true)] {
+    let [not_protected, not_found] = ["Branch not protected", "Not Found"];
+    // Who is told that it is not protected may look; of a plain 404 only an administrator knows that it means so.
+    for (admin, words, denied) in [
+        (true, not_protected, false),
+        (false, not_protected, false),
+        (true, not_found, false),
+        (false, not_found, true),
+    ] {
         let (_server, forge) = github(move |asked| match asked.path.split('?').next().unwrap_or_default() {
             "/api/v3/repos/molecule/core" => {
                 Reply::json(200, &json!({ "permissions": { "admin": admin, "push": true } }))
             }
             "/api/v3/repos/molecule/core/branches/main" => Reply::json(200, &json!({ "name": "main" })),
             "/api/v3/repos/molecule/core/rules/branches/main" => Reply::json(200, &json!([])),
-            _ => Reply::json(404, &json!({ "message": "Branch not protected" })),
+            _ => Reply::json(404, &json!({ "message": words })),
         })
         .await;
         let told = forge.demands(&core(), "main").await;
         assert_eq!(matches!(told, Err(ForgeError::Denied { .. })), denied, "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn on_github_a_protection_with_a_part_that_could_not_be_written_back_is_left_to_a_person() {
+    let (server, forge) = github(|asked| match asked.method.as_str() {
+        "GET" => Reply::json(
+            200,
+            &json!({ "url": "https://api.github.com/x", "enforce_admins": { "url": "x", "enabled": true },
+                "required_signatures": { "url": "x", "enabled": true }, "a_new_switch": { "enabled": true } }),
+        ),
+        _ => Reply::json(200, &json!({})),
+    })
+    .await;
+    let Changed::Not(why) = forge.require(&core(), "main", "drift-gate", &[]).await.unwrap() else { panic!("written") };
+    assert!(why.contains("`a_new_switch`"), "{why}");
+    assert!(server.seen().iter().all(|asked| asked.method == "GET"));
+
+    // One that is off is no loss.
+    let (server, forge) = github(|asked| match asked.method.as_str() {
+        "GET" => {
+            Reply::json(200, &json!({ "enforce_admins": { "enabled": true }, "a_new_switch": { "enabled": false } }))
+        }
+        _ => Reply::json(200, &json!({})),
+    })
+    .await;
+    assert_eq!(forge.require(&core(), "main", "drift-gate", &[]).await.unwrap(), Changed::Added);
+    let put = server.seen().pop().unwrap();
+    assert_eq!((put.method.as_str(), &put.body["enforce_admins"]), ("PUT", &json!(true)));
 }
 
 #[tokio::test]

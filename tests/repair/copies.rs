@@ -121,6 +121,11 @@ fn a_copy_that_was_edited_is_offered_to_the_source_and_one_that_is_behind_is_not
     let expected =
         format!("tests/prompts/concierge.md is prompts/concierge.md as it was at {}: the copy is behind", &before[..8]);
     assert!(said.contains(&expected), "{said}");
+    // Made from the older version and then edited: an offer would take the source's change back.
+    world.core.commit();
+    world.core.write("tests/prompts/concierge.md", "# You are, edited here\n");
+    let said = repair(&world, &[]).is(3);
+    assert!(said.contains("prompts/concierge.md of the source changed too: merge the two by hand"), "{said}");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! drift-gate as a GitHub App: tokens that end, deliveries that got lost, checks with annotations. Told on the stand-in, which
 //! speaks GitHub's dialect; a real Gitea does not.
 
-use axum::http::Method;
-use serde_json::Value;
+use axum::http::{HeaderMap, Method};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
 
 use crate::host::eventually;
-use crate::world::{BAKES, CORE, SERVERS, Setting, TEMPLATE, World};
+use crate::relay::{Delivery, Post};
+use crate::world::{BAKES, CORE, SECRET, SERVERS, Setting, TEMPLATE, World};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
 /// Where nobody listens.
@@ -133,6 +135,48 @@ async fn a_delivery_that_got_lost_is_sent_again_once_and_acted_on() {
     })
     .await;
     assert_eq!(pushes(&world, true).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_candidate_of_the_merge_queue_gets_its_status_from_its_event_alone() {
+    if std::env::var_os("DRIFT_GATE_FORGE_BIN").is_some() {
+        return;
+    }
+    let mut world = World::before_the_first_look(Setting { app: true, ..Setting::default() }).await;
+    world.queue("\"gh-readonly-queue/**\"");
+    world.start().await;
+    world.expect(CORE, &world.core_head, "success", "").await;
+    // Its push is told to nobody.
+    world.post(Post::Drop);
+    let branch = "gh-readonly-queue/main/pr-7-0123abc";
+    let broken = BAKES.replace("COPY ${PLATFORM_AGENT_TEMPLATE_DIR}/mcp_servers.yaml", "#");
+    let sha = world.admin.commit_new(CORE, "main", branch, &[(DOCKERFILE, Some(&broken))]).await;
+    let repository = world.admin.get(&format!("/repos/{CORE}")).await;
+    let payload = json!({
+        "action": "checks_requested",
+        "merge_group": {
+            "head_sha": sha, "head_ref": format!("refs/heads/{branch}"),
+            "base_sha": world.core_head, "base_ref": "refs/heads/main",
+        },
+        "repository": { "id": repository["id"], "full_name": CORE, "private": false },
+        "installation": { "id": 1 },
+    });
+    assert_eq!(world.admin.status(CORE, &sha, "drift-gate").await, None);
+    let body = payload.to_string();
+    let mut mac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(SECRET.as_bytes()).expect("a key");
+    Mac::update(&mut mac, body.as_bytes());
+    let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("x-github-event", "merge_group"),
+        ("x-github-delivery", "0b989ba4-242f-11e5-81e1-c7b6966d2516"),
+        ("x-hub-signature-256", &signature),
+    ] {
+        headers.insert(name, value.parse().expect("a value"));
+    }
+    assert_eq!(world.relay.deliver(&Delivery { headers, body: body.into() }).await, 202);
+    world.expect(CORE, &sha, "failure", "mcp_servers.yaml").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -213,14 +213,6 @@ impl Host {
         Api::new(&self.base(), &tokens.iter().find(|(name, _)| name == user).expect("a user").1)
     }
 
-    /// A token of the bot for only these scopes; `None` on a real forge, whose tokens are made at the command line.
-    pub fn narrow_token(&self, scopes: &[&str]) -> Option<String> {
-        match self {
-            Self::StandIn(built_in) => Some(built_in.forge.token(BOT, scopes).expect("a token")),
-            Self::Gitea(_) => None,
-        }
-    }
-
     /// A further token of a user, for only these scopes.
     pub fn token(&self, user: &str, scopes: &[&str]) -> String {
         match self {

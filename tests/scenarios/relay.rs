@@ -120,6 +120,11 @@ impl Proxy {
         self.add(Some(method), path, What::LoseAnswer, Some(1));
     }
 
+    /// The next such request is heard and never answered; the forge does not get it.
+    pub fn hang_next(&self, method: Method, path: &str) {
+        self.add(Some(method), path, What::Hang, Some(1));
+    }
+
     /// Every request whose path has this text is heard and never answered, until [`Proxy::mend`].
     pub fn silence(&self, path: &str) {
         self.add(None, path, What::Hang, None);
@@ -253,7 +258,7 @@ pub struct Relay {
     http: reqwest::Client,
     post: Arc<Mutex<Post>>,
     held: Arc<Mutex<Vec<Delivery>>>,
-    target: Arc<Mutex<String>>,
+    targets: Arc<Mutex<Vec<String>>>,
     pub url: String,
 }
 
@@ -265,7 +270,7 @@ impl Relay {
             http: reqwest::Client::new(),
             post: Arc::new(Mutex::new(Post::Deliver)),
             held: Arc::default(),
-            target: Arc::default(),
+            targets: Arc::default(),
             url,
         };
         let router = Router::new().fallback(receive).with_state(relay.clone());
@@ -275,7 +280,12 @@ impl Relay {
 
     /// Where deliveries go on to.
     pub fn to(&self, target: &str) {
-        *self.target.lock().expect("target") = target.to_owned();
+        *self.targets.lock().expect("targets") = vec![target.to_owned()];
+    }
+
+    /// Each goes on to all of these, at the same moment.
+    pub fn to_all(&self, targets: Vec<String>) {
+        *self.targets.lock().expect("targets") = targets;
     }
 
     pub fn set(&self, post: Post) {
@@ -292,9 +302,15 @@ impl Relay {
         self.held.lock().expect("held").iter().filter(|delivery| delivery.event() == event).count()
     }
 
-    /// Delivers; the answer's status.
+    /// Delivers; the answer's status, 202 where one of several took it.
     pub async fn deliver(&self, delivery: &Delivery) -> u16 {
-        let target = self.target.lock().expect("target").clone();
+        let targets = self.targets.lock().expect("targets").clone();
+        let answers = targets.iter().map(|target| self.deliver_to(target, delivery));
+        let answers = futures_util::future::join_all(answers).await;
+        answers.iter().copied().find(|status| *status == 202).or(answers.first().copied()).unwrap_or(0)
+    }
+
+    async fn deliver_to(&self, target: &str, delivery: &Delivery) -> u16 {
         let mut request = self.http.post(format!("{target}/hooks/main")).body(delivery.body.clone());
         for (name, value) in &delivery.headers {
             if name != "host" && name != "content-length" {

@@ -4,6 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::host::{BOT, eventually};
+use crate::ours::{self, branch, number};
 use crate::world::{CONFIG, CORE, Setting, TEMPLATE, World, manifest};
 
 const REPAIR: &str = "[[gate.repair]]\nkind = \"pin\"\n";
@@ -16,9 +17,7 @@ async fn with_repair() -> World {
 
 /// The bot's pull requests on core, open or closed, newest first.
 async fn of_bot(world: &World, state: &str) -> Vec<Value> {
-    let all = world.admin.get(&format!("/repos/{CORE}/pulls?state={state}&limit=50")).await;
-    let all = all.as_array().expect("a list").iter();
-    all.filter(|pull| pull["user"]["login"] == BOT && pull["state"] == state).cloned().collect()
+    ours::of_bot(world, CORE, state).await
 }
 
 /// The one that is open, once its branch begins with these words of the source commit.
@@ -38,25 +37,12 @@ async fn repair_for(world: &World, source: &str) -> Value {
     .await
 }
 
-fn number(pull: &Value) -> u64 {
-    pull["number"].as_u64().expect("a number")
-}
-
-fn branch(pull: &Value) -> String {
-    pull["head"]["ref"].as_str().expect("a branch").to_owned()
-}
-
 async fn file(world: &World, path: &str, reference: &str) -> String {
-    use base64::Engine;
-    let there = world.admin.get(&format!("/repos/{CORE}/contents/{path}?ref={reference}")).await;
-    let content = there["content"].as_str().expect("content");
-    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(content).expect("base64")).expect("text")
+    ours::file(world, CORE, path, reference).await
 }
 
 async fn comments(world: &World, pull: u64) -> Vec<String> {
-    let all = world.admin.get(&format!("/repos/{CORE}/issues/{pull}/comments")).await;
-    let all = all.as_array().expect("a list").iter();
-    all.filter_map(|comment| comment["body"].as_str().map(str::to_owned)).collect()
+    ours::comments(world, CORE, pull).await
 }
 
 /// Everything that was hinted before is done: a status and a repair of a later push are there.
@@ -158,7 +144,7 @@ async fn drift_that_ends_otherwise_closes_the_repair_with_a_word() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_written_over_what_a_person_committed_to_the_repair() {
-    let world = with_repair().await;
+    let mut world = with_repair().await;
     let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
     let repair = repair_for(&world, &template).await;
     let theirs = world.admin.commit(CORE, &branch(&repair), &[("notes.txt", Some("and this\n"))]).await;
@@ -176,6 +162,14 @@ async fn nothing_is_written_over_what_a_person_committed_to_the_repair() {
     let open = of_bot(&world, "open").await;
     assert_eq!(open.iter().map(number).collect::<Vec<_>>(), [number(&repair)], "none is opened beside it");
     assert_eq!(world.admin.head(CORE, &branch(&repair)).await, theirs);
+    // Neither the next commit of the source nor a lost database says it again.
+    let newer = world.push_template(&[("prompts/guest.md", Some("# Guest\n"))]).await;
+    world.expect(TEMPLATE, &newer, "failure", "").await;
+    world.stop().await;
+    world.forget();
+    world.start().await;
+    world.expect_repair(&world.core_head, "theirs", "").await;
+    is_quiet(&world).await;
     assert_eq!(comments(&world, number(&repair)).await.len(), 1, "said once");
 
     world.admin.merge(CORE, number(&repair)).await;
@@ -220,9 +214,13 @@ async fn the_text_says_what_differs_and_the_page_leads_to_it() {
     let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
     let repair = repair_for(&world, &template).await;
     let body = repair["body"].as_str().expect("a body");
-    for words in ["config.yaml", "+model: opus", "in sync", &template[..8], "A change"] {
+    let link = format!("/{TEMPLATE}/commit/{template}");
+    for words in
+        ["config.yaml", "+model: opus", "❌ drift", "✅ in sync", &template[..8], &link, "A change — maintainer"]
+    {
         assert!(body.contains(words), "`{words}` is missing:\n{body}");
     }
+    assert!(body.contains("To refuse this, close it"), "{body}");
     let told = world.expect_repair(&world.core_head, "open", "").await;
     assert_eq!((&told["number"], &told["repository"]), (&repair["number"], &json!(CORE)));
     let (.., url) = world.admin.status(CORE, &world.core_head, "drift-gate").await.expect("a status");
@@ -234,7 +232,8 @@ async fn the_text_says_what_differs_and_the_page_leads_to_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repair_has_its_labels_people_and_is_a_draft() {
     let gate = "[[gate.repair]]\nkind = \"pin\"\nlabels = [\"Drift\", \"drift\", \"unknown\"]\nreviewers = [\"maintainer\"]\n\
-                assignees = [\"maintainer\"]\ndraft = true\ntitle = \"Adopt {source_short}\"\n";
+                assignees = [\"maintainer\"]\ndraft = true\ntitle = \"Adopt {source_short}\"\n\
+                branch = \"bump/{gate}/{source_sha}\"\n";
     let world = World::with(Setting { gate, ..Setting::default() }).await;
     world.admin.call("POST", &format!("/repos/{CORE}/labels"), json!({ "name": "drift", "color": "#ee0701" })).await;
     let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
@@ -243,6 +242,7 @@ async fn a_repair_has_its_labels_people_and_is_a_draft() {
     assert!(!told["words"].to_string().contains("Drift`"), "a label has no case: {told}");
     let pull = world.admin.get(&format!("/repos/{CORE}/pulls/{}", number(&repair))).await;
     assert_eq!(pull["draft"], true);
+    assert_eq!(branch(&pull), format!("bump/platform-agent-identity/{template}"));
     assert!(pull["title"].as_str().is_some_and(|title| title.ends_with(&format!("Adopt {}", &template[..8]))));
     assert_eq!(pull["labels"][0]["name"], "drift");
     assert_eq!(pull["requested_reviewers"][0]["login"], "maintainer");
@@ -346,9 +346,7 @@ async fn an_archived_repository_is_left_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_without_the_scope_is_told_which_one_it_lacks() {
     let mut world = World::before_the_first_look(Setting { gate: REPAIR, ..Setting::default() }).await;
-    if !world.narrow_token(&["read:repository", "write:issue", "read:user"]) {
-        return;
-    }
+    world.narrow_token(&["read:repository", "write:issue", "read:user"]);
     let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
     world.start().await;
     world.expect_repair(&world.core_head, "blocked", "write:repository").await;
@@ -371,6 +369,89 @@ async fn a_branch_of_that_name_by_somebody_else_is_not_touched() {
     assert!(of_bot(&world, "open").await.is_empty());
     world.admin.call("DELETE", &format!("/repos/{CORE}/branches/{branch}"), Value::Null).await;
     repair_for(&world, &template).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_forge_refuses_for_now_is_tried_again_and_what_it_forbids_is_told() {
+    // What was read was not there any more when it was to be replaced, and a branch came between.
+    for (status, message) in [
+        (422, "sha does not match [given: 1, expected: 2]"),
+        (409, "sha does not match [given: 1, expected: 2]"),
+        (404, "branch does not exist [name: main]"),
+        (422, "branch already exists [name: drift-gate/x]"),
+    ] {
+        let world = with_repair().await;
+        world.proxy.say_next(Method::POST, &format!("/repos/{CORE}/contents"), (status, message), None, 1);
+        let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+        let repair = repair_for(&world, &template).await;
+        assert_eq!(of_bot(&world, "open").await.len(), 1, "{status} {message}");
+        assert_eq!(file(&world, "manifest.json", &branch(&repair)).await, manifest(&template), "{status} {message}");
+    }
+    // Without a commit of its own nothing can be merged: that is said, and no other is tried at once.
+    let world = with_repair().await;
+    let pulls = format!("/repos/{CORE}/pulls");
+    let words = "Invalid PullRequest: There are no changes between the head and the base";
+    world.proxy.say_next(Method::POST, &pulls, (422, words), None, 1);
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    world.expect_repair(&world.core_head, "blocked", "nothing to merge").await;
+    assert!(of_bot(&world, "open").await.is_empty());
+    let core = world.admin.commit(CORE, "main", &[("notes.txt", Some("another look\n"))]).await;
+    world.expect(CORE, &core, "failure", "").await;
+    repair_for(&world, &template).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closing_whose_answer_was_lost_is_ended_and_the_newer_one_has_its_labels() {
+    let gate = "[[gate.repair]]\nkind = \"pin\"\nlabels = [\"drift\"]\n";
+    let world = World::with(Setting { gate, ..Setting::default() }).await;
+    world.admin.call("POST", &format!("/repos/{CORE}/labels"), json!({ "name": "drift", "color": "#ee0701" })).await;
+    let first = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let older = repair_for(&world, &first).await;
+    world.proxy.lose_next_answer(Method::PATCH, &format!("/repos/{CORE}/pulls/{}", number(&older)));
+    let second = world.push_template(&[("config.yaml", Some(NEWER_CONFIG))]).await;
+    let newer = repair_for(&world, &second).await;
+    let link = format!("Replaced by #{}", number(&newer));
+    ours::is_closed(&world, CORE, number(&older), &link).await;
+    eventually("its branch is gone", async || {
+        let left = ours::branches(&world, CORE).await;
+        if left == [branch(&newer)] { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
+    eventually("the newer one has its label", async || {
+        let pull = world.admin.get(&format!("/repos/{CORE}/pulls/{}", number(&newer))).await;
+        if pull["labels"][0]["name"] == "drift" { Ok(()) } else { Err(pull["labels"].to_string()) }
+    })
+    .await;
+    is_quiet(&world).await;
+    assert_eq!(comments(&world, number(&older)).await.len(), 1, "said once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_branch_of_the_consumer_has_a_repair_of_its_own() {
+    let mut world = World::before_the_first_look(Setting { gate: REPAIR, ..Setting::default() }).await;
+    world.gate_branches("\"main\", \"release/*\"");
+    let release = world.admin.commit_new(CORE, "main", "release/1", &[("notes.txt", Some("1\n"))]).await;
+    world.start().await;
+    world.expect(CORE, &release, "success", "").await;
+    let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
+    let open = eventually("one for each is open", async || {
+        let open = of_bot(&world, "open").await;
+        let mut bases: Vec<&str> = open.iter().filter_map(|one| one["base"]["ref"].as_str()).collect();
+        bases.sort_unstable();
+        if bases == ["main", "release/1"] { Ok(open) } else { Err(format!("{bases:?}")) }
+    })
+    .await;
+    assert_ne!(branch(&open[0]), branch(&open[1]));
+    for one in &open {
+        world.admin.merge(CORE, number(one)).await;
+    }
+    for base in ["main", "release/1"] {
+        let merged = world.admin.head(CORE, base).await;
+        world.expect(CORE, &merged, "success", "").await;
+    }
+    world.expect(TEMPLATE, &template, "success", "").await;
+    is_quiet(&world).await;
+    assert!(of_bot(&world, "open").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,6 +70,8 @@ pub struct World {
     behind: &'static str,
     brings: bool,
     queues: &'static str,
+    /// Which branches of core are gated, as a list's inside.
+    branches: &'static str,
     /// The dialect that drift-gate speaks.
     kind: &'static str,
     service: Option<Service>,
@@ -184,6 +186,7 @@ impl World {
             behind: setting.behind,
             brings: setting.brings,
             queues: "",
+            branches: "\"main\"",
             kind: if setting.github { "github" } else { "gitea" },
             service: None,
             second: None,
@@ -267,8 +270,9 @@ destination = "/opt/molecule-platform-agent-template"
         } else {
             let source = format!("{{ forge = \"main\", repo = \"{TEMPLATE}\", branch = \"main\" }}");
             let queues = format!("queue_branches = [{}]", self.queues);
+            let branches = self.branches;
             let consumer =
-                format!("consumer = {{ forge = \"main\", repo = \"{CORE}\", branches = [\"main\"], {queues} }}");
+                format!("consumer = {{ forge = \"main\", repo = \"{CORE}\", branches = [{branches}], {queues} }}");
             format!("{}{}", self.gate(&source, &consumer, &self.more), self.behind)
         };
         format!(
@@ -344,13 +348,14 @@ webhook_secrets = [{{ file = "{secret}" }}]
         self.host.make_repository(name, false).await;
     }
 
-    /// Another token for the bot: only for these scopes, from the next start on. On the stand-in alone.
-    pub fn narrow_token(&mut self, scopes: &[&str]) -> bool {
-        let token = self.host.narrow_token(scopes);
-        if let Some(token) = &token {
-            self.bot.token.clone_from(token);
-        }
-        token.is_some()
+    /// Another token for the bot: only for these scopes, from the next start on.
+    pub fn narrow_token(&mut self, scopes: &[&str]) {
+        self.bot.token = self.host.token(BOT, scopes);
+    }
+
+    /// Further branches of core are gated, from the next start on.
+    pub fn gate_branches(&mut self, branches: &'static str) {
+        self.branches = branches;
     }
 
     /// Starts it as `serve --dry-run` does.

@@ -60,10 +60,16 @@ fn script(example: &Value) -> String {
 
 /// Runs a script as a runner does: in the checkout, and it ends at the first command that fails.
 fn run(script: &str, checkout: &Path, world: &World) -> (i32, String) {
+    run_without(&[], script, checkout, world)
+}
+
+/// The same where these variables are not set.
+fn run_without(unset: &[&str], script: &str, checkout: &Path, world: &World) -> (i32, String) {
     let program = assert_cmd::cargo::cargo_bin!("drift-gate");
     let bin = program.parent().expect("a folder").display().to_string();
     let path = format!("{bin}:{}", std::env::var("PATH").expect("a PATH"));
-    let output = Command::new("sh")
+    let mut command = Command::new("sh");
+    command
         .args(["-euc", script])
         .current_dir(checkout)
         .env("PATH", path)
@@ -71,17 +77,23 @@ fn run(script: &str, checkout: &Path, world: &World) -> (i32, String) {
         .env("CI_COMMIT_TARGET_BRANCH", "main")
         .env("TEMPLATE", format!("{}/{TEMPLATE}", world.host.base()))
         .env("DRIFT_GATE_TOKEN", &world.bot.token)
-        .env("XDG_CACHE_HOME", world.path("cache"))
-        .output()
-        .expect("a shell");
+        .env("XDG_CACHE_HOME", world.path("cache"));
+    for variable in unset {
+        command.env_remove(variable);
+    }
+    let output = command.output().expect("a shell");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.code().expect("no signal"), said)
 }
 
+fn document(name: &str) -> Value {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci").join(name));
+    yaml(&text.expect("the example"))
+}
+
 /// The script of an example.
 fn example(name: &str) -> String {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci").join(name));
-    let script = script(&yaml(&text.expect("the example")));
+    let script = script(&document(name));
     assert!(script.contains("drift-gate check --onto"), "{name}: {script}");
     script
 }
@@ -123,8 +135,43 @@ async fn the_examples_parse_and_their_lines_fail_on_drift_and_pass_without() {
         let (code, said) = run(&script, &passes.dir, &world);
         assert_eq!(code, 0, "{name}: {said}");
     }
-    // This one fetches the base branch itself, which the next test does.
+    // A candidate of GitHub's merge queue has no base branch in its environment.
+    let (code, said) = run_without(&["GITHUB_BASE_REF"], &example("github-actions.yml"), &drifts.dir, &world);
+    assert!(code == 1 && said.contains("prompts/concierge.md"), "{code}: {said}");
+    // This one fetches the base branch itself, which another test does.
     example("woodpecker.yml");
+}
+
+#[test]
+fn the_examples_run_for_pull_requests_on_a_whole_checkout() {
+    for name in ["gitea-actions.yml", "github-actions.yml"] {
+        let example = document(name);
+        assert!(example["on"].get("pull_request").is_some(), "{name}: {example}");
+        let checkout = &example["jobs"]["check"]["steps"][0];
+        assert!(
+            checkout["uses"].as_str().is_some_and(|uses| uses.starts_with("actions/checkout@")),
+            "{name}: {checkout}"
+        );
+        assert_eq!(checkout["with"]["fetch-depth"], "0", "{name}: the history is judged");
+    }
+    let github = document("github-actions.yml");
+    assert!(github["on"].get("merge_group").is_some(), "a queue waits for each required job");
+    assert_eq!(github["permissions"], serde_json::json!({ "contents": "read" }));
+    let woodpecker = document("woodpecker.yml");
+    assert_eq!(woodpecker["when"][0]["event"], "pull_request");
+    assert_eq!(woodpecker["clone"]["git"]["settings"]["partial"], "false");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_secret_a_private_source_is_undecided_and_never_green() {
+    let world = World::new().await;
+    let passes = checkout(&world, "passes", ("notes.md", "x\n")).await;
+    world.admin.call("PATCH", &format!("/repos/{TEMPLATE}"), serde_json::json!({ "private": true })).await;
+    let script = example("gitea-actions.yml");
+    let (code, said) = run_without(&["DRIFT_GATE_TOKEN"], &script, &passes.dir, &world);
+    assert_eq!(code, 3, "{said}");
+    let (code, said) = run(&script, &passes.dir, &world);
+    assert_eq!(code, 0, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -257,6 +257,14 @@ async fn gates_that_a_repository_brings_are_looked_at_too() {
     let findings = world.findings(&[], 1);
     assert_eq!(of(&findings, &about, "gates"), [("ok", "it brings platform-agent-template")], "{own}");
     assert_eq!(of(&findings, &about, "required").len(), 1, "{findings:?}");
+    assert_eq!(of(&findings, &about, "scope").len(), 2, "{findings:?}");
+
+    // What they need besides is asked for, too.
+    let repairs = format!("{own}\n[[gate.repair]]\nkind = \"pin\"\n");
+    world.admin.commit(CORE, "main", &[(".drift-gate.toml", Some(&repairs))]).await;
+    let findings = world.findings(&[], 1);
+    let last = of(&findings, &about, "scope").pop();
+    assert_eq!(last, Some(("ok", "it may open pull requests that end drift")), "{findings:?}");
 
     world.admin.commit(CORE, "main", &[(".drift-gate.toml", Some("[[gate]]\nname = 1\n"))]).await;
     let told = world.doctor(&[]).is(1);

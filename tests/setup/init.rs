@@ -91,6 +91,95 @@ async fn a_consumer_without_a_pin_follows_and_one_that_bakes_nothing_is_told_so(
     assert!(said.contains("nothing in molecule/core takes files of molecule/platform-agent-template"), "{said}");
 }
 
+/// Long enough to be no file that is equal by chance.
+fn schema(name: &str) -> String {
+    let fields: Vec<String> = (0..20).map(|n| format!("  \"{name}-{n}\": \"text\"")).collect();
+    format!("{{\n{}\n}}\n", fields.join(",\n"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_files_are_proposed_in_a_gate_of_their_own_with_its_verdict() {
+    let world = World::new().await;
+    let [one, two, request, agent] = ["one", "two", "request", "agent"].map(schema);
+    let licence = "Do as you like.\n".repeat(20);
+    let template = [
+        ("fixtures/one.json", Some(one.as_str())),
+        ("fixtures/deep/two.json", Some(&two)),
+        ("request.schema.json", Some(&request)),
+        ("agent.schema.json", Some(&agent)),
+        ("LICENSE", Some(&licence)),
+    ];
+    let head = world.admin.commit(TEMPLATE, "main", &template).await;
+    let manifest = drift_gate::demo::scene::manifest(&head);
+    let core = [
+        ("manifest.json", Some(manifest.as_str())),
+        ("tests/fixtures/one.json", Some(&one)),
+        ("tests/fixtures/deep/two.json", Some(&two)),
+        ("internal/request.schema.json", Some(&request)),
+        ("canvas/request.schema.json", Some(&request)),
+        ("internal/agent.json", Some(&agent)),
+        ("LICENSE", Some(&licence)),
+    ];
+    world.admin.commit(CORE, "main", &core).await;
+    let said = world.init(&[]).is(0);
+    let (bake, copies) = said.split_once("molecule/core has copies of files of").expect("two gates");
+    assert!(bake.contains("The gate `platform-agent-template` says now:"), "{said}");
+    assert!(copies.contains("The gate `platform-agent-template-copies` says now:"), "{said}");
+    assert!(copies.contains("in sync"), "{said}");
+    let text = world.config();
+    let config = toml_of(&text);
+    let gate = &config["gate"][1];
+    assert_eq!(gate["name"], "platform-agent-template-copies");
+    assert_eq!(gate["binding"], config["gate"][0]["binding"], "they are of the pinned commit");
+    assert_eq!(
+        gate["check"],
+        json!([
+            { "kind": "mirror", "file": "request.schema.json",
+              "copies": ["canvas/request.schema.json", "internal/request.schema.json"] },
+            { "kind": "mirror", "folder": "fixtures", "copies": ["tests/fixtures"] },
+        ])
+    );
+    // What has another name is for a person: the lines are there to be taken in.
+    let unsure =
+        "#[[gate.check]]\n#kind = \"mirror\"\n#file = \"agent.schema.json\"\n#copies = [\"internal/agent.json\"]\n";
+    assert!(text.contains(unsure), "{text}");
+    assert!(!text.contains("LICENSE\"]"), "what is equal everywhere is no copy: {text}");
+    std::fs::write(
+        world.path("drift-gate.toml"),
+        text.replace("\n#[[gate", "\n[[gate")
+            .replace("\n#kind", "\nkind")
+            .replace("\n#file", "\nfile")
+            .replace("\n#copies", "\ncopies"),
+    )
+    .expect("written");
+    world.type_in(&["config", "check", "drift-gate.toml"]).is(0);
+
+    // Someone edits a copy of the folder: what is equal still is proposed as such.
+    world.admin.commit(CORE, "main", &[("tests/fixtures/one.json", Some(&schema("mine")))]).await;
+    world.init(&["--force"]).is(0);
+    let config = toml_of(&world.config());
+    assert_eq!(
+        config["gate"][1]["check"][0],
+        json!({ "kind": "mirror", "file": "fixtures/deep/two.json", "copies": ["tests/fixtures/deep/two.json"] })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_is_a_gate_where_nothing_else_is_bound_by_it() {
+    let world = World::new().await;
+    world.admin.commit(CORE, "main", &[(DOCKERFILE, None)]).await;
+    let said = world.init(&[]).is(0);
+    assert!(said.contains("molecule/core names a commit of molecule/platform-agent-template"), "{said}");
+    assert!(said.contains("The gate `platform-agent-template-pin` says now:"), "{said}");
+    assert!(said.contains("in sync"), "{said}");
+    let config = toml_of(&world.config());
+    assert_eq!(config["gate"][0]["check"], json!([{ "kind": "pin" }]));
+    // The source moves on: the pin is behind, and the proposal says so.
+    world.admin.commit(TEMPLATE, "main", &[("config.yaml", Some("name: x\n"))]).await;
+    let said = world.init(&["--force"]).is(0);
+    assert!(said.contains("drift[stale]"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_consumer_gets_its_own_file_by_a_pull_request_and_only_one() {
     let world = World::new().await;

@@ -119,7 +119,9 @@ impl World {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         let said =
             Said { code: output.status.code().expect("no signal"), out: text(output.stdout), err: text(output.stderr) };
-        for secret in [&self.bot.token, &self.admin.token, SECRET, ADMIN_TOKEN] {
+        let key = std::fs::read_to_string(self.path("app.pem")).unwrap_or_default();
+        let key = key.lines().nth(1).unwrap_or(SECRET);
+        for secret in [&self.bot.token, &self.admin.token, SECRET, ADMIN_TOKEN, key] {
             assert!(!said.out.contains(secret) && !said.err.contains(secret), "a secret is printed: {said:?}");
         }
         assert!(!said.err.contains("panicked"), "{}", said.err);
@@ -146,6 +148,14 @@ impl World {
         self.type_in(&[&usual, &public[..], words].concat())
     }
 
+    /// `drift-gate init` as the GitHub App of this number, whose key is in `app.pem`, and with these words.
+    pub fn init_as_app(&self, id: u64, words: &[&str]) -> Said {
+        let (base, id) = (self.host.base(), id.to_string());
+        let usual = ["init", "--forge-kind", "github", "--forge-url", &base, "--consumer", CORE, "--source", TEMPLATE];
+        let login = ["--app-id", &id, "--app-key-file", "app.pem", "--public-url", &self.url];
+        self.type_in(&[&usual[..], &login, words].concat())
+    }
+
     pub fn doctor(&self, words: &[&str]) -> Said {
         self.type_in(&[&["doctor"], words].concat())
     }
@@ -156,6 +166,15 @@ impl World {
         let told = self.doctor(&[&["--format", "json"], words].concat()).is(code);
         let mut document: serde_json::Value = serde_json::from_str(&told).expect("JSON");
         serde_json::from_value(document["findings"].take()).expect("findings")
+    }
+
+    /// What GitHub's dialect of the stand-in answers the maintainer.
+    pub async fn v3(&self, method: &str, path: &str, body: serde_json::Value) -> (u16, serde_json::Value) {
+        let method = method.parse().expect("a method");
+        let request = reqwest::Client::new().request(method, format!("{}/api/v3{path}", self.host.base()));
+        let answer = request.bearer_auth(&self.admin.token).body(body.to_string()).send().await.expect("an answer");
+        let (status, text) = (answer.status().as_u16(), answer.text().await.expect("text"));
+        (status, serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text)))
     }
 
     /// Starts the service and waits until it is ready.

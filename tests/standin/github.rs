@@ -96,6 +96,90 @@ async fn a_token_is_good_where_the_app_is_installed_and_until_its_end() {
 }
 
 #[tokio::test]
+async fn an_app_sees_its_hook_without_the_secret_and_changes_a_part_of_it() {
+    let hub = Hub::start().await;
+    let app = hub.forge.app("drift-gate", "http://127.0.0.1:9/hooks/hub", "").unwrap();
+    let now = chrono::Utc::now().timestamp();
+    let own = jwt(&app.pem, &json!({ "iat": now - 60, "exp": now + 540, "iss": app.id }));
+    let (status, hook) = hub.ask("GET", "/app/hook/config", &own, &Value::Null).await;
+    let plain = json!({ "content_type": "json", "insecure_ssl": "0", "url": "http://127.0.0.1:9/hooks/hub" });
+    assert_eq!((status, &hook), (200, &plain), "without a secret none is told");
+    let (status, hook) = hub.ask("PATCH", "/app/hook/config", &own, &json!({ "secret": "s3cret" })).await;
+    let mut signed = plain.clone();
+    signed["secret"] = "********".into();
+    assert_eq!((status, hook), (200, signed), "what is not named stays");
+    let wrong = hub.refused("PATCH", "/app/hook/config", &own, &json!({ "url": "nowhere" })).await;
+    assert_eq!(wrong.0, 422);
+    assert_eq!(hub.refused("GET", "/app/hook/config", &hub.admin, &Value::Null).await.0, 401);
+    let (_, told) = hub.ask("GET", "/app", &own, &Value::Null).await;
+    assert_eq!((&told["permissions"]["statuses"], &told["events"][0]), (&json!("write"), &json!("push")));
+}
+
+#[tokio::test]
+async fn an_installation_may_do_what_was_granted_and_no_more() {
+    let hub = Hub::start().await;
+    let app = hub.forge.app("drift-gate", "http://127.0.0.1:9", "secret").unwrap();
+    let id = hub.forge.install(app.id, "molecule", "core").unwrap();
+    let now = chrono::Utc::now().timestamp();
+    let own = jwt(&app.pem, &json!({ "iat": now - 60, "exp": now + 540, "iss": app.id }));
+    let token = async || {
+        let made = hub.ask("POST", &format!("/app/installations/{id}/access_tokens"), &own, &json!({})).await.1;
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let protection = "/repos/molecule/core/branches/main/protection";
+    let before = token().await;
+    let refused = (403, "Resource not accessible by integration".to_owned());
+    assert_eq!(hub.refused("GET", protection, &before, &Value::Null).await, refused);
+    hub.forge
+        .change_app(app.id, |app| drop(app.permissions.insert("administration".to_owned(), "read".to_owned())))
+        .unwrap();
+    assert_eq!(hub.refused("GET", protection, &token().await, &Value::Null).await, refused, "nobody agreed yet");
+    hub.forge.accept(app.id).unwrap();
+    assert_eq!(hub.refused("GET", protection, &before, &Value::Null).await.0, 401, "the older token ended");
+    let after = token().await;
+    let unprotected = (404, "Branch not protected".to_owned());
+    assert_eq!(hub.refused("GET", protection, &after, &Value::Null).await, unprotected);
+    assert_eq!(hub.refused("PUT", protection, &after, &json!({})).await, refused, "to read is not to write");
+}
+
+#[tokio::test]
+async fn a_check_that_is_required_of_one_app_is_not_met_by_anybody_else() {
+    let hub = Hub::start().await;
+    let app = hub.forge.app("drift-gate", "http://127.0.0.1:9", "secret").unwrap();
+    let id = hub.forge.install(app.id, "molecule", "core").unwrap();
+    let now = chrono::Utc::now().timestamp();
+    let own = jwt(&app.pem, &json!({ "iat": now - 60, "exp": now + 540, "iss": app.id }));
+    let made = hub.ask("POST", &format!("/app/installations/{id}/access_tokens"), &own, &json!({})).await.1;
+    let token = made["token"].as_str().unwrap();
+    let core = "/repos/molecule/core";
+    let head = hub.forge_head().await;
+    let tree = hub.ask("GET", &format!("{core}/git/commits/{head}"), &hub.admin, &Value::Null).await.1["tree"].clone();
+    let blob =
+        hub.ask("POST", &format!("{core}/git/blobs"), &hub.admin, &json!({ "content": "x" })).await.1["sha"].clone();
+    let file = json!({ "path": "x", "mode": "100644", "type": "blob", "sha": blob });
+    let change = json!({ "base_tree": tree["sha"], "tree": [file] });
+    let tree = hub.ask("POST", &format!("{core}/git/trees"), &hub.admin, &change).await.1["sha"].clone();
+    let commit = json!({ "message": "x", "tree": tree, "parents": [head] });
+    let sha = hub.ask("POST", &format!("{core}/git/commits"), &hub.admin, &commit).await.1["sha"].clone();
+    let branch = json!({ "ref": "refs/heads/change", "sha": sha });
+    assert_eq!(hub.ask("POST", &format!("{core}/git/refs"), &hub.admin, &branch).await.0, 201);
+    let pull = json!({ "title": "x", "head": "change", "base": "main" });
+    let number = hub.ask("POST", &format!("{core}/pulls"), &hub.admin, &pull).await.1["number"].clone();
+    let rule = json!({
+        "required_status_checks": { "strict": false, "checks": [{ "context": "drift-gate", "app_id": app.id }] },
+        "enforce_admins": true, "required_pull_request_reviews": null, "restrictions": null,
+    });
+    assert_eq!(hub.ask("PUT", &format!("{core}/branches/main/protection"), &hub.admin, &rule).await.0, 200);
+    let status = format!("{core}/statuses/{}", sha.as_str().unwrap());
+    let merge = format!("{core}/pulls/{number}/merge");
+    let (green, merging) = (json!({ "state": "success", "context": "drift-gate" }), json!({ "merge_method": "merge" }));
+    assert_eq!(hub.ask("POST", &status, &hub.admin, &green).await.0, 201);
+    assert_eq!(hub.ask("PUT", &merge, &hub.admin, &merging).await.0, 405, "it is green, and not the App's");
+    assert_eq!(hub.ask("POST", &status, token, &green).await.0, 201);
+    assert_eq!(hub.ask("PUT", &merge, &hub.admin, &merging).await.0, 200);
+}
+
+#[tokio::test]
 async fn statuses_and_checks_that_github_would_not_take_are_refused() {
     let hub = Hub::start().await;
     let path = format!("/repos/molecule/core/statuses/{}", "1".repeat(40));

@@ -2,6 +2,7 @@
 
 use super::wanted::{Gated, Subject};
 use super::{Doctor, Finding, Findings, Level, PROTECT};
+use crate::forge::app_settings::AppSettings;
 use crate::forge::settings::{Changed, Demands, Fit};
 use crate::forge::{ForgeError, Settings};
 use crate::gate::glob;
@@ -69,8 +70,9 @@ async fn one(
     };
     let wanting = wanting(settings, &demands, gated, branch);
     let outdated = !(demands.up_to_date || demands.queue || gated.queue);
+    let unpinned = wanting.is_none() && settings.app().is_some() && !pinned(settings, &demands, context);
     let mut by_hand = None;
-    if doctor.protect && !gated.advisory && (wanting.is_some() || outdated) {
+    if doctor.protect && !gated.advisory && (wanting.is_some() || outdated || unpinned) {
         match protect(settings, (subject, gated, branch)).await {
             Ok(done) => return findings.ok("required", done),
             Err(why) => by_hand = Some(why),
@@ -83,7 +85,16 @@ async fn one(
             tell(findings.problem("required", message, usual), by_hand);
             return;
         }
-        None => required(settings, &demands, gated, branch, findings),
+        None => required(settings, &demands, (gated, branch), by_hand.clone(), findings),
+    }
+    if demands.queue && !gated.queue {
+        let message =
+            format!("merges onto {branch} go through a queue, whose candidates get no `{context}`: it waits for ever");
+        let fix = match gated.consumes {
+            true => "name its branches in the gate: `queue_branches = [\"gh-readonly-queue/**\"]` in `consumer`",
+            false => "do without the queue, or without the check: only a consumer's queue is judged",
+        };
+        findings.problem("queue", message, fix);
     }
     if outdated {
         let message = format!(
@@ -127,7 +138,14 @@ async fn protect(
 /// Why the check is not required; `None` where it is.
 fn wanting(settings: &dyn Settings, demands: &Demands, gated: &Gated, branch: &str) -> Option<String> {
     let context = &gated.context;
-    if demands.contexts.iter().any(|(required, _)| settings.fits(required, context) != Fit::None) {
+    let fitting = || demands.contexts.iter().filter(|(required, _)| settings.fits(required, context) != Fit::None);
+    let ours = settings.app().map(AppSettings::id);
+    if let Some((_, Some(other))) = fitting().find(|(_, pin)| pin.is_some() && *pin != ours) {
+        return Some(format!(
+            "{branch} requires `{context}` of App {other} alone, and that is not who posts it here: it waits for ever"
+        ));
+    }
+    if fitting().next().is_some() {
         return None;
     }
     let alike = |required: &str| {
@@ -145,16 +163,39 @@ fn wanting(settings: &dyn Settings, demands: &Demands, gated: &Gated, branch: &s
     })
 }
 
+/// Whether some demand of it names the App that alone may give it.
+fn pinned(settings: &dyn Settings, demands: &Demands, context: &str) -> bool {
+    demands.contexts.iter().any(|(required, pin)| pin.is_some() && settings.fits(required, context) != Fit::None)
+}
+
 /// Tells how it is required, and who else can meet the demand.
-fn required(settings: &dyn Settings, demands: &Demands, gated: &Gated, branch: &str, findings: &mut Findings) {
+fn required(
+    settings: &dyn Settings,
+    demands: &Demands,
+    (gated, branch): (&Gated, &str),
+    by_hand: Option<String>,
+    findings: &mut Findings,
+) {
     let context = &gated.context;
     let fitting = |fit: Fit| demands.contexts.iter().find(|(required, _)| settings.fits(required, context) == fit);
     match (fitting(Fit::Exact), fitting(Fit::Pattern)) {
-        (Some((_, app)), _) => {
+        (Some(_), _) if pinned(settings, demands, context) => {
+            findings.ok("required", format!("`{context}` is required on {branch}, of our App alone"));
+        }
+        (Some(_), _) => {
             findings.ok("required", format!("`{context}` is required on {branch}"));
-            if app.is_none() && !settings.statuses_are_everyones() {
+            if !settings.statuses_are_everyones() {
                 let message = format!("any App, and whoever may write, can give `{context}` on {branch}");
-                findings.note("others", message).with_fix("pin the check to the App that posts it, where it is one");
+                let finding = findings.note("others", message);
+                match settings.app() {
+                    Some(app) => {
+                        tell(
+                            finding.with_fix(format!("pin the check to this App ({}) on {branch}", app.id())),
+                            by_hand,
+                        );
+                    }
+                    None => drop(finding.with_fix("be a GitHub App, and pin the check to it: see docs/github-app.md")),
+                }
             }
         }
         (None, Some((pattern, _))) => {

@@ -21,6 +21,12 @@ pub(super) async fn look(forge: &config::Forge, settings: &dyn Settings, finding
             refused_token(forge, findings);
             return false;
         }
+        Err(ForgeError::Denied { message, .. }) if forge.app.is_some() => {
+            // It answers, and the App itself can be asked all the same.
+            let fix = "install it on the repositories of the gates, or let it act again where it is suspended";
+            findings.problem("token", format!("the App can act nowhere: {message}"), fix);
+            return true;
+        }
         Err(error) => {
             let fix =
                 format!("set forge.{}.url to the server's root, and see that it is reached from here", forge.name);

@@ -8,8 +8,9 @@ use secrecy::SecretString;
 use super::wanted::Subject;
 use super::{Doctor, FIX, Findings};
 use crate::config::Secret;
-use crate::forge::settings::{Hook, NewHook};
+use crate::forge::settings::{Hook, LastAnswer, NewHook};
 use crate::forge::{ForgeError, Settings};
+use crate::store::DeliveryRow;
 
 /// What ails the hooks of a repository.
 struct Ailing {
@@ -21,7 +22,8 @@ struct Ailing {
 /// Looks at the hooks, mends them where it may, and has a test delivery sent.
 pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: &Subject, findings: &mut Findings) {
     if settings.is_app() {
-        findings.note("hook", "the App's own hook brings deliveries: its page of settings lists them");
+        // Its own hook is looked at once for all of them.
+        seen(doctor, subject, findings).await;
         return;
     }
     let hooks = match settings.hooks(&subject.repo).await {
@@ -79,7 +81,7 @@ fn judge<'a>(hooks: &'a [Hook], url: &str, forge: &str, settings: &dyn Settings)
 }
 
 /// An address of somebody's hook, which may hold a password or a key.
-fn shown(address: &str) -> String {
+pub(super) fn shown(address: &str) -> String {
     match url::Url::parse(address) {
         Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
         Err(_) => "an address that is none".to_owned(),
@@ -101,6 +103,12 @@ fn fault(hook: &Hook, settings: &dyn Settings) -> Option<String> {
     }
     if !matches!(hook.branch_filter.as_str(), "" | "*" | "**") {
         faults.push(format!("leaves out branches (its filter is `{}`)", hook.branch_filter));
+    }
+    if hook.last.as_ref().is_some_and(|last| last.code == 401) {
+        faults.push(
+            "signs with another secret than those in webhook_secrets (its last delivery was answered with 401)"
+                .to_owned(),
+        );
     }
     (!faults.is_empty()).then(|| faults.join(", and "))
 }
@@ -140,7 +148,7 @@ async fn mend(
 }
 
 /// What new hooks are signed with.
-fn secret(doctor: &Doctor<'_>, forge: &str) -> Option<SecretString> {
+pub(super) fn secret(doctor: &Doctor<'_>, forge: &str) -> Option<SecretString> {
     doctor.config.forges.get(forge)?.webhook_secrets.first().map(Secret::read)?.ok()
 }
 
@@ -149,23 +157,16 @@ async fn deliveries(
     doctor: &Doctor<'_>,
     settings: &dyn Settings,
     subject: &Subject,
-    (id, told): (u64, Option<String>),
+    (id, told): (u64, Option<LastAnswer>),
     findings: &mut Findings,
 ) {
-    if let Some(told) = told {
-        findings.note("delivery", format!("the forge says of its last delivery: {told}"));
+    if let Some(LastAnswer { code, message }) = told {
+        let answer = if code == 0 { "nothing".to_owned() } else { code.to_string() };
+        let message = if message.is_empty() { message } else { format!(" ({message})") };
+        findings.note("delivery", format!("the forge says that its last delivery was answered with {answer}{message}"));
     }
-    if !doctor.service.sees_deliveries() {
-        return;
-    }
-    let last = doctor.service.last(&subject.forge, &subject.repo).await;
-    match &last {
-        Some(row) => {
-            findings.ok("delivery", format!("the last delivery was {} at {}", row.event, moment(row.received_at)))
-        }
-        None => drop(findings.note("delivery", "no delivery of it has come yet")),
-    }
-    if !doctor.service.running {
+    let last = seen(doctor, subject, findings).await;
+    if !doctor.service.sees_deliveries() || !doctor.service.running {
         return;
     }
     match settings.test_hook(&subject.repo, id).await {
@@ -189,6 +190,21 @@ async fn deliveries(
             "see the hook's list of recent deliveries on the forge: 401 is another secret than in webhook_secrets (remove the \
              hook, then --fix); no answer at all is a network in between, or `[webhook] ALLOWED_HOST_LIST` of Gitea and Forgejo",
         );
+}
+
+/// The last delivery that is in the database.
+async fn seen(doctor: &Doctor<'_>, subject: &Subject, findings: &mut Findings) -> Option<DeliveryRow> {
+    if !doctor.service.sees_deliveries() {
+        return None;
+    }
+    let last = doctor.service.last(&subject.forge, &subject.repo).await;
+    match &last {
+        Some(row) => {
+            findings.ok("delivery", format!("the last delivery was {} at {}", row.event, moment(row.received_at)))
+        }
+        None => drop(findings.note("delivery", "no delivery of it has come yet")),
+    }
+    last
 }
 
 /// A time of the database's, for people.

@@ -2,11 +2,12 @@
 //! database, each fault with what it is needed for and how to mend it.
 //!
 //! It leaves nothing behind: rights are tried with calls that cannot do anything, and a test delivery says nothing new. With
-//! `--fix` it makes webhooks, and with `--protect` it requires the check; all else is for people.
+//! `--fix` it makes webhooks and mends that of a GitHub App, and with `--protect` it requires the check; all else is for people.
 //!
 //! Traps handled here: what could not be asked is neither well nor ill, and has an exit code of its own; nothing that is told
 //! holds a secret; one repository that cannot be read hides no fault of another.
 
+mod app;
 mod branches;
 mod forge;
 mod hooks;
@@ -30,7 +31,7 @@ pub struct Arguments {
     /// The service's configuration
     #[arg(long, value_name = "FILE", default_value = "drift-gate.toml")]
     config: PathBuf,
-    /// Make the webhooks that are missing or wrong
+    /// Make the webhooks that are missing or wrong; of a GitHub App: mend its own
     #[arg(long)]
     fix: bool,
     /// With --fix: require the check on the gated branches too, and that pull requests are up to date
@@ -197,7 +198,9 @@ async fn ask(arguments: &Arguments, config: &Config, findings: &mut Findings) ->
         if !forge::look(forge, settings.as_ref(), findings).await {
             // One fault is enough; its repositories would only repeat it.
             subjects.retain(|subject| subject.forge != *name);
+            continue;
         }
+        app::look(&doctor, (forge, settings.as_ref()), &subjects, findings).await;
     }
     for subject in &mut subjects {
         let Some(settings) = doctor.forges.get(&subject.forge) else { continue };

@@ -1,15 +1,24 @@
 //! One repository: is it there, what may we do in it, and then its hooks and branches.
 
 use super::wanted::Subject;
-use super::{Doctor, Findings, Level, branches, hooks};
+use super::{Doctor, Findings, Level, app, branches, hooks};
 use crate::config::{Bringer, Config};
+use crate::forge::app_settings::Installation;
 use crate::forge::settings::{Rights, Use};
 use crate::forge::{ForgeError, Settings};
 use crate::gate::own_file::FILE;
 
 /// Asks all about it.
 pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: &mut Subject, findings: &mut Findings) {
-    let Some(rights) = rights(settings, subject, findings).await else { return };
+    let Some((rights, installation)) = rights(settings, subject, findings).await else { return };
+    let before = subject.clone();
+    if subject.brings {
+        own_file(doctor, subject, settings, findings).await;
+    }
+    let app = settings.app().zip(installation.as_ref()).zip(doctor.config.forges.get(&subject.forge));
+    if let Some(((app, installation), forge)) = app {
+        app::granted(doctor, app, (forge, &before, subject), installation, findings).await;
+    }
     let mut may = vec![
         (Use::Statuses, "post statuses", rights.push && !rights.archived),
         (Use::Comments, "answer commands in comments", true),
@@ -18,12 +27,10 @@ pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: 
     let organizations = subject.organizations.clone();
     may.extend(organizations.iter().map(|one| (Use::Teams(one), "read who is in the teams that may waive", true)));
     for (what, words, asked) in may {
-        if asked {
+        // What an App was not granted is told already.
+        if asked && installation.as_ref().is_none_or(|one| app::may(&one.permissions, what)) {
             scope(settings, subject, (what, words), findings).await;
         }
-    }
-    if subject.brings {
-        own_file(doctor, subject, settings, findings).await;
     }
     if !rights.admin {
         findings
@@ -35,7 +42,17 @@ pub(super) async fn look(doctor: &Doctor<'_>, settings: &dyn Settings, subject: 
     branches::look(doctor, settings, subject, findings).await;
 }
 
-async fn rights(settings: &dyn Settings, subject: &Subject, findings: &mut Findings) -> Option<Rights> {
+/// Our rights, and of an App where it is installed; `None` where all else would only repeat what is told.
+async fn rights(
+    settings: &dyn Settings,
+    subject: &Subject,
+    findings: &mut Findings,
+) -> Option<(Rights, Option<Installation>)> {
+    // Of an App nothing else can be asked before.
+    let installation = match settings.app() {
+        Some(app) => Some(app::installed(app, subject, findings).await?),
+        None => None,
+    };
     let rights = match settings.rights(&subject.repo).await {
         Ok(rights) => rights,
         Err(ForgeError::NotFound { .. }) => {
@@ -54,24 +71,28 @@ async fn rights(settings: &dyn Settings, subject: &Subject, findings: &mut Findi
             return None;
         }
     };
-    // What an App may do is told by its permissions and not by rights of a user: it is tried, see below.
-    let rights = if settings.is_app() { Rights { admin: true, push: true, ..rights } } else { rights };
     if rights.archived {
         findings.problem("repository", "it is archived: no status can be posted", "bring it back, or retire its gates");
-    } else if !rights.push {
+    }
+    if installation.is_some() {
+        // What an App may do is told by what was granted to it, and not by rights of a user.
+        return Some((Rights { admin: true, push: true, ..rights }, installation));
+    }
+    if rights.archived {
+        return Some((rights, None));
+    }
+    if !rights.push {
         let message = "the token's user may not write there: no status can be posted";
         findings.problem(
             "right",
             message,
             "make the user a collaborator with write access, or better an administrator",
         );
-    } else if settings.is_app() {
-        findings.ok("right", "the App is installed there");
     } else {
         let word = if rights.admin { "administer" } else { "write to" };
         findings.ok("right", format!("the token's user may {word} it"));
     }
-    Some(rights)
+    Some((rights, None))
 }
 
 async fn scope(settings: &dyn Settings, subject: &Subject, (what, words): (Use<'_>, &str), findings: &mut Findings) {
@@ -82,7 +103,7 @@ async fn scope(settings: &dyn Settings, subject: &Subject, (what, words): (Use<'
             findings.problem(
                 "scope",
                 format!("it may not {words}: {message}"),
-                format!("the token needs `{scope}` to {words}"),
+                format!("the {} needs `{scope}` to {words}", if settings.is_app() { "App" } else { "token" }),
             );
         }
         Err(error) => {

@@ -17,6 +17,8 @@ pub(super) struct Subject {
     pub organizations: Vec<String>,
     /// Pull requests that end drift are opened there.
     pub repaired: bool,
+    /// Workflows are started there.
+    pub dispatches: bool,
     /// It may bring gates of its own.
     pub brings: bool,
 }
@@ -31,6 +33,8 @@ pub(super) struct Gated {
     pub advisory: bool,
     /// The gate names branches of a merge queue.
     pub queue: bool,
+    /// It is the consumer's: a source's queue is not judged.
+    pub consumes: bool,
 }
 
 impl Subject {
@@ -39,7 +43,9 @@ impl Subject {
         match self.gated.iter_mut().find(same) {
             // Required as soon as one of its gates is.
             Some(known) => {
-                (known.advisory, known.queue) = (known.advisory && gated.advisory, known.queue || gated.queue)
+                known.advisory &= gated.advisory;
+                known.queue |= gated.queue;
+                known.consumes |= gated.consumes;
             }
             None => self.gated.push(gated),
         }
@@ -56,9 +62,11 @@ impl Subject {
                 context: gate.context.clone(),
                 advisory: gate.advisory,
                 queue: !gate.consumer.queue_branches.is_empty(),
+                consumes: true,
             });
         }
         self.repaired |= gate.repairs.iter().any(Repair::writes_consumer);
+        self.dispatches |= gate.repairs.iter().any(|repair| matches!(repair, Repair::Dispatch { .. }));
         self.organizations_of(&gate.commands.teams);
     }
 
@@ -66,7 +74,7 @@ impl Subject {
     fn provides(&mut self, gate: &Gate) {
         if gate.retired.is_none() && gate.stale == Stale::Fail {
             let (branches, context) = (gate.source.branch.clone(), gate.context.clone());
-            self.add(Gated { branches, context, advisory: gate.advisory, queue: false });
+            self.add(Gated { branches, context, advisory: gate.advisory, queue: false, consumes: false });
         }
         self.repaired |= gate.repairs.iter().any(|repair| matches!(repair, Repair::Mirror { to: To::Source, .. }));
         self.organizations_of(&gate.commands.teams);
@@ -91,6 +99,7 @@ pub(super) fn subjects(config: &Config) -> Vec<Subject> {
             gated: Vec::new(),
             organizations: Vec::new(),
             repaired: false,
+            dispatches: false,
             brings: false,
         });
         change(subject);

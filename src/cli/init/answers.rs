@@ -1,14 +1,14 @@
 //! What `init` must know: from its flags, or asked on a terminal.
 //!
-//! The trap: a token is never typed and never printed. What is asked for is where it is: a variable of the environment, or a
-//! file.
+//! The trap: a token and a key are never typed and never printed. What is asked for is where they are: a variable of the
+//! environment, or a file.
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use std::path::PathBuf;
 
 use super::Arguments;
 use crate::cli::Failure;
-use crate::config::{ForgeKind, Secret, SecretValue};
+use crate::config::{App, ForgeKind, Secret, SecretValue};
 use crate::forge::RepoName;
 
 /// The variable that holds the token where nobody says another.
@@ -21,10 +21,20 @@ pub(super) struct Answers {
     pub url: String,
     pub consumer: RepoName,
     pub sources: Vec<RepoName>,
-    /// Where the token is, and the token; `None` where nothing is asked of a forge.
-    pub token: Option<(Secret, SecretValue)>,
+    /// As whom the forge is asked.
+    pub login: Login,
     /// Where the service will be; empty where no service is configured.
     pub public_url: String,
+}
+
+/// As whom a forge is asked.
+pub(super) enum Login {
+    /// Nothing is asked of it.
+    Nobody,
+    /// Where the token is, and the token.
+    Token(Secret, SecretValue),
+    /// A GitHub App, whose key can be read.
+    App(App),
 }
 
 /// What is missing, with its question.
@@ -70,8 +80,11 @@ fn gather_with(arguments: &Arguments, screen: Option<Screen<'_>>) -> Result<Answ
             asker.missing.join(", ")
         )));
     };
-    let token = token(arguments, &mut asker)?;
-    Ok(Answers { kind, url, consumer, sources, token, public_url })
+    if sources.iter().any(|source| source.0.eq_ignore_ascii_case(&consumer.0)) {
+        return Err(Failure::usage(format_args!("{consumer} is named as consumer and as source: name the other one")));
+    }
+    let login = login(arguments, kind, &mut asker)?;
+    Ok(Answers { kind, url, consumer, sources, login, public_url })
 }
 
 /// Where questions are put, and where answers come from.
@@ -153,19 +166,70 @@ fn repository(flag: &str, text: &str) -> Result<RepoName, Failure> {
     })
 }
 
-/// Where the token is, by a flag, or the usual variable where it is set.
-fn token(arguments: &Arguments, asker: &mut Asker<'_>) -> Result<Option<(Secret, SecretValue)>, Failure> {
+/// The App, where a flag names it or somebody answers so; else the token.
+fn login(arguments: &Arguments, kind: ForgeKind, asker: &mut Asker<'_>) -> Result<Login, Failure> {
+    let id = match arguments.app_id {
+        Some(_) if kind != ForgeKind::GitHub => {
+            return Err(Failure::usage(
+                "--app-id is a GitHub App's: a Gitea or Forgejo has none, say where the token is",
+            ));
+        }
+        Some(id) => Some(id),
+        None if kind == ForgeKind::GitHub
+            && asker.screen.is_some()
+            && !says_token(arguments)
+            && arguments.asks_forge() =>
+        {
+            asker.ask("The number of the GitHub App (its App ID), or `token` for a plain token", app_id)?
+        }
+        None => None,
+    };
+    let Some(id) = id else { return token(arguments, asker) };
+    let read = |key: Secret| match key.read_key() {
+        Ok(_) => Ok(Login::App(App { id, key })),
+        Err(error) => Err(Failure::usage(format_args!("the App's private key: {error}"))),
+    };
+    match (&arguments.app_key_env, &arguments.app_key_file) {
+        (Some(variable), _) => read(Secret::Env(variable.clone())),
+        (None, Some(file)) => read(Secret::File(file.clone())),
+        (None, None) if asker.screen.is_some() => asker
+            .ask("Where the App's private key is: an environment variable's name, or a file's path", |text| {
+                read(place(text))
+            }),
+        (None, None) => Err(Failure::usage(
+            "where is the App's private key? say --app-key-file FILE or --app-key-env VARIABLE; it is never given on the command line",
+        )),
+    }
+}
+
+/// A number, or `None` for the word `token`.
+fn app_id(text: &str) -> Result<Option<u64>, Failure> {
+    match text.to_lowercase().as_str() {
+        "token" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| {
+            Failure::usage("it is a number, the \"App ID\" on the App's page of settings, or the word `token`")
+        }),
+    }
+}
+
+/// Whether it is said where a token is, by a flag or the usual variable.
+fn says_token(arguments: &Arguments) -> bool {
     let usual = || std::env::var_os(USUAL_TOKEN).is_some_and(|token| !token.is_empty());
+    arguments.token_env.is_some() || arguments.token_file.is_some() || usual()
+}
+
+/// Where the token is, by a flag, or the usual variable where it is set.
+fn token(arguments: &Arguments, asker: &mut Asker<'_>) -> Result<Login, Failure> {
     let read = |secret: Secret| {
         let value = secret.read().map_err(|error| Failure::usage(format_args!("the token: {error}")))?;
-        Ok(Some((secret, value)))
+        Ok(Login::Token(secret, value))
     };
     match (&arguments.token_env, &arguments.token_file) {
         (Some(variable), _) => read(Secret::Env(variable.clone())),
         (None, Some(file)) => read(Secret::File(file.clone())),
-        (None, None) if usual() => read(Secret::Env(USUAL_TOKEN.to_owned())),
+        (None, None) if says_token(arguments) => read(Secret::Env(USUAL_TOKEN.to_owned())),
         // Both sides are folders: no forge is asked.
-        (None, None) if !arguments.asks_forge() => Ok(None),
+        (None, None) if !arguments.asks_forge() => Ok(Login::Nobody),
         (None, None) if asker.screen.is_some() => asker
             .ask("Where the forge's token is: an environment variable's name, or a file's path", |text| {
                 read(place(text))
@@ -223,12 +287,31 @@ mod tests {
             ("molecule/core", "molecule/template")
         );
         assert_eq!(answers.public_url, "https://gate.example.org");
-        let (secret, value) = answers.token.expect("a token");
+        let Login::Token(secret, value) = answers.login else { panic!("no token") };
         assert_eq!((secret, value.expose_secret()), (Secret::File(file), "s3cret"));
         assert_eq!(screen.matches("The forge is gitea").count(), 2, "{screen}");
         assert!(screen.contains("error: --source is a repository as owner/name, and not `template`"), "{screen}");
         assert!(!screen.contains("s3cret") && !screen.contains("hunter2") && !screen.contains('\u{1b}'), "{screen}");
         assert!(!screen.contains("Where people"), "what a flag says is not asked: {screen}");
+    }
+
+    #[test]
+    fn of_a_github_it_is_asked_whether_an_app_logs_in_and_where_its_key_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("app.pem");
+        std::fs::write(&file, "-----BEGIN CERTIFICATE-----\n").expect("written");
+        let flags = ["--forge-kind", "github", "--forge-url", "https://github.com", "--consumer", "m/core"];
+        let flags = [&flags[..], &["--source", "m/template", "--public-url", "https://gate.example.org"]].concat();
+        let lines = format!("the one\n77\nNOT_SET_ANYWHERE\n{}\n", file.display());
+        let (answers, screen) = typed(&flags, &lines);
+        assert!(answers.is_err(), "a certificate is no key");
+        assert_eq!(screen.matches("The number of the GitHub App").count(), 2, "{screen}");
+        assert!(screen.contains("environment variable NOT_SET_ANYWHERE is not set"), "{screen}");
+        assert!(screen.contains("app.pem holds no RSA private key in PEM"), "{screen}");
+        std::fs::write(folder.path().join("token"), "s3cret\n").expect("written");
+        let lines = format!("token\n{}\n", folder.path().join("token").display());
+        let (answers, _) = typed(&flags, &lines);
+        assert!(matches!(answers.map(|answers| answers.login), Ok(Login::Token(..))));
     }
 
     #[test]

@@ -11,11 +11,12 @@ mod propose;
 mod pull;
 mod written;
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use answers::{Answers, gather};
+use answers::{Answers, Login, gather};
 use propose::Proposal;
 
 use super::check::Places;
@@ -48,6 +49,15 @@ pub struct Arguments {
     /// The file with the forge's token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// The number of the GitHub App that is asked as, instead of a token (its "App ID")
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["token_env", "token_file"])]
+    app_id: Option<u64>,
+    /// The environment variable with the App's private key
+    #[arg(long, value_name = "VARIABLE", requires = "app_id", conflicts_with = "app_key_file")]
+    app_key_env: Option<String>,
+    /// The file with the App's private key, in PEM
+    #[arg(long, value_name = "FILE", requires = "app_id")]
+    app_key_file: Option<PathBuf>,
     /// Where people will reach the service
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -126,8 +136,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     }
     let forge = forge(&answers);
     let asked = if arguments.asks_forge() { Some(ask(&answers, &forge)?) } else { None };
-    let token = answers.token.as_ref().map(|(_, value)| value.clone());
-    let fetcher = Fetcher::with(token).map_err(Failure::failed)?;
+    let mut logins = HashMap::new();
+    if let Some(asked) = &asked {
+        let consumer = arguments.consumer_dir.is_none().then_some(&answers.consumer);
+        // Those without a folder.
+        let sources = answers.sources.iter().skip(arguments.source_dir.len());
+        for repo in consumer.into_iter().chain(sources) {
+            let authorization = asked.wait(asked.settings.git_authorization(repo));
+            let authorization = authorization.map_err(|error| refused(&repo.0, error))?;
+            logins.extend(authorization.map(|value| (asked.settings.git_url(repo), value)));
+        }
+    }
+    let fetcher = Fetcher::authorized(logins).map_err(Failure::failed)?;
     let places = Places::with(Arc::new(fetcher));
     let open = |option: &str, repo: &RepoName, branch: Option<&String>, folder: Option<&Path>| {
         let branch = match (branch, &asked) {
@@ -180,8 +200,14 @@ fn forge(answers: &Answers) -> config::Forge {
         name: "main".to_owned(),
         kind: answers.kind,
         url: answers.url.clone(),
-        token: answers.token.as_ref().map(|(secret, _)| secret.clone()),
-        app: None,
+        token: match &answers.login {
+            Login::Token(secret, _) => Some(secret.clone()),
+            Login::App(_) | Login::Nobody => None,
+        },
+        app: match &answers.login {
+            Login::App(app) => Some(app.clone()),
+            Login::Token(..) | Login::Nobody => None,
+        },
         check_runs: false,
         webhook_secrets: Vec::new(),
     }
@@ -190,7 +216,10 @@ fn forge(answers: &Answers) -> config::Forge {
 /// Connects, and makes sure that it is a forge and takes the token.
 fn ask(answers: &Answers, forge: &config::Forge) -> Result<Asked, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    let token = answers.token.as_ref().map(|(_, value)| value.clone());
+    let token = match &answers.login {
+        Login::Token(_, value) => Some(value.clone()),
+        Login::App(_) | Login::Nobody => None,
+    };
     let client = client(Timeouts::default()).map_err(Failure::failed)?;
     let settings = runtime.block_on(async { connect_settings(forge, token, client) }).map_err(Failure::usage)?;
     let asked = Asked { runtime, settings };
@@ -201,7 +230,8 @@ fn ask(answers: &Answers, forge: &config::Forge) -> Result<Asked, Failure> {
     asked
         .wait(asked.settings.server())
         .map_err(|error| refused(&format!("--forge-url {} ({kind})", answers.url), error))?;
-    asked.wait(asked.settings.whoami()).map_err(|error| refused("the token", error))?;
+    let what = if forge.app.is_some() { "the App" } else { "the token" };
+    asked.wait(asked.settings.whoami()).map_err(|error| refused(what, error))?;
     Ok(asked)
 }
 
@@ -254,7 +284,7 @@ fn told(consumer: &Side, found: &[(Side, Vec<Proposal>)]) -> Result<(), Failure>
         if proposals.is_empty() {
             return Err(Failure::failed(format_args!(
                 "nothing in {} takes files of {}: no Dockerfile has a COPY of a folder with its files that {} does not have \
-                 itself. Begin with `drift-gate config example > drift-gate.toml`, and see docs/configuration.md for copies and \
+                 itself, no file is a copy of one of its, and none names a commit of it. Begin with `drift-gate config example > drift-gate.toml`, and see docs/configuration.md for copies and \
                  values",
                 consumer.repo, source.repo, consumer.repo
             )));

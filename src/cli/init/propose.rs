@@ -1,7 +1,7 @@
 //! Gates between two repositories, as the files suggest them and the engine judges them.
 
 use crate::config::{self, Config, Gate};
-use crate::gate::discover::{self, FoundBake, FoundPin, PinPlace};
+use crate::gate::discover::{self, FoundBake, FoundMirrors, FoundPin, PinPlace};
 use crate::gate::finding::Severity;
 use crate::gate::policy::{self, Outcome, Paired, Role, Say};
 use crate::gate::{Before, Case, Report, Revision, World};
@@ -18,7 +18,7 @@ const MOST_COMMITS: usize = 30;
 pub(super) struct Proposal {
     /// Unique for its consumer.
     pub name: String,
-    pub bake: FoundBake,
+    pub what: What,
     /// `None`: the branch is followed.
     pub pin: Option<FoundPin>,
     /// Fields beside the pin that name the source.
@@ -29,6 +29,16 @@ pub(super) struct Proposal {
     pub words: String,
     /// The report of it, for people.
     pub verdict: String,
+}
+
+/// What it would compare.
+pub(super) enum What {
+    /// What a Dockerfile bakes.
+    Bake(FoundBake),
+    /// Copies of files.
+    Copies(FoundMirrors),
+    /// The pin, and nothing else.
+    Pin,
 }
 
 /// All that is proposed between these two.
@@ -56,33 +66,75 @@ pub(super) fn proposals(forge: &config::Forge, consumer: &Side, source: &Side) -
         found.cloned()
     });
     pin = submodule.or(pin);
-    let mut best: Vec<(Rank, Proposal)> = Vec::new();
+    let new = |name: String, what: What, pin: Option<&FoundPin>| Proposal {
+        name,
+        what,
+        pin: pin.cloned(),
+        require: pin.map(|pin| require(pin, source)).unwrap_or_default(),
+        others: others.iter().filter(|other| Some(*other) != pin).map(place).collect(),
+        words: String::new(),
+        verdict: String::new(),
+    };
+    let mut best: Vec<(Rank, FoundBake, Proposal)> = Vec::new();
     for bake in bakes {
-        let require = pin.as_ref().map(|pin| require(pin, source)).unwrap_or_default();
-        let others = others.iter().filter(|other| Some(*other) != pin.as_ref()).map(place).collect();
-        let (words, verdict) = (String::new(), String::new());
-        let mut proposal = Proposal { name: name.to_owned(), bake, pin: pin.clone(), require, others, words, verdict };
+        let mut proposal = new(name.to_owned(), What::Bake(bake.clone()), pin.as_ref());
         let Some(rank) = judged(forge, &mut proposal, consumer, source)? else { continue };
-        let same = |(_, known): &(Rank, Proposal)| {
-            known.bake.dockerfile == proposal.bake.dockerfile && known.bake.line == proposal.bake.line
-        };
-        match best.iter_mut().find(|known| same(known)) {
+        match best.iter_mut().find(|(_, known, _)| (&known.dockerfile, known.line) == (&bake.dockerfile, bake.line)) {
             // The build context is a guess between two: what can be compared is right.
-            Some(known) if rank < known.0 => *known = (rank, proposal),
+            Some(known) if rank < known.0 => *known = (rank, bake, proposal),
             Some(_) => {}
-            None => best.push((rank, proposal)),
+            None => best.push((rank, bake, proposal)),
         }
     }
-    let mut proposals: Vec<Proposal> = best.into_iter().map(|(_, proposal)| proposal).collect();
+    let taken: Vec<String> = best.iter().flat_map(|(_, bake, _)| bake.identity.iter().cloned()).collect();
+    let mut proposals: Vec<Proposal> = best.into_iter().map(|(_, _, proposal)| proposal).collect();
     if proposals.len() > 1 {
         for (index, proposal) in proposals.iter_mut().enumerate() {
             proposal.name = format!("{name}-{}", index + 1);
+        }
+    }
+    let mut copies = Vec::new();
+    if let Some((found, bound)) = mirrors(&pair, (consumer, source), pin.as_ref(), &taken).map_err(failed)? {
+        copies.push(new(format!("{name}-copies"), What::Copies(found), bound));
+    }
+    // The pin is judged with whatever is bound by it.
+    if pin.is_some() && proposals.is_empty() && copies.iter().all(|one| one.pin.is_none()) {
+        copies.push(new(format!("{name}-pin"), What::Pin, pin.as_ref()));
+    }
+    for mut proposal in copies {
+        if judged(forge, &mut proposal, consumer, source)?.is_some() {
+            proposals.push(proposal);
         }
     }
     for proposal in &mut proposals {
         proposal.words = words(proposal, consumer, source);
     }
     Ok(proposals)
+}
+
+/// Copies of files of the pinned commit, and the pin; of the branch's head, where there are none of that.
+fn mirrors<'p>(
+    pair: &Pair<'_>,
+    (consumer, source): (&Side, &Side),
+    pin: Option<&'p FoundPin>,
+    taken: &[String],
+) -> Result<Option<(FoundMirrors, Option<&'p FoundPin>)>, String> {
+    let pinned = pin.map(|pin| (Revision::Commit(pin.commit.clone()), Some(pin)));
+    for (revision, bound) in pinned.into_iter().chain([(source.opened.revision.clone(), None)]) {
+        let found = pair.whole(|| {
+            let (Some(ours), Some(theirs)) = (
+                pair.tree(crate::gate::Side::Consumer, &consumer.opened.revision)?,
+                pair.tree(crate::gate::Side::Source, &revision)?,
+            ) else {
+                return Ok(FoundMirrors::default());
+            };
+            discover::mirrors(ours.as_ref(), theirs.as_ref(), taken)
+        })?;
+        if !found.same_name.is_empty() {
+            return Ok(Some((found, bound)));
+        }
+    }
+    Ok(None)
 }
 
 /// The smaller the likelier: files that could not be compared, then findings and undecided parts.
@@ -179,18 +231,23 @@ fn place(pin: &FoundPin) -> String {
 }
 
 fn words(proposal: &Proposal, consumer: &Side, source: &Side) -> String {
-    let bake = &proposal.bake;
     let binding = match &proposal.pin {
         Some(pin) => format!("pins {} ({})", pin.commit.short(), place(pin)),
         None => format!("pins no commit of it: the head of {} counts", source.branch),
     };
-    format!(
-        "{} bakes {} into {} ({}:{}), and {binding}. The gate `{}` says now:\n",
-        consumer.repo,
-        source.repo,
-        one_line(&bake.destination),
-        one_line(&bake.dockerfile),
-        bake.line,
-        one_line(&proposal.name)
-    )
+    let (consumer, source) = (&consumer.repo, &source.repo);
+    let what = match &proposal.what {
+        What::Bake(bake) => format!(
+            "{consumer} bakes {source} into {} ({}:{})",
+            one_line(&bake.destination),
+            one_line(&bake.dockerfile),
+            bake.line
+        ),
+        What::Copies(found) => {
+            let places: Vec<String> = found.same_name.iter().flat_map(|one| &one.copies).cloned().collect();
+            format!("{consumer} has copies of files of {source} ({})", one_line(&places.join(", ")))
+        }
+        What::Pin => format!("{consumer} names a commit of {source}"),
+    };
+    format!("{what}, and {binding}. The gate `{}` says now:\n", one_line(&proposal.name))
 }

@@ -4,13 +4,16 @@
 
 use std::fmt::Write;
 
-use super::propose::Proposal;
-use super::{Answers, Side};
+use super::propose::{Proposal, What};
+use super::{Answers, Login, Side};
 use crate::config::{self, ForgeKind, Secret};
 use crate::forge::RepoName;
-use crate::gate::discover::PinPlace;
+use crate::gate::discover::{Copied, FoundBake, FoundMirror, PinPlace};
 use crate::gate::own_file::FILE;
 use crate::report::safe::one_line;
+
+/// Equal files under another name that are told.
+const MOST_RENAMED: usize = 5;
 
 /// A TOML string.
 fn quoted(text: &str) -> String {
@@ -52,10 +55,18 @@ pub(super) fn of_service(
     consumer: &Side,
     found: &[(Side, Vec<Proposal>)],
 ) -> String {
-    let token = match answers.token.as_ref().map(|(secret, _)| secret) {
-        Some(Secret::File(file)) => format!("{{ file = {} }}", quoted(&file.display().to_string())),
-        Some(Secret::Env(variable)) => format!("{{ env = {} }}", quoted(variable)),
-        None => "{ env = \"DRIFT_GATE_TOKEN\" }".to_owned(),
+    let place = |secret: &Secret| match secret {
+        Secret::File(file) => format!("{{ file = {} }}", quoted(&file.display().to_string())),
+        Secret::Env(variable) => format!("{{ env = {} }}", quoted(variable)),
+    };
+    let login = match &answers.login {
+        Login::Token(secret, _) => format!("token = {}", place(secret)),
+        Login::App(app) => format!("app = {{ id = {}, key = {} }}", app.id, place(&app.key)),
+        Login::Nobody => "token = { env = \"DRIFT_GATE_TOKEN\" }".to_owned(),
+    };
+    let hooks = match &answers.login {
+        Login::App(_) => "`drift-gate doctor --fix` gives it to the App's webhook where that has none",
+        Login::Token(..) | Login::Nobody => "`drift-gate doctor --fix` makes webhooks with it",
     };
     let mut text = format!(
         "# Proposed by `drift-gate init`. `drift-gate config example` shows every key, docs/configuration.md says more of each.\n\
@@ -74,8 +85,8 @@ pub(super) fn of_service(
          kind = \"{kind}\"\n\
          url = {url}\n\
          # Reads both repositories and posts statuses. `drift-gate doctor` says what it may not do.\n\
-         token = {token}\n\
-         # What signs deliveries: export it before `serve` and `doctor`. `drift-gate doctor --fix` makes webhooks with it.\n\
+         {login}\n\
+         # What signs deliveries: export it before `serve` and `doctor`. {hooks}.\n\
          webhook_secrets = [{{ env = \"DRIFT_GATE_WEBHOOK_SECRET\" }}]\n",
         public = quoted(&answers.public_url),
         name = forge.name,
@@ -107,7 +118,6 @@ pub(super) fn of_repository(forge: &config::Forge, found: &[(Side, Vec<Proposal>
 }
 
 fn gate(text: &mut String, forge: &config::Forge, sides: &Sides<'_>, proposal: &Proposal) {
-    let bake = &proposal.bake;
     let _ = writeln!(text, "[[gate]]\nname = {}", quoted(&proposal.name));
     match sides {
         Sides::Service(consumer, source) => {
@@ -125,6 +135,50 @@ fn gate(text: &mut String, forge: &config::Forge, sides: &Sides<'_>, proposal: &
         }
     }
     binding(text, proposal);
+    match &proposal.what {
+        What::Bake(found) => bake(text, found),
+        What::Copies(found) => {
+            text.push_str("# Files that both repositories have, byte for byte. Take out what is equal by chance.\n");
+            if proposal.pin.is_none() {
+                text.push_str("# A pull request of the source that changes one of them fails: merged, it would differ from its copy.\n");
+            }
+            found.same_name.iter().for_each(|one| mirror(text, one, ""));
+            for one in found.renamed.iter().take(MOST_RENAMED) {
+                text.push_str("\n# Equal bytes under another name. If it is meant to be a copy, take out each `#` before what follows.");
+                mirror(text, one, "#");
+            }
+            let more = found.renamed.len().saturating_sub(MOST_RENAMED);
+            if more > 0 {
+                let _ = writeln!(text, "# {more} more are equal under another name.");
+            }
+        }
+        What::Pin => text.push_str(
+            "# No file of the source was found in the consumer. What is judged is the pin: that it is a commit of the source's\n\
+             # branch, and not behind it.\n\
+             [[gate.check]]\n\
+             kind = \"pin\"\n\
+             # Files that the pinned commit must have:\n\
+             #requires = [\"config.yaml\"]\n",
+        ),
+    }
+}
+
+/// A `mirror` check, each line after `mark`.
+fn mirror(text: &mut String, found: &FoundMirror, mark: &str) {
+    let _ = writeln!(text, "\n{mark}[[gate.check]]\n{mark}kind = \"mirror\"");
+    match &found.what {
+        Copied::File(file) => drop(writeln!(text, "{mark}file = {}", quoted(file))),
+        Copied::Folder(folder, globs) => {
+            let _ = writeln!(text, "{mark}folder = {}", quoted(folder));
+            if !globs.is_empty() {
+                let _ = writeln!(text, "{mark}include = {}", list(globs));
+            }
+        }
+    }
+    let _ = writeln!(text, "{mark}copies = {}", list(&found.copies));
+}
+
+fn bake(text: &mut String, bake: &FoundBake) {
     text.push_str(
         "# What the Dockerfile takes of the source. A file of the source that is neither here nor in `ignore` is drift: nobody said\n\
          # whether the image should have it.\n",
@@ -186,7 +240,7 @@ pub(super) fn next(file: &str) -> String {
         "{file}: written. Read it, and then:\n\n\
          \x20   export DRIFT_GATE_WEBHOOK_SECRET=$(openssl rand -hex 32)\n\
          \x20   export DRIFT_GATE_ADMIN_TOKEN=$(openssl rand -hex 32)\n\
-         \x20   drift-gate doctor --config {file} --fix              # makes the webhooks, says what is missing\n\
+         \x20   drift-gate doctor --config {file} --fix              # sets the webhooks up, says what is missing\n\
          \x20   drift-gate serve --config {file}\n\
          \x20   drift-gate doctor --config {file} --fix --protect    # requires the check\n"
     )

@@ -40,7 +40,12 @@ impl Reading<'_> {
                     raw::To::Consumer => To::Consumer,
                     raw::To::Source => To::Source,
                 };
-                Repair::Mirror { to, pull: self.pull_request(&mirror.pull_request())? }
+                let mut pull = self.pull_request(&mirror.pull_request())?;
+                // What is not written stands nowhere.
+                if to == To::Source && mirror.title.span().is_empty() {
+                    pull.title = Template::new(PullRequest::OFFER);
+                }
+                Repair::Mirror { to, pull }
             }
             raw::Repair::Stamp(stamp) => {
                 let path = self.ruled("path", &stamp.path, rules::below);

@@ -109,6 +109,9 @@ impl Default for PullRequest {
 }
 
 impl PullRequest {
+    /// The title of an offer to the source, where none is written: it adopts no commit of the source.
+    pub const OFFER: &'static str = "{gate}: take over an edited copy";
+
     /// The name of the repair's branch: the template filled, and where a gate's name makes something of it that git takes for
     /// no branch (`a..b`, `a.lock`), with `-` for that.
     pub fn branch_name(&self, words: &Words<'_>) -> String {
@@ -131,7 +134,8 @@ pub struct Template(String);
 pub struct Words<'a> {
     /// `{gate}`: the gate's name, or the name of a group of gates.
     pub gate: &'a str,
-    /// `{source_sha}`: the source commit that is adopted, all digits; `{source_short}` is its first eight.
+    /// `{source_sha}`: the source commit that is adopted, all digits; `{source_short}` is its first eight. Of an offer to the
+    /// source, a name of what is offered.
     pub source: &'a str,
     /// `{consumer_branch}`: the branch that is judged.
     pub consumer_branch: &'a str,

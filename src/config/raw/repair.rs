@@ -127,7 +127,8 @@ opens_a_pull_request! {
 opens_a_pull_request! {
     /// Copies the files of the `mirror` checks.
     Mirror {
-        /// The side that is written: `consumer`, or `source` for copies that were edited in the consumer.
+        /// The side that is written: `consumer`, or `source` for copies that were edited in the consumer. The title is then
+        /// `{gate}: take over an edited copy`, where none is written.
         #[serde(default)]
         to: To,
     }

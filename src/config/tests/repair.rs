@@ -56,7 +56,10 @@ fn every_key_says_what_it_is_set_to() {
         ("{source_sha}", "a/STAMP", "v {source_sha}")
     );
     let gate = good(&mirrors("[[gate.repair]]\nkind = \"mirror\"\nto = \"source\"")).gates.remove(0);
-    assert!(matches!(gate.repairs[0], Repair::Mirror { to: To::Source, .. }));
+    let Repair::Mirror { to: To::Source, pull } = &gate.repairs[0] else { panic!("{:?}", gate.repairs) };
+    assert_eq!(pull.title.as_str(), PullRequest::OFFER, "it adopts no commit of the source");
+    let gate = good(&mirrors("[[gate.repair]]\nkind = \"mirror\"\nto = \"source\"\ntitle = \"x\"")).gates.remove(0);
+    assert_eq!(gate.repairs[0].pull().map(|pull| pull.title.as_str()), Some("x"));
 }
 
 #[test]

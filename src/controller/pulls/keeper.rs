@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::next::{Next, Ours, Wish, next};
-use super::text;
 use super::there::AtCommit;
 use super::want::{Stood, Want, Wanted};
 use super::{LEASE, state};
@@ -23,6 +22,7 @@ use crate::controller::plan::{Gated, RepoKey};
 use crate::controller::{Controller, Trouble};
 use crate::forge::pulls::{FileChange, NewCommit, NewPull, Onto, PullEdit};
 use crate::forge::{Forge, ForgeError, RepoName, Unwritten};
+use crate::gate::Side;
 use crate::report::markdown::prose;
 use crate::store::{ClaimedPull, Fenced, Level, PullNote, StoreError};
 use crate::tree::ObjectId;
@@ -64,8 +64,8 @@ impl From<Trouble> for Stop {
 pub(super) struct Keeper<'a> {
     pub me: &'a Controller,
     pub claimed: &'a ClaimedPull,
-    /// The gate, or the first of its group.
-    pub gated: Arc<Gated>,
+    /// The gate, or the first of its group; `None` where it stands in no file any more, and only what is open is closed.
+    pub gated: Option<Arc<Gated>>,
     pub slot: String,
     /// What the marker in its text names.
     pub marker: String,
@@ -89,6 +89,12 @@ pub(super) struct Done {
 }
 
 impl Keeper<'_> {
+    pub(super) fn gated(&self) -> Result<&Arc<Gated>, Stop> {
+        let gone =
+            || Stop::Blocked(format!("{} stands in no file any more; this is a defect of drift-gate", self.slot));
+        self.gated.as_ref().ok_or_else(gone)
+    }
+
     /// What is noted so far.
     pub(super) fn note(&self) -> PullNote {
         crate::controller::lock(self.note).clone()
@@ -156,7 +162,7 @@ impl Keeper<'_> {
     /// Does what is to be done.
     pub(super) async fn keep(&self, want: &Want, now_is_the_time: bool, wait_until: Option<i64>) -> Result<Done, Stop> {
         let (wish, wanted) = match want {
-            Want::Nothing(_) => (Wish::Nothing, None),
+            Want::Nothing(_) | Want::Elsewhere => (Wish::Nothing, None),
             Want::Person(_) | Want::Start(_) => (Wish::NotNow, None),
             Want::Pull(wanted) => {
                 let wish = Wish::Pull { source: &wanted.adopts, branch: &wanted.branch, now: now_is_the_time };
@@ -168,6 +174,9 @@ impl Keeper<'_> {
         let mut pulls = self.find(true, &branch, wanted).await?;
         let closing = (before.state == state::CLOSING).then_some(before.pull).flatten();
         let closing = closing.and_then(|number| u64::try_from(number).ok());
+        if let Some(number) = closing.filter(|number| pulls.iter().all(|one| one.number != *number)) {
+            self.end_closing(number, &pulls).await?;
+        }
         let forced = self.claimed.forced;
         let mut what = next(wish, &pulls, closing, forced);
         if matches!(what, Next::Open { .. } | Next::Wait) {
@@ -196,15 +205,22 @@ impl Keeper<'_> {
                     note.pull = i64::try_from(number).ok();
                     note.closed_by = by;
                 });
+                let same = match wanted.map(|wanted| wanted.side) {
+                    Some(Side::Source) => "what it offers",
+                    _ => "this commit of the source",
+                };
                 let words = format!(
-                    "#{number} was closed by {who}: none is opened again for this commit of the source; \
-                     `/drift-gate rebuild` does"
+                    "#{number} was closed by {who}: none is opened again for {same}; `/drift-gate rebuild` does"
                 );
                 Ok(self.done(state::REFUSED, words, None))
             }
-            (Next::Close(numbers), Want::Nothing(why), _) => {
+            (Next::Close(numbers), Want::Nothing(_) | Want::Elsewhere, _) => {
+                let why = match want {
+                    Want::Nothing(why) => format!("The drift has ended otherwise: {}.", prose(why)),
+                    _ => "What ends the drift now is proposed in the other repository.".to_owned(),
+                };
                 for one in numbers.into_iter().filter_map(of) {
-                    self.close(one, &format!("The drift has ended otherwise: {}.", prose(why)), None).await?;
+                    self.close(one, &why, None).await?;
                 }
                 self.change(|note| *note = PullNote::default());
                 Ok(self.done(state::NONE, "", None))
@@ -401,8 +417,13 @@ impl Keeper<'_> {
     async fn finish(&self, number: u64, head: &ObjectId, wanted: &Wanted, close: Vec<&Ours>) -> Result<Done, Stop> {
         let new = self.note();
         let is_known = new.pull == i64::try_from(number).ok();
-        // One that we never noted, and did not just open, was dressed by whoever did.
-        let dress = if is_known { !new.dressed } else { new.state == state::OPENING };
+        // One that we never noted, and did not just open, was dressed by whoever did. While older ones are closed, the row names
+        // them, and says of the new one whether it is dressed.
+        let dress = match new.state.as_str() {
+            _ if is_known => !new.dressed,
+            state::CLOSING => !new.dressed,
+            word => word == state::OPENING,
+        };
         self.begin(|note| {
             note.pull = i64::try_from(number).ok();
             note.source = Some(wanted.adopts.clone());
@@ -417,6 +438,9 @@ impl Keeper<'_> {
         for one in close {
             let why = match one.source == wanted.adopts {
                 true => format!("Another one was opened at the same moment: #{number} stays."),
+                false if wanted.side == Side::Source => {
+                    format!("Replaced by #{number}, which offers what the copies say now.")
+                }
                 false => format!("Replaced by #{number}, which adopts the newer commit {}.", short(&wanted.adopts)),
             };
             self.close(one, &why, Some(&wanted.branch)).await?;
@@ -493,46 +517,27 @@ impl Keeper<'_> {
         }
     }
 
-    /// Closes one of ours, with why, and deletes its branch, unless the one that stays has it too: Gitea lets two be opened for
-    /// one branch at the same moment.
-    async fn close(&self, one: &Ours, why: &str, stays: Option<&str>) -> Result<(), Stop> {
-        self.begin(|note| {
-            note.state = state::CLOSING.to_owned();
-            note.pull = i64::try_from(one.number).ok();
-        })
-        .await?;
-        let body = text::closed(&one.body, why);
-        let edit = PullEdit { title: None, body: Some(&body), open: Some(false) };
-        self.api.edit_pull(&self.name, one.number, &edit).await.map_err(|error| self.stop(error))?;
-        // The words stand in its text; who follows it is told as well.
-        if let Err(error) = self.api.post_comment(&self.name, one.number, why).await {
-            tracing::warn!(repo = %self.repo, number = one.number, %error, "closed without a comment");
-        }
-        if stays != Some(one.branch.as_str())
-            && let Err(error) = self.api.delete_branch(&self.name, &one.branch).await
-        {
-            tracing::warn!(repo = %self.repo, branch = one.branch, %error, "a branch of ours is left behind");
-        }
-        tracing::info!(gate = self.slot, repo = %self.repo, number = one.number, why, "closed a pull request of ours");
-        Ok(())
-    }
-
     /// It holds somebody else's commits and is not what is wanted now: said once, on it.
     async fn leave_to_them(&self, number: u64, wanted: Option<&Wanted>) -> Result<Done, Stop> {
         let source = wanted.map(|wanted| wanted.adopts.clone());
         let before = self.note();
-        let said =
-            before.state == state::THEIRS && before.pull == i64::try_from(number).ok() && before.source == source;
+        // Once, and once more when the drift ends: not for every commit that comes while people work on it.
+        let mark = if wanted.is_some() { "so drift-gate does not touch it" } else { "so drift-gate does not close it" };
+        let noted = before.state == state::THEIRS
+            && before.pull == i64::try_from(number).ok()
+            && before.source.is_some() == source.is_some();
         let words = match wanted {
+            Some(wanted) if wanted.side == Side::Source => format!(
+                "The copies say something else by now, or the files that this changes do. Somebody else has committed here, {mark}: \
+                 merge it or close it, and what is then missing is offered anew."
+            ),
             Some(wanted) => format!(
-                "The source has moved on to {}, or the files that this changes have. Somebody else has committed here, so \
-                 drift-gate does not touch it: merge it or close it, and what is then missing is proposed anew.",
+                "The source has moved on to {}, or the files that this changes have. Somebody else has committed here, {mark}: merge it or close it, and what is then missing is proposed anew.",
                 short(&wanted.adopts)
             ),
-            None => "The drift that this was for has ended. Somebody else has committed here, so drift-gate does not close it."
-                .to_owned(),
+            None => format!("The drift that this was for has ended. Somebody else has committed here, {mark}."),
         };
-        if !said {
+        if !noted && !self.has_said(number, mark).await? {
             self.begin(|note| {
                 note.state = state::THEIRS.to_owned();
                 note.pull = i64::try_from(number).ok();
@@ -542,6 +547,12 @@ impl Keeper<'_> {
             self.api.post_comment(&self.name, number, &words).await.map_err(|error| self.stop(error))?;
         }
         Ok(self.done(state::THEIRS, format!("#{number} holds commits of somebody else: it is left to them"), None))
+    }
+
+    /// Whether one of our comments on a pull request has these words.
+    pub(super) async fn has_said(&self, number: u64, words: &str) -> Result<bool, Stop> {
+        let said = self.api.comments_of(&self.name, number).await.map_err(|error| self.stop(error))?;
+        Ok(said.iter().any(|one| one.author.eq_ignore_ascii_case(&self.us) && one.body.contains(words)))
     }
 }
 

@@ -3,10 +3,12 @@
 //!
 //! After a look decided the heads of a repository, the rows of its gates are hinted at. A worker claims a row, asks the engine
 //! what would end the drift ([`want`]), reads what the forge has ([`there`]), decides ([`next`], pure) and does it
-//! ([`keeper`]). So a lost answer, a restart or a person's hand never makes a second pull request or undoes anybody's work.
+//! ([`keeper`], [`closing`]). So a lost answer, a restart or a person's hand never makes a second pull request or undoes anybody's work.
 //!
 //! Races: a row is leased to one holder and each write begins with its renewal; see [`keeper`] for those with the forge.
 
+mod closing;
+mod gone;
 mod keeper;
 mod next;
 mod slots;
@@ -22,14 +24,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::keeper::{Done, Keeper, Stop};
 use self::slots::Slot;
-use self::want::Want;
+use self::want::{Stood, Want};
 /// Both repositories of a gate, as the engine sees them.
 use super::judge::Pair as World;
 use super::look::millis;
 use super::plan::{Gated, RepoKey, View};
 use super::workers::Workers;
 use super::{Controller, backoff};
-use crate::forge::RepoName;
+use crate::config::{Repair as Rule, To};
 use crate::gate::policy::Role;
 use crate::store::{ClaimedPull, Fenced, Level, PullNote, PullRow, PullSlot, StoreError};
 
@@ -52,6 +54,8 @@ pub mod state {
     pub const OPENING: &str = "opening";
     /// It is open.
     pub const OPEN: &str = "open";
+    /// Its gate stands in no file any more: it is to be closed.
+    pub const ENDING: &str = "ending";
     /// It is being closed.
     pub const CLOSING: &str = "closing";
     /// Somebody else committed to it.
@@ -86,6 +90,9 @@ pub struct Standing {
 impl Controller {
     /// Hints at the pull requests that a look at a repository may concern.
     pub(super) async fn hint_pulls(&self, repo: &RepoKey, gates: &[Arc<Gated>]) -> Result<(), StoreError> {
+        if self.bringers.contains_key(repo) {
+            self.leave_pulls(Some(repo)).await?;
+        }
         let slots: Vec<PullSlot> =
             slots::of_repository(gates, repo, |repo| self.view(repo)).into_iter().map(|(slot, _)| slot).collect();
         if slots.is_empty() {
@@ -166,7 +173,7 @@ impl Controller {
             if free == 0 {
                 continue;
             }
-            for claimed in self.store.claim_pulls(&self.claim(forge, LEASE, free)).await? {
+            for claimed in self.store.claim_pulls(&self.claim(forge, LEASE, free), state::ENDING).await? {
                 let me = self.clone();
                 workers.begin(forge, async move { me.keep_pull(&claimed).await });
             }
@@ -178,12 +185,12 @@ impl Controller {
     async fn keep_pull(&self, claimed: &ClaimedPull) -> Result<(), StoreError> {
         self.sync().await?;
         let gates = self.gates_now();
-        let Some(slot) = slots::find(&gates, &claimed.row.slot.slot) else {
-            // Its gate, or its repair, stands in no file any more.
-            return self.settled(claimed, &PullNote::default(), None).await;
-        };
         let note = Mutex::new(claimed.row.note.clone());
-        let done = self.work_on(&slot, claimed, &note).await;
+        let done = match slots::find(&gates, &claimed.row.slot.slot) {
+            Some(slot) => self.work_on(&slot, claimed, &note).await,
+            None => self.end_of(claimed, &note).await,
+        };
+        let consumer = || gone::consumer_of(&claimed.row.slot);
         let so_far = note.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         match done {
             Ok(done) => self.settled(claimed, &done.note, done.look_at).await,
@@ -202,7 +209,7 @@ impl Controller {
                     );
                 }
                 // What the forge said may be news of the repository (it is archived): until that is read, each hint would try again.
-                let repo = written(&so_far).unwrap_or_else(|| slot.first().consumer.clone());
+                let repo = written(&so_far).unwrap_or_else(consumer);
                 if super::lock(&self.in_doubt).contains(&repo) {
                     self.hint(&repo, Level::Read).await?;
                 }
@@ -210,7 +217,7 @@ impl Controller {
                 self.settled(claimed, &note, Some(self.now() + BLOCKED_FOR)).await
             }
             Err(Stop::Moved(why)) => {
-                let repo = written(&so_far).unwrap_or_else(|| slot.first().consumer.clone());
+                let repo = written(&so_far).unwrap_or_else(consumer);
                 self.hint(&repo, Level::Read).await?;
                 self.postponed(claimed, &so_far, &why, backoff(claimed.row.attempts)).await
             }
@@ -257,39 +264,85 @@ impl Controller {
         let since = drifts.then(|| claimed.row.note.since.unwrap_or(now));
         super::lock(note).since = since;
         let due = since.map_or(now, |since| since.saturating_add(millis(want.after())));
+        let before = written(&claimed.row.note);
         let repo = match &want {
             Want::Pull(wanted) => wanted.repo.clone(),
             Want::Start(start) => start.repo.clone(),
-            Want::Nothing(_) | Want::Person(_) => written(&claimed.row.note).unwrap_or_else(|| gated.consumer.clone()),
+            Want::Nothing(_) | Want::Elsewhere | Want::Person(_) => match before.clone() {
+                Some(before) => before,
+                None => self.where_ours_may_be(gated).await,
+            },
         };
+        if let (Want::Pull(_), Some(before)) = (&want, before.filter(|before| *before != repo))
+            && claimed.row.note.pull.is_some()
+        {
+            // One of the two sides is written at a time: what is open on the other one goes first.
+            let keeper = self.keeper(slot, claimed, before, stood.clone(), note).await?;
+            let done = keeper.keep(&Want::Elsewhere, true, None).await?;
+            if done.note.state == state::THEIRS {
+                return Ok(done);
+            }
+            super::lock(note).since = since;
+        }
         let view = self.view(&repo).ok_or_else(|| Stop::later(format!("{repo} was not read yet")))?;
-        let us = self.who_we_are(&repo.forge).await;
-        let us = us.ok_or_else(|| Stop::later("the forge does not say who our token belongs to"))?.login;
+        let us = self.us(&repo).await?;
         if !drifts && claimed.row.note.pull.is_none() && !has_ours(&view, &us) && claimed.row.note.head.is_none() {
             return Ok(Done { note: PullNote::default(), look_at: None });
         }
         if drifts && view.repository.archived {
             return Err(Stop::Blocked(format!("{} is archived: nothing can be written there", view.repository.name)));
         }
-        let api = self.api(&repo.forge)?;
-        let name: RepoName = view.repository.name.clone();
-        let keeper = Keeper {
-            me: self,
-            claimed,
-            gated: gated.clone(),
-            marker: slot.marker(branch),
-            slot: slot.id().to_owned(),
-            api,
-            repo,
-            name,
-            us,
-            stood,
-            note,
-        };
+        let keeper = self.keeper(slot, claimed, repo, stood, note).await?;
         if let Want::Start(start) = &want {
             return keeper.start(start, due <= now || claimed.forced, due).await;
         }
         keeper.keep(&want, due <= now, Some(due)).await
+    }
+
+    /// What keeps the pull request of a row in one repository.
+    async fn keeper<'a>(
+        &'a self,
+        slot: &Slot,
+        claimed: &'a ClaimedPull,
+        repo: RepoKey,
+        stood: Vec<Stood>,
+        note: &'a Mutex<PullNote>,
+    ) -> Result<Keeper<'a>, Stop> {
+        let view = self.view(&repo).ok_or_else(|| Stop::later(format!("{repo} was not read yet")))?;
+        Ok(Keeper {
+            me: self,
+            claimed,
+            gated: Some(slot.first().clone()),
+            marker: slot.marker(&claimed.row.slot.branch),
+            slot: slot.id().to_owned(),
+            api: self.api(&repo.forge)?,
+            us: self.us(&repo).await?,
+            name: view.repository.name.clone(),
+            repo,
+            stood,
+            note,
+        })
+    }
+
+    /// Our login where a repository is.
+    async fn us(&self, repo: &RepoKey) -> Result<String, Stop> {
+        let us = self.who_we_are(&repo.forge).await;
+        Ok(us.ok_or_else(|| Stop::later("the forge does not say who our token belongs to"))?.login)
+    }
+
+    /// The repository that a pull request of a gate may be in, where no row tells: that of the consumer, unless its copies are
+    /// offered to the source and only that has one of ours.
+    async fn where_ours_may_be(&self, gated: &Gated) -> RepoKey {
+        let offers = gated.gate.repairs.iter().any(|rule| matches!(rule, Rule::Mirror { to: To::Source, .. }));
+        for repo in [&gated.consumer, &gated.source].into_iter().take(if offers { 2 } else { 0 }) {
+            let (view, us) = (self.view(repo), self.us(repo).await);
+            if let (Some(view), Ok(us)) = (view, us)
+                && has_ours(&view, &us)
+            {
+                return repo.clone();
+            }
+        }
+        gated.consumer.clone()
     }
 }
 

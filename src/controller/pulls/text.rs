@@ -16,6 +16,8 @@ use crate::report::text::Texts;
 const MARKER: &str = "<!-- drift-gate repair: ";
 /// Begins what we add to its text when we close it.
 const CLOSED: &str = "<!-- drift-gate closed -->";
+/// What people see of that.
+const CLOSED_BY: &str = "**Closed by drift-gate.**";
 const END: &str = " -->";
 /// Diffs that are looked up, of each gate.
 const MOST_DIFFS: usize = 20;
@@ -51,12 +53,18 @@ pub(super) fn says_closed(body: &str) -> bool {
     body.lines().any(|line| line.trim() == CLOSED)
 }
 
+/// Why we closed it, if we did.
+pub(super) fn why_closed(body: &str) -> Option<String> {
+    let mut lines = body.lines().skip_while(|line| line.trim() != CLOSED).skip(1);
+    Some(lines.next()?.trim().strip_prefix(CLOSED_BY)?.trim().to_owned())
+}
+
 /// Its text once we have closed it, with why.
 pub(super) fn closed(body: &str, why: &str) -> String {
     if says_closed(body) {
         return body.to_owned();
     }
-    format!("{}\n\n{CLOSED}\n**Closed by drift-gate.** {why}\n", body.trim_end())
+    format!("{}\n\n{CLOSED}\n{CLOSED_BY} {why}\n", body.trim_end())
 }
 
 /// The texts of the findings whose bytes differ.
@@ -161,6 +169,13 @@ mod tests {
         let body = marker(GATE, "abc");
         let done = closed(&body, "Replaced by #12.");
         assert!(says_closed(&done) && done.contains("Replaced by #12.") && !says_closed(&body));
+        assert_eq!(why_closed(&done).as_deref(), Some("Replaced by #12."));
+        assert_eq!(
+            why_closed(&done.replace('\n', "\r\n")).as_deref(),
+            Some("Replaced by #12."),
+            "a browser's line ends"
+        );
+        assert_eq!(why_closed(&body), None);
         assert_eq!(closed(&done, "Again."), done);
         assert_eq!(adopted(&done, GATE).as_deref(), Some("abc"));
     }

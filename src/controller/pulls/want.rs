@@ -25,6 +25,8 @@ use crate::tree::ObjectId;
 pub(super) enum Want {
     /// No pull request: why the drift is over, in words that end a sentence.
     Nothing(String),
+    /// None in this repository: what ends the drift now is written in the other one.
+    Elsewhere,
     /// There is drift, and a person must write something; in words.
     Person(String),
     /// This one.
@@ -43,7 +45,8 @@ pub(super) struct Wanted {
     pub base_head: ObjectId,
     /// Its own branch.
     pub branch: String,
-    /// The source commit that it adopts; of several gates those of all, as its text names them.
+    /// The source commit that it adopts, or what it offers to the source ([`Repair::key`]); of several gates those of all, as
+    /// its text names them.
     pub adopts: String,
     pub title: String,
     pub body: String,
@@ -68,7 +71,7 @@ impl Want {
         match self {
             Self::Pull(wanted) => wanted.how.after,
             Self::Start(start) => start.after,
-            Self::Nothing(_) | Self::Person(_) => Duration::ZERO,
+            Self::Nothing(_) | Self::Elsewhere | Self::Person(_) => Duration::ZERO,
         }
     }
 }
@@ -180,7 +183,8 @@ impl Controller {
         };
         let (consumer, source) = (view(&gated.consumer)?, view(&gated.source)?);
         let Some(consumer) = consumer.heads.get(branch) else {
-            return Ok(Err(Want::Nothing(format!("{} has no branch {branch} any more", gated.consumer.name))));
+            // Said on the pull request, which may be where not everybody may know the consumer.
+            return Ok(Err(Want::Nothing("the branch that it was for is gone".to_owned())));
         };
         let Some(source) = source.heads.get(&gated.gate.source.branch) else {
             let words = format!("{} has no branch {}", gated.source.name, gated.gate.source.branch);
@@ -232,8 +236,7 @@ impl Controller {
             }
             _ => return Err(Trouble { why: "the engine names no head".to_owned(), passing: false }),
         };
-        let sources: Vec<String> =
-            parts.iter().map(|part| part.repair.source.as_ref().map_or("-".to_owned(), ToString::to_string)).collect();
+        let sources: Vec<String> = parts.iter().map(|part| part.repair.key()).collect();
         let adopts = text::joined(&sources);
         // Of several sources the branch is named after all of them.
         let named =

@@ -1,6 +1,6 @@
 //! GitHub Apps: their keys, where they are installed, the tokens of that, and the checks that they write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -22,6 +22,18 @@ use crate::demo::hooks::{AppHook, Event, Letter, Sent};
 const HOUR: TimeDelta = TimeDelta::hours(1);
 /// The longest that a JWT may last (s).
 const LONGEST: i64 = 600;
+/// What an App may do and hears of at first: what the manifest of docs/github-app.md asks for.
+const PERMISSIONS: [(&str, &str); 7] = [
+    ("metadata", "read"),
+    ("contents", "write"),
+    ("statuses", "write"),
+    ("pull_requests", "write"),
+    ("issues", "write"),
+    ("checks", "write"),
+    ("merge_queues", "read"),
+];
+const EVENTS: [&str; 8] =
+    ["push", "create", "delete", "pull_request", "issue_comment", "status", "merge_group", "repository"];
 /// What PKCS#8 puts before an RSA key of 2048 bits.
 const WRAPPING: usize = 26;
 
@@ -38,6 +50,10 @@ pub struct App {
     pub bot: AccountId,
     /// Where its deliveries go, and what was sent.
     pub hook: AppHook,
+    /// What it asks for: `statuses` with `write` and the like.
+    pub permissions: BTreeMap<String, String>,
+    /// GitHub's names of what it hears of.
+    pub events: Vec<String>,
     /// Where it is installed.
     pub installations: Vec<Installation>,
     public_key: Vec<u8>,
@@ -52,6 +68,10 @@ pub struct Installation {
     pub account: AccountId,
     /// Which of them.
     pub repos: BTreeSet<RepoId>,
+    /// What its owner granted: what the App asked for when it was installed, until a change is accepted.
+    pub permissions: BTreeMap<String, String>,
+    /// Its owner lets it do nothing for a while.
+    pub suspended: bool,
 }
 
 /// A check that an App wrote.
@@ -100,7 +120,15 @@ impl State {
             id,
             slug: slug.to_owned(),
             bot,
-            hook: AppHook { url: url.to_owned(), secret: secret.to_owned(), sent: Arc::new(Mutex::default()) },
+            hook: AppHook {
+                url: url.to_owned(),
+                secret: secret.to_owned(),
+                json: true,
+                insecure: false,
+                sent: Arc::new(Mutex::default()),
+            },
+            permissions: PERMISSIONS.iter().map(|(name, may)| ((*name).to_owned(), (*may).to_owned())).collect(),
+            events: EVENTS.map(str::to_owned).to_vec(),
             installations: Vec::new(),
             public_key: pair.public_key().as_ref().to_vec(),
         });
@@ -112,19 +140,31 @@ impl State {
         let account = self.repo(repo)?.owner;
         let new = self.number(Numbered::Installation);
         let app = self.apps.iter_mut().find(|one| one.id == app).ok_or_else(Refusal::not_found)?;
-        let bot = app.bot;
+        let (bot, permissions) = (app.bot, app.permissions.clone());
         let id = match app.installations.iter_mut().find(|one| one.account == account) {
             Some(installation) => {
                 installation.repos.insert(repo);
                 installation.id
             }
             None => {
-                app.installations.push(Installation { id: new, account, repos: BTreeSet::from([repo]) });
+                app.installations.push(Installation {
+                    id: new,
+                    account,
+                    repos: BTreeSet::from([repo]),
+                    permissions,
+                    suspended: false,
+                });
                 new
             }
         };
-        self.repo_mut(repo)?.collaborators.insert(bot, Access::Write);
+        // What of it a token may use is for the installation's permissions to say.
+        self.repo_mut(repo)?.collaborators.insert(bot, Access::Admin);
         Ok(id)
+    }
+
+    /// Changes what an App asks for and hears of; whoever installed it has not agreed yet.
+    pub fn change_app(&mut self, app: u64, change: impl FnOnce(&mut App)) -> Result<(), Refusal> {
+        self.apps.iter_mut().find(|one| one.id == app).map(change).ok_or_else(Refusal::not_found)
     }
 
     /// The App that a request's `Authorization` is of.
@@ -168,7 +208,10 @@ impl State {
         let mut secret = [0u8; 60];
         getrandom::fill(&mut secret).map_err(|error| Refusal::Broken(error.to_string()))?;
         let (token, ends) = (format!("ghs_{installation}_{}", hex::encode(secret)), now() + HOUR);
-        let kept = Token { account, scopes: Scopes::All, ends: Some(ends), installation: Some(installation) };
+        let all = self.apps.iter().flat_map(|app| &app.installations);
+        let granted = all.into_iter().find(|one| one.id == installation).map(|one| one.permissions.clone());
+        let scopes = Scopes::Granted(granted.unwrap_or_default());
+        let kept = Token { account, scopes, ends: Some(ends), installation: Some(installation) };
         self.keep_token(token.clone(), kept);
         Ok((token, ends))
     }
@@ -176,7 +219,7 @@ impl State {
     /// Tells the Apps that are on a repository.
     pub(super) fn tell_apps(&mut self, repo: RepoId, event: Event, payload: &Value) {
         let mut letters = Vec::new();
-        for app in &self.apps {
+        for app in self.apps.iter().filter(|app| app.events.iter().any(|wanted| wanted == event.name)) {
             for installation in app.installations.iter().filter(|one| one.repos.contains(&repo)) {
                 letters.push(Letter::to_app(&app.hook, installation.id, repo, event, payload));
             }
@@ -184,8 +227,8 @@ impl State {
         letters.into_iter().for_each(|letter| self.post.send(repo, letter));
     }
 
-    /// Sends a delivery of an App again, under the same guid.
-    pub fn redeliver(&mut self, sent: &Sent) {
-        self.post.send(sent.repo, sent.letter.again());
+    /// Sends a delivery of an App again, under the same guid, to where its hook leads now.
+    pub fn redeliver(&mut self, hook: &AppHook, sent: &Sent) {
+        self.post.send(sent.repo, sent.letter.again(hook));
     }
 }

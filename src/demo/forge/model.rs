@@ -1,6 +1,7 @@
 //! What the stand-in knows besides git objects: everything that a real forge keeps in its database.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use git2::Oid;
@@ -89,6 +90,8 @@ pub enum Scopes {
     All,
     /// Such as `read:repository`.
     Only(Vec<String>),
+    /// What an installation of a GitHub App was granted: `statuses` with `write` and the like.
+    Granted(BTreeMap<String, String>),
 }
 
 /// A token and whose it is.
@@ -162,6 +165,8 @@ pub struct Repo {
     pub hooks: Vec<Hook>,
     /// At most one for each rule, oldest first; the order decides between globs.
     pub protections: Vec<Protection>,
+    /// What rulesets demand of each branch, as GitHub tells it. It has no effect here.
+    pub rules: Vec<serde_json::Value>,
     /// Issues and pull requests by their number.
     pub issues: BTreeMap<u64, Issue>,
     /// By commit, oldest first.
@@ -344,13 +349,15 @@ pub struct Hook {
     pub authorization: String,
     /// When it was made.
     pub created: DateTime<Utc>,
+    /// What its last delivery was answered; 0 for nothing, `None` before the first. Only GitHub's dialect tells it.
+    pub last: Arc<Mutex<Option<u16>>>,
 }
 
 impl Protection {
     /// A rule that demands nothing yet, and lets nobody push.
     pub fn new(rule: String, created: DateTime<Utc>) -> Self {
-        let (contexts, more) = (Vec::new(), serde_json::Map::new());
-        Self { rule, push: false, status_check: false, contexts, up_to_date: false, more, created }
+        let (contexts, pinned, more) = (Vec::new(), BTreeMap::new(), serde_json::Map::new());
+        Self { rule, push: false, status_check: false, contexts, pinned, up_to_date: false, more, created }
     }
 }
 
@@ -365,6 +372,8 @@ pub struct Protection {
     pub status_check: bool,
     /// Globs.
     pub contexts: Vec<String>,
+    /// Those of them that one App alone can give, and its number.
+    pub pinned: BTreeMap<String, u64>,
     /// Whether a merge needs the base's newest commit.
     pub up_to_date: bool,
     /// Whatever else was said of it: it is told again and has no effect here.

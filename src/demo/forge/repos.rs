@@ -59,6 +59,7 @@ impl State {
             collaborators: BTreeMap::new(),
             hooks: Vec::new(),
             protections: Vec::new(),
+            rules: Vec::new(),
             issues: BTreeMap::new(),
             statuses: BTreeMap::new(),
             archived: false,
@@ -173,6 +174,12 @@ impl State {
         let protections = &mut self.repo_mut(id)?.protections;
         let index = protections.iter().position(|one| one.rule == rule).ok_or_else(Refusal::not_found)?;
         protections.remove(index);
+        Ok(())
+    }
+
+    /// Demands something of all branches by a ruleset.
+    pub fn add_rule(&mut self, id: RepoId, rule: serde_json::Value) -> Result<(), Refusal> {
+        self.repo_mut(id)?.rules.push(rule);
         Ok(())
     }
 

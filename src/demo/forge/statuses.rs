@@ -79,7 +79,11 @@ impl State {
         let newest = self.newest_statuses(repo, commit)?;
         let passes = |status: &&Status| matches!(status.state.as_str(), "success" | "warning" | "skipped");
         let met = |context: &String| {
-            let mut fitting = newest.iter().copied().filter(|status| matches(context, &status.context)).peekable();
+            let bot =
+                protection.pinned.get(context).map(|id| self.apps.iter().find(|app| app.id == *id).map(|app| app.bot));
+            let gives = |status: &&Status| bot.is_none_or(|bot| bot == Some(status.creator));
+            let fits = |status: &&Status| matches(context, &status.context) && gives(status);
+            let mut fitting = newest.iter().copied().filter(fits).peekable();
             fitting.peek().is_some() && fitting.all(|status| passes(&status))
         };
         Ok(protection.contexts.iter().all(met))

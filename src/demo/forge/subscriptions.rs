@@ -1,5 +1,7 @@
 //! Who hears of what.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::glob::matches;
@@ -61,6 +63,7 @@ impl State {
             branch_filter: new.branch_filter,
             authorization: new.authorization,
             created: now(),
+            last: Arc::default(),
         };
         self.repo_mut(repo)?.hooks.push(hook.clone());
         Ok(hook)

@@ -125,7 +125,11 @@ impl Visit<'_> {
 
 /// Refuses a token that may not do this.
 pub fn check_scope(token: &Token, method: &Method, path: &str) -> Result<(), Refusal> {
-    let Scopes::Only(scopes) = &token.scopes else { return Ok(()) };
+    let scopes = match &token.scopes {
+        Scopes::All => return Ok(()),
+        Scopes::Only(scopes) => scopes,
+        Scopes::Granted(granted) => return check_granted(granted, method, path),
+    };
     let Some(category) = category(path) else { return Ok(()) };
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let has = |verb: &str| scopes.iter().any(|scope| *scope == format!("{verb}:{category}"));
@@ -137,6 +141,34 @@ pub fn check_scope(token: &Token, method: &Method, path: &str) -> Result<(), Ref
         if reads { "read" } else { "write" },
         scopes.join(",")
     )))
+}
+
+/// Refuses what an installation was not granted.
+fn check_granted(granted: &BTreeMap<String, String>, method: &Method, path: &str) -> Result<(), Refusal> {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let has = |name: &&str| granted.get(*name).is_some_and(|may| may == "write" || (reads && may == "read"));
+    match permissions(path) {
+        [] => Ok(()),
+        any if any.iter().any(has) => Ok(()),
+        _ => Err(Refusal::Forbidden("Resource not accessible by integration".to_owned())),
+    }
+}
+
+/// The permissions of which one opens a path of GitHub's; none where each installation may.
+fn permissions(path: &str) -> &'static [&'static str] {
+    let parts: Vec<&str> = path.trim_start_matches("/api/v3/").split('/').collect();
+    match *parts.as_slice() {
+        ["repos", _, _, "branches", _, "protection", ..] => &["administration"],
+        ["repos", _, _, "commits", _, "check-runs"] | ["repos", _, _, "check-runs", ..] => &["checks"],
+        ["repos", _, _, "commits", _, "statuses" | "status"] | ["repos", _, _, "statuses", ..] => &["statuses"],
+        ["repos", _, _, "branches" | "contents" | "git", ..] => &["contents"],
+        ["repos", _, _, "pulls", ..] => &["pull_requests"],
+        ["repos", _, _, "issues", ..] => &["issues", "pull_requests"],
+        ["repos", _, _, "hooks", ..] => &["repository_hooks"],
+        ["repos", _, _, "actions", ..] => &["actions"],
+        ["orgs", _, "teams", ..] => &["members"],
+        _ => &[],
+    }
 }
 
 /// What a path is about, in the words of scopes.

@@ -13,17 +13,29 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use crate::forge::answer::Answer;
+use crate::forge::app_settings::AppSettings;
 use crate::forge::settings::{
-    Changed, Demands, Fit, Hook, NewHook, Rights, Server, Settings, Use, WireRights, ahead, allowed, branches,
-    hook_made, nowhere, probe, remove_hook, test_hook, text_file,
+    Changed, Demands, Fit, Hook, LastAnswer, NewHook, Rights, Server, Settings, Use, WireRights, ahead, allowed,
+    branches, hook_made, nowhere, probe, remove_hook, test_hook, text_file,
 };
 use crate::forge::{Forge, ForgeError, RepoName};
 
-/// What drift-gate wants to hear of.
-const EVENTS: [&str; 8] =
-    ["push", "create", "delete", "pull_request", "issue_comment", "merge_group", "repository", "status"];
-/// Of these, what every server knows: `merge_group` needs one with queues.
-const NEEDED: [&str; 7] = ["push", "create", "delete", "pull_request", "issue_comment", "repository", "status"];
+/// What drift-gate wants to hear of, and for what.
+pub(super) const EVENTS: [(&str, &str); 8] = [
+    ("push", "new commits"),
+    ("create", "new branches"),
+    ("delete", "branches that go"),
+    ("pull_request", "pull requests"),
+    ("issue_comment", "commands in comments"),
+    ("merge_group", "candidates of a merge queue"),
+    ("repository", "renames, and what becomes private"),
+    ("status", "statuses that others write over ours"),
+];
+
+/// What every server knows of these: `merge_group` needs one with queues.
+fn needed() -> impl Iterator<Item = &'static str> {
+    EVENTS.into_iter().map(|(event, _)| event).filter(|event| *event != "merge_group")
+}
 
 #[derive(Deserialize)]
 struct WireHook {
@@ -113,6 +125,29 @@ fn no_forge(answer: &Answer) -> ForgeError {
     }
 }
 
+/// What a 404 says to who may know that a branch has no protection.
+const UNPROTECTED: &str = "Branch not protected";
+
+/// What is known of a branch's own protection.
+enum Protection {
+    /// All of it.
+    Is(Value),
+    /// There is none.
+    None,
+    /// There is none, or we may not look.
+    Hidden,
+}
+
+/// A part of a protection that is on, and that writing it as a whole does not carry.
+fn unknown_part(read: &Value) -> Option<&str> {
+    // Addresses and names; signatures are switched by a call of their own.
+    const ELSEWHERE: [&str; 6] = ["url", "name", "enabled", "protection_url", "required_signatures", "id"];
+    let carried = written(read, &Value::Null);
+    let is_on = |value: &Value| !(value.is_null() || value["enabled"] == false || *value == false);
+    let parts = read.as_object()?.iter().filter(|(_, value)| is_on(value)).map(|(key, _)| key.as_str());
+    parts.into_iter().find(|key| carried.get(key).is_none() && !ELSEWHERE.contains(key))
+}
+
 /// A protection as it is read, in the shape in which it is written: every part of it, `checks` put in.
 fn written(read: &Value, checks: &Value) -> Value {
     let enabled = |key: &str| read[key]["enabled"].as_bool().unwrap_or(false);
@@ -183,13 +218,14 @@ impl GitHub {
         }
     }
 
-    /// A branch's own protection; `None` where it has none.
-    async fn protection(&self, repo: &RepoName, branch: &str) -> Result<Option<Value>, ForgeError> {
+    /// A branch's own protection.
+    async fn protection(&self, repo: &RepoName, branch: &str) -> Result<Protection, ForgeError> {
         let segments = self.api.repo(repo, &["branches", branch, "protection"])?;
         let answer = self.api.get(&segments, &[]).await?;
         match answer.status.as_u16() {
-            404 => Ok(None),
-            _ => answer.success()?.json().map(Some),
+            404 if answer.message() == UNPROTECTED => Ok(Protection::None),
+            404 => Ok(Protection::Hidden),
+            _ => answer.success()?.json().map(Protection::Is),
         }
     }
 
@@ -202,9 +238,14 @@ impl GitHub {
         }
     }
 
-    /// Whether a 404 of a protection can be believed: it is one too where we may not look.
-    async fn is_admin(&self, repo: &RepoName) -> Result<bool, ForgeError> {
-        Ok(self.rights(repo).await?.admin)
+    /// Why a 404 of a protection says nothing: it is one too where we may not look.
+    async fn must_administer(&self, repo: &RepoName, branch: &str) -> Result<(), ForgeError> {
+        if self.rights(repo).await?.admin && !self.api.is_app() {
+            return Ok(());
+        }
+        let what = format!("GET the protection of {branch}");
+        let message = "only administrators are told what protects a branch".to_owned();
+        Err(ForgeError::Denied { what, status: 404, message })
     }
 }
 
@@ -271,8 +312,7 @@ impl Settings for GitHub {
     async fn hooks(&self, repo: &RepoName) -> Result<Vec<Hook>, ForgeError> {
         let hooks: Vec<WireHook> = self.api.pages(&self.api.repo(repo, &["hooks"])?, &[]).all().await?;
         let last = |response: WireResponse| {
-            let code = response.code?;
-            Some(format!("{code} {}", response.message.unwrap_or_default()).trim_end().to_owned())
+            Some(LastAnswer { code: response.code?, message: response.message.unwrap_or_default() })
         };
         let hook = |wire: WireHook| Hook {
             id: wire.id,
@@ -289,7 +329,7 @@ impl Settings for GitHub {
 
     fn missing_events(&self, hook: &Hook) -> Vec<&'static str> {
         let has = |name: &str| hook.events.iter().any(|event| event == name || event == "*");
-        NEEDED.into_iter().filter(|event| !has(event)).collect()
+        needed().filter(|event| !has(event)).collect()
     }
 
     async fn add_hook(&self, repo: &RepoName, hook: &NewHook<'_>) -> Result<u64, ForgeError> {
@@ -303,9 +343,9 @@ impl Settings for GitHub {
             let body = json!({ "name": "web", "active": true, "events": events, "config": config });
             self.api.post(&self.api.repo(repo, &["hooks"])?, &body).await
         };
-        let mut answer = make(&EVENTS).await?;
+        let mut answer = make(&EVENTS.map(|(event, _)| event)).await?;
         if answer.status.as_u16() == 422 && answer.message().contains("merge_group") {
-            answer = make(&NEEDED).await?;
+            answer = make(&needed().collect::<Vec<_>>()).await?;
         }
         hook_made(answer)
     }
@@ -339,13 +379,16 @@ impl Settings for GitHub {
                 demands.rules.push(named);
             }
         }
-        let Some(protection) = self.protection(repo, branch).await? else {
-            if demands.rules.is_empty() && !self.is_admin(repo).await? {
-                let what = format!("GET the protection of {branch}");
-                let message = "only administrators are told what protects a branch".to_owned();
-                return Err(ForgeError::Denied { what, status: 404, message });
+        let protection = match self.protection(repo, branch).await {
+            Ok(Protection::Is(protection)) => protection,
+            Ok(Protection::None) => return Ok(demands),
+            // What a ruleset demands is known all the same.
+            Ok(Protection::Hidden) | Err(ForgeError::Denied { .. }) if !demands.rules.is_empty() => return Ok(demands),
+            Ok(Protection::Hidden) => {
+                self.must_administer(repo, branch).await?;
+                return Ok(demands);
             }
-            return Ok(demands);
+            Err(error) => return Err(error),
         };
         demands.rules.push(format!("the protection of {branch}"));
         if let Ok(checks) = serde_json::from_value::<Checks>(protection["required_status_checks"].clone()) {
@@ -363,13 +406,28 @@ impl Settings for GitHub {
     }
 
     async fn require(&self, repo: &RepoName, branch: &str, context: &str, _: &[String]) -> Result<Changed, ForgeError> {
-        let read = self.protection(repo, branch).await?;
+        let read = match self.protection(repo, branch).await? {
+            Protection::Is(protection) => Some(protection),
+            Protection::None => None,
+            Protection::Hidden => {
+                self.must_administer(repo, branch).await?;
+                None
+            }
+        };
         let before = read.clone().unwrap_or(Value::Null);
         let mut checks = serde_json::from_value::<Checks>(before["required_status_checks"].clone())
             .map(|checks| checks.all())
             .unwrap_or_default();
-        if !checks.iter().any(|(known, _)| known.eq_ignore_ascii_case(context)) {
-            checks.push((context.to_owned(), None));
+        let ours = self.api.app_id();
+        match checks.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(context)) {
+            Some((_, pin @ None)) => *pin = ours,
+            Some((_, Some(other))) if Some(*other) != ours => {
+                return Ok(Changed::Not(format!(
+                    "`{context}` is required of App {other} alone: choose by hand on {branch} who may give it"
+                )));
+            }
+            Some(_) => {}
+            None => checks.push((context.to_owned(), ours)),
         }
         let checks: Vec<Value> = checks
             .into_iter()
@@ -385,6 +443,11 @@ impl Settings for GitHub {
             self.api.patch(&segments, &checks).await?.success()?;
             return Ok(Changed::Added);
         }
+        if let Some(part) = unknown_part(&before) {
+            return Ok(Changed::Not(format!(
+                "require it by hand on {branch}: its protection says `{part}`, which would be lost when it is written as a whole"
+            )));
+        }
         let segments = self.api.repo(repo, &["branches", branch, "protection"])?;
         self.api.write(Method::PUT, &segments, &written(&before, &checks)).await?.success()?;
         Ok(if read.is_some() { Changed::Added } else { Changed::Made })
@@ -392,6 +455,10 @@ impl Settings for GitHub {
 
     fn statuses_are_everyones(&self) -> bool {
         false
+    }
+
+    fn app(&self) -> Option<&dyn AppSettings> {
+        self.api.is_app().then_some(self)
     }
 }
 

@@ -203,7 +203,7 @@ impl Group {
 }
 
 /// A glob that means this path, or all that is in it.
-fn glob_of(path: &str, is_dir: bool) -> String {
+pub(super) fn glob_of(path: &str, is_dir: bool) -> String {
     let mut glob = String::new();
     for c in path.chars() {
         if matches!(c, '*' | '?' | '[' | '\\') {
@@ -228,7 +228,7 @@ fn aside(source: &dyn Tree, identity: &[String]) -> Result<Vec<String>, TreeErro
     Ok(globs)
 }
 
-fn is_aside(name: &str, is_dir: bool) -> bool {
+pub(super) fn is_aside(name: &str, is_dir: bool) -> bool {
     let lower = name.to_lowercase();
     let stem = lower.split('.').next().unwrap_or_default();
     // What begins with a dot is for forges, editors and linters.

@@ -1,4 +1,5 @@
-//! What a gate between two repositories could be: pins that name a commit of the source, Dockerfiles that take its files.
+//! What a gate between two repositories could be: pins that name a commit of the source, Dockerfiles that take its files,
+//! copies of them.
 //!
 //! For whoever sets a gate up. All of it is a proposal: names and words suggest it, the engine judges it, and a person reads
 //! it. The traps handled here: a repository may have tens of thousands of files, so only those are read whose names say
@@ -6,11 +7,13 @@
 //! source's, however it is called.
 
 mod bakes;
+mod mirrors;
 mod pins;
 
 use crate::tree::{Node, ObjectId, Tree, TreeError, join};
 
 pub use bakes::{FoundBake, bakes};
+pub use mirrors::{Copied, FoundMirror, FoundMirrors, mirrors};
 pub use pins::{FoundPin, PinPlace, pins};
 
 /// The most files of each kind that are read.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Edit, with_edits};
-use crate::gate::{Relation, Revision, Side, Version, World};
+use crate::gate::{Past, Relation, Revision, Side, Version, World};
 use crate::tree::{ObjectId, Tree, TreeError};
 
 /// A world in which a revision already has some edits. Everything else is as in the world underneath; where the revision stands
@@ -48,6 +48,10 @@ impl World for After<'_> {
 
     fn version(&self, head: &Revision, path: &str, blob: &ObjectId) -> Version {
         self.world.version(head, path, blob)
+    }
+
+    fn past(&self, side: Side, head: &Revision, path: &str) -> Result<Past, TreeError> {
+        self.world.past(side, head, path)
     }
 }
 

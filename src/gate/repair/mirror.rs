@@ -2,8 +2,9 @@
 //!
 //! What has to be written is what the check found: so nothing is copied that it takes for the same, and nothing is deleted that
 //! it does not call an error. The trap handled here: a copy that differs says nothing about who moved. One that is an older
-//! version of the source's file is behind; to offer it would take the source's change back. So a copy is offered only where
-//! the source's history, or the pinned commit, shows that the consumer changed it.
+//! version of the source's file is behind, and one that was made from an older version and then edited lacks what the source
+//! changed since: to offer either would take the source's change back. So a copy is offered only where its base is known, the
+//! version of the source's file that it was made from, and the source still has that one.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::config::{Binding, Check, Mirrored};
 use crate::gate::checks::below;
 use crate::gate::finding::{Finding, Kind};
 use crate::gate::{Report, Revision, Side, Version};
-use crate::tree::{Led, Node, Tree, TreeError, follow, join};
+use crate::tree::{Led, Node, ObjectId, Tree, TreeError, follow, join};
 
 /// One file of the source and one copy of it that is not the same.
 struct Pair<'a> {
@@ -108,58 +109,94 @@ pub(super) fn to_source(
         if let Some(earlier) = edits.all.get(&path).filter(|one| one.content.as_deref() != Some(&*bytes)) {
             return Ok(Some(format!("two copies of {} say different things: make them the same first", earlier.path)));
         }
-        if was.is_some()
-            && let Some(why) = not_edited(work, consumer, (&original, &path), copy)?
-        {
-            return Ok(Some(why));
+        let why = match &was {
+            Some(now) => not_edited(work, consumer, (&original, &path, now), copy)?,
+            None => not_new(work, (&original, &path), copy)?,
+        };
+        if why.is_some() {
+            return Ok(why);
         }
         edits.add(Edit { path, content: Some(bytes.to_vec()), executable: mode, was, in_place: false });
     }
     Ok(None)
 }
 
-/// Why a copy cannot be said to have been edited in the consumer; `None` where it was.
+/// Why a copy cannot be said to have been edited in the consumer, and in the consumer alone; `None` where it was. `now` is
+/// what the source has.
 fn not_edited(
     work: &Work<'_>,
     consumer: &Arc<dyn Tree>,
-    (original, path): (&str, &str),
+    (original, path, now): (&str, &str, &ObjectId),
     copy: &str,
 ) -> Result<Option<String>, TreeError> {
     let Led::File(at) = follow(consumer.as_ref(), copy)? else { return Ok(None) };
     let is = consumer.blob_id(&at)?;
-    if let Version::Of { commit, .. } = work.world.version(work.source, path, &is) {
+    let source = work.world.past(Side::Source, work.source, path)?;
+    let of_source =
+        |blob: &ObjectId| source.versions.iter().find(|(_, version)| version == blob).map(|(at, _)| at.clone());
+    let elsewhere = || match work.world.version(work.source, path, &is) {
+        Version::Of { commit, .. } => Some(commit),
+        Version::Never | Version::NotLookedUp => None,
+    };
+    if let Some(commit) = of_source(&is).or_else(elsewhere) {
         let commit = commit.short();
         return Ok(Some(format!(
             "{copy} is {original} as it was at {commit}: the copy is behind, it was not edited; copy {original} of the source \
              over it"
         )));
     }
-    let bound = match (&work.gate.binding, &work.before.source.bound) {
-        (Binding::Pin { .. }, Some(Revision::Commit(commit))) => Some(Revision::Commit(commit.clone())),
-        _ => None,
+    if source.whole && source.versions.iter().all(|(_, version)| version == now) {
+        // It never said anything else, so that is what every copy of it was made from.
+        return Ok(None);
+    }
+    let copies = work.world.past(Side::Consumer, work.consumer, &at)?;
+    let made_from =
+        copies.versions.into_iter().map(|(_, version)| version).find(|version| of_source(version).is_some());
+    let base = match made_from {
+        Some(base) => Some(base),
+        None => pinned(work, path)?,
     };
-    let Some(bound) = bound else {
-        let never = work.world.version(work.source, path, &is) == Version::Never;
-        return Ok((!never).then(|| {
-            format!(
-                "{copy} differs from {original} of the source, and whether it was edited or is behind was not looked up: copy \
-                 the one that is right over the other"
-            )
-        }));
+    Ok(match base {
+        Some(base) if base == *now => None,
+        Some(base) if base == is => Some(format!(
+            "{copy} is {original} of the pinned commit: the copy is behind, it was not edited; move the pin"
+        )),
+        Some(_) => Some(format!("{copy} was edited, and {original} of the source changed too: merge the two by hand")),
+        None => Some(format!(
+            "{copy} differs from {original} of the source, and nothing tells which of the two was changed: no version of \
+             {original} that the source had is among what {copy} was; copy the one that is right over the other"
+        )),
+    })
+}
+
+/// The blob that the pinned commit has at `path`: what a copy is meant to be made from, where its own past tells nothing.
+fn pinned(work: &Work<'_>, path: &str) -> Result<Option<ObjectId>, TreeError> {
+    let (Binding::Pin { .. }, Some(bound @ Revision::Commit(_))) = (&work.gate.binding, &work.before.source.bound)
+    else {
+        return Ok(None);
     };
-    let trees = (work.world.tree(Side::Source, &bound)?, work.world.tree(Side::Source, work.source)?);
-    let (Some(then), Some(now)) = trees else { return Ok(Some(format!("the pinned commit has no {original}"))) };
-    let id = |tree: &Arc<dyn Tree>| match tree.node(path)? {
+    let Some(tree) = work.world.tree(Side::Source, bound)? else { return Ok(None) };
+    match tree.node(path)? {
         Some(Node::File { .. }) => tree.blob_id(path).map(Some),
         _ => Ok(None),
-    };
-    let (then, now) = (id(&then)?, id(&now)?);
-    Ok(if then.as_ref() == Some(&is) {
-        Some(format!("{copy} is {original} of the pinned commit: the copy is behind, it was not edited; move the pin"))
-    } else if then != now {
-        Some(format!("{copy} was edited, and {original} of the source changed too: merge the two by hand"))
-    } else {
-        None
+    }
+}
+
+/// Why a file among the copies, of which the source has no original, cannot be said to be new; `None` where it is.
+fn not_new(work: &Work<'_>, (original, path): (&str, &str), copy: &str) -> Result<Option<String>, TreeError> {
+    let past = work.world.past(Side::Source, work.source, path)?;
+    Ok(match past.versions.first() {
+        Some((commit, _)) => {
+            let commit = commit.short();
+            Some(format!(
+                "the source took {original} out after {commit}: remove {copy}, or put {original} back by hand"
+            ))
+        }
+        None if past.whole => None,
+        None => Some(format!(
+            "the source has no {original}, and whether it ever had one was not found out: remove {copy}, or add {original} \
+             to the source by hand"
+        )),
     })
 }
 

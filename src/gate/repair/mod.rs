@@ -18,7 +18,7 @@ use super::finding::{Finding, Kind, Severity};
 use super::verdict::Verdict;
 use super::{Case, Report, Revision, Side, World, judge};
 use crate::config::{Binding, Check, Gate, PinAt, PullRequest, Repair as Rule, Template, To, Words};
-use crate::tree::{Change, Edited, Node, ObjectId, Tree, TreeError};
+use crate::tree::{Change, Edited, Node, ObjectId, Tree, TreeError, blob_id};
 
 mod after;
 mod copy_line;
@@ -66,6 +66,22 @@ pub struct Repair {
     /// The verdict of the tree as it would be: in sync. An offer to the source is judged as if its branch were followed, since a
     /// pin adopts it afterwards; a workflow, by what it is meant to bring about.
     pub after: Report,
+}
+
+impl Repair {
+    /// What tells it from others of its gate: the source commit that it adopts. An offer to the source is told by what it
+    /// offers: it stays the same one when the source goes on elsewhere, and a person who refuses it means its contents.
+    pub fn key(&self) -> String {
+        if self.side == Side::Consumer {
+            return self.source.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        }
+        let mut offered = String::new();
+        for edit in &self.edits {
+            let content = edit.content.as_deref().map_or_else(|| "gone".to_owned(), |bytes| blob_id(bytes).to_string());
+            offered.push_str(&format!("{content} {} {}\n", edit.executable, edit.path));
+        }
+        blob_id(offered.as_bytes()).to_string()
+    }
 }
 
 /// What becomes of one file.

@@ -35,6 +35,19 @@ impl Story {
         Self { world, case: Case::Branch { consumer, source } }
     }
 
+    /// What core was before, one commit after the other, the newest first; both histories are at hand.
+    fn after<const N: usize>(mut self, earlier: [Memory; N]) -> Self {
+        self.world.looks_back = true;
+        let Case::Branch { consumer, .. } = self.case.clone() else { unreachable!() };
+        let mut last = consumer;
+        for (name, core) in ['1', '2', '3'].into_iter().zip(earlier) {
+            let one = self.world.add(Side::Consumer, name, &[], core);
+            self.world.commits.get_mut(&(Side::Consumer, last)).expect("a commit").1.push(one.clone());
+            last = one;
+        }
+        self
+    }
+
     fn propose(&self, gate: &Gate) -> Proposed {
         propose(gate, &self.case, &self.world).expect("everything is here")
     }
@@ -275,27 +288,93 @@ fn to_source(gate: Gate) -> Gate {
     with_rules(gate, vec![Rule::Mirror { to: To::Source, pull: PullRequest::default() }])
 }
 
+fn copy(text: &str) -> Memory {
+    Memory::new().file("copy.txt", text)
+}
+
+fn original(text: &str) -> Memory {
+    Memory::new().file("a.txt", text)
+}
+
 #[test]
 fn a_copy_that_was_edited_in_the_consumer_is_offered_to_the_source() {
-    let now = Memory::new().file("a.txt", "one\n");
-    let mut story = Story::new(Memory::new().file("copy.txt", "edited\n"), Memory::new().file("a.txt", "zero\n"), now);
-    story.world.looks_back = true;
+    let story = Story::new(copy("edited\n"), original("zero\n"), original("one\n"));
+    let story = story.after([copy("half\n"), copy("one\n"), copy("zero\n")]);
     let repair = story.repair(&to_source(one_mirror("")));
     assert_eq!((repair.side, texts(&repair.edits)), (Side::Source, vec![("a.txt", "edited\n")]));
     assert_eq!((repair.source, repair.quotes), (Some(id('b')), true));
 }
 
 #[test]
+fn an_original_that_never_said_anything_else_is_what_every_copy_was_made_from() {
+    // The copy came into the consumer as it is.
+    let story = Story::new(copy("edited\n"), original("one\n"), original("one\n").file("other", "x")).after([]);
+    assert_eq!(texts(&story.repair(&to_source(one_mirror(""))).edits), [("a.txt", "edited\n")]);
+}
+
+#[test]
 fn a_copy_that_is_behind_is_never_offered_to_the_source() {
-    let before = Memory::new().file("a.txt", "zero\n");
-    let mut story = Story::new(Memory::new().file("copy.txt", "zero\n"), before, Memory::new().file("a.txt", "one\n"));
-    story.world.looks_back = true;
+    let story = Story::new(copy("zero\n"), original("zero\n"), original("one\n")).after([]);
     let said = story.person(&to_source(one_mirror("")));
     assert!(said.contains("the copy is behind") && said.contains("aaaaaaaa"), "{said}");
-    // Where nobody looked, nobody can say which of the two moved.
-    story.world.looks_back = false;
+    // It is also behind where it once was up to date, and was taken back.
+    let story = Story::new(copy("zero\n"), original("zero\n"), original("one\n")).after([copy("one\n")]);
     let said = story.person(&to_source(one_mirror("")));
-    assert!(said.contains("not looked up"), "{said}");
+    assert!(said.contains("the copy is behind"), "{said}");
+}
+
+#[test]
+fn what_the_source_changed_since_the_copy_was_made_is_never_taken_back() {
+    let story = Story::new(copy("edited\n"), original("zero\n"), original("one\n")).after([copy("zero\n")]);
+    let said = story.person(&to_source(one_mirror("")));
+    assert!(said.contains("a.txt of the source changed too: merge the two by hand"), "{said}");
+    // The source went back to what it was: the copy was made from what came between.
+    let mut story = Story::new(copy("edited\n"), original("zero\n"), original("one\n"));
+    let Case::Branch { source, .. } = &mut story.case else { unreachable!() };
+    *source = story.world.add(Side::Source, 'd', &[&source.clone()], original("zero\n"));
+    let said = story.after([copy("one\n"), copy("zero\n")]).person(&to_source(one_mirror("")));
+    assert!(said.contains("merge the two by hand"), "{said}");
+}
+
+#[test]
+fn where_nothing_tells_which_of_the_two_was_changed_a_person_does() {
+    let gate = to_source(one_mirror(""));
+    let unlike = || Story::new(copy("edited\n"), original("zero\n"), original("one\n"));
+    for story in [
+        // The copy was never what the source had.
+        unlike().after([copy("half\n")]),
+        // Nobody can look.
+        unlike(),
+    ] {
+        let said = story.person(&gate);
+        assert!(said.contains("nothing tells which of the two was changed"), "{said}");
+    }
+}
+
+#[test]
+fn a_new_file_among_the_copies_is_offered_and_one_that_the_source_took_out_is_not() {
+    let gate = to_source(written("[[gate.check]]\nkind = \"mirror\"\nfolder = \"f\"\ncopies = [\"g\"]\n"));
+    let copies = Memory::new().file("g/a.txt", "a\n").executable("g/new.sh", "#!/bin/sh\n");
+    let now = Memory::new().file("f/a.txt", "a\n");
+    let story = Story::new(copies.clone(), now.clone(), now.clone());
+    let said = story.person(&gate);
+    assert!(said.contains("whether it ever had one was not found out"), "{said}");
+    let repair = story.after([]).repair(&gate);
+    assert_eq!(texts(&repair.edits), [("f/new.sh", "#!/bin/sh\n")]);
+    assert_eq!((&repair.edits[0].was, repair.edits[0].executable), (&None, true));
+    let said = Story::new(copies, now.clone().file("f/new.sh", "#!/bin/sh\n"), now).after([]).person(&gate);
+    assert!(said.contains("the source took f/new.sh out after aaaaaaaa"), "{said}");
+}
+
+#[test]
+fn an_offer_is_the_same_one_as_long_as_it_offers_the_same() {
+    let gate = to_source(one_mirror(""));
+    let offer = |text: &str, now: Memory| Story::new(copy(text), original("one\n"), now).after([]).repair(&gate).key();
+    let first = offer("edited\n", original("one\n"));
+    assert_eq!(offer("edited\n", original("one\n").file("README.md", "The source goes on\n")), first);
+    assert_ne!(offer("edited more\n", original("one\n")), first);
+    // What is adopted from the source is told by its commit.
+    assert_eq!(Story::new(core('a'), template(), newer()).repair(&repaired(self::gate())).key(), id('b').as_str());
 }
 
 #[test]
@@ -310,6 +389,12 @@ fn with_a_pin_the_pinned_commit_tells_who_edited() {
     assert!(said.contains("merge the two by hand"), "{said}");
     let said = Story::new(core("zero\n"), source("zero\n"), source("one\n")).person(&gate);
     assert!(said.contains("move the pin"), "{said}");
+    // A copy that is older than the pin is behind it, not edited.
+    let mut story = Story::new(core("zero\n").file("pin", id('b').as_str()), source("zero\n"), source("one\n"));
+    let Case::Branch { source: head, .. } = &mut story.case else { unreachable!() };
+    *head = story.world.add(Side::Source, 'd', &[&head.clone()], source("one\n").file("other", "x"));
+    let said = story.after([]).person(&gate);
+    assert!(said.contains("the copy is behind"), "{said}");
 }
 
 #[test]

@@ -203,6 +203,19 @@ fn where_the_consumer_is_private_an_offer_to_the_source_does_not_name_it() {
 }
 
 #[test]
+fn an_offer_shows_what_becomes_of_the_source_and_what_is_refused_with_it() {
+    let differs = Finding::new(Kind::CopyDiffers, "a.json", "copies/a.json is not a.json", "copy it");
+    let offer = repair(Side::Source, vec![differs]);
+    let said = told(&offer, &[], false, &pairs(&[("a.json", "edited\n", "original\n")]));
+    for words in
+        ["--- in the source\n  +++ in the consumer\n", "-original\n  +edited\n", "not opened again for what it offers"]
+    {
+        assert!(said.contains(words), "`{words}` is not told:\n{said}");
+    }
+    assert!(said.starts_with(&format!("<!-- drift-gate repair: main/molecule/core:identity {} -->", offer.key())));
+}
+
+#[test]
 fn a_long_repair_is_cut_where_a_forge_would_cut_it() {
     let paths: Vec<String> = (0..500).map(|number| format!("{}{number}.md", "deep/".repeat(200))).collect();
     let text = |end: &str| (0..2_000).map(|line| format!("{line} {}{end}\n", "x".repeat(300))).collect::<String>();

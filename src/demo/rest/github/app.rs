@@ -8,14 +8,15 @@ use axum::response::{IntoResponse, Response};
 use chrono::SecondsFormat;
 use futures_util::future::BoxFuture;
 use git2::Oid;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::told;
 use crate::demo::forge::apps::{App, Check};
-use crate::demo::forge::model::{Access, Repo};
+use crate::demo::forge::model::{Access, Kind, Repo};
 use crate::demo::forge::state::Numbered;
 use crate::demo::forge::{Forge, Refusal};
-use crate::demo::hooks::Sent;
+use crate::demo::hooks::{AppHook, Sent};
 use crate::demo::rest::answer::Answer;
 use crate::demo::rest::apart;
 use crate::demo::rest::visit::Visit;
@@ -65,7 +66,63 @@ pub fn user(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
 
 pub fn app(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let app = visit.state.app_of(visit.authorization)?;
-    Ok(Answer::ok(json!({ "id": app.id, "slug": app.slug, "name": app.slug })))
+    // Where it is installed is whose it is: an App of one's own.
+    let owner = app.installations.first().map_or(app.bot, |one| one.account);
+    let owner = visit.state.account(owner)?;
+    let kind = if matches!(owner.kind, Kind::Organization { .. }) { "Organization" } else { "User" };
+    Ok(Answer::ok(json!({
+        "id": app.id,
+        "slug": app.slug,
+        "name": app.slug,
+        "owner": { "id": owner.id, "login": owner.login, "type": kind },
+        "html_url": format!("{}/apps/{}", visit.state.base, app.slug),
+        "permissions": app.permissions,
+        "events": app.events,
+        "installations_count": app.installations.len(),
+    })))
+}
+
+/// The App's hook; of its secret only whether there is one.
+fn told_hook(hook: &AppHook) -> Value {
+    let mut value = json!({
+        "content_type": if hook.json { "json" } else { "form" },
+        "insecure_ssl": if hook.insecure { "1" } else { "0" },
+        "url": hook.url,
+    });
+    if !hook.secret.is_empty() {
+        value["secret"] = "********".into();
+    }
+    value
+}
+
+pub fn hook(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    Ok(Answer::ok(told_hook(&visit.state.app_of(visit.authorization)?.hook)))
+}
+
+/// What a change of the hook may say; what it does not say stays.
+#[derive(Deserialize)]
+struct EditHook {
+    url: Option<String>,
+    content_type: Option<String>,
+    secret: Option<String>,
+    insecure_ssl: Option<Value>,
+}
+
+pub fn edit_hook(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let (id, form) = (visit.state.app_of(visit.authorization)?.id, visit.form::<EditHook>()?);
+    if form.url.as_deref().is_some_and(|url| url::Url::parse(url).is_err()) {
+        return Err(Refusal::Invalid("url is not a valid URL".to_owned()));
+    }
+    let mut told = Value::Null;
+    visit.state.change_app(id, |app| {
+        let hook = &mut app.hook;
+        hook.url = form.url.unwrap_or_else(|| hook.url.clone());
+        hook.secret = form.secret.unwrap_or_else(|| hook.secret.clone());
+        hook.json = form.content_type.map_or(hook.json, |kind| kind == "json");
+        hook.insecure = form.insecure_ssl.map_or(hook.insecure, |says| says == "1" || says == 1);
+        told = told_hook(hook);
+    })?;
+    Ok(Answer::ok(told))
 }
 
 pub fn installations(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
@@ -87,13 +144,24 @@ pub fn installation(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
         None => one.account == owner,
     });
     let found = found.ok_or_else(Refusal::not_found)?;
-    Ok(Answer::ok(json!({ "id": found.id, "app_id": app.id, "app_slug": app.slug })))
+    let page =
+        format!("{}/organizations/{}/settings/installations/{}", visit.state.base, visit.param("owner"), found.id);
+    Ok(Answer::ok(json!({
+        "id": found.id,
+        "app_id": app.id,
+        "app_slug": app.slug,
+        "html_url": page,
+        "permissions": found.permissions,
+        "suspended_at": found.suspended.then_some("2026-11-22T20:00:00Z"),
+    })))
 }
 
 pub fn mint(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (app, id) = (visit.state.app_of(visit.authorization)?, visit.number("id")?);
     let bot = app.bot;
-    app.installations.iter().find(|one| one.id == id).ok_or_else(Refusal::not_found)?;
+    if app.installations.iter().find(|one| one.id == id).ok_or_else(Refusal::not_found)?.suspended {
+        return Err(Refusal::Forbidden("This installation has been suspended".to_owned()));
+    }
     let (token, ends) = visit.state.mint(bot, id)?;
     let ends = ends.to_rfc3339_opts(SecondsFormat::Secs, true);
     Ok(Answer::created(json!({ "token": token, "expires_at": ends, "repository_selection": "selected" })))
@@ -139,7 +207,8 @@ pub fn deliveries(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
 pub fn redeliver(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (app, id) = (visit.state.app_of(visit.authorization)?, visit.number("id")?);
     let sent = all_sent(app).into_iter().find(|one| one.id == id).ok_or_else(Refusal::not_found)?;
-    visit.state.redeliver(&sent);
+    let hook = app.hook.clone();
+    visit.state.redeliver(&hook, &sent);
     Ok(Answer::accepted(json!({})))
 }
 

@@ -20,6 +20,29 @@ fn made(id: Oid) -> Answer {
     Answer::created(json!({ "sha": id.to_string() }))
 }
 
+/// A file as it is on a branch, in lines of sixty characters; folders are not told.
+pub fn file(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
+    let repo = visit.repo(Access::Read)?;
+    let bare = visit.state.bare(repo.id)?;
+    let (path, reference) = (visit.param("path"), visit.query("ref").unwrap_or(&repo.default_branch));
+    let commit = bare.resolve(reference).ok_or_else(Refusal::not_found)?;
+    let file = bare.file(commit, path)?.ok_or_else(Refusal::not_found)?;
+    let mut content = String::new();
+    for (at, c) in STANDARD.encode(&file.content).chars().enumerate() {
+        content.extend((at > 0 && at % 60 == 0).then_some('\n'));
+        content.push(c);
+    }
+    Ok(Answer::ok(json!({
+        "type": "file",
+        "encoding": "base64",
+        "size": file.content.len(),
+        "name": path.rsplit('/').next(),
+        "path": path,
+        "sha": file.blob.to_string(),
+        "content": content + "\n",
+    })))
+}
+
 #[derive(Deserialize)]
 struct Blob {
     #[serde(default)]

@@ -1,10 +1,12 @@
-//! Hooks and what protects branches, in this dialect. Rulesets: none.
+//! Hooks and what protects branches, in this dialect. Rulesets are told, and have no effect.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::told::UNPROTECTED;
 use crate::demo::forge::Refusal;
 use crate::demo::forge::model::{Access, Hook, Protection, now};
 use crate::demo::forge::subscriptions::NewHook;
@@ -33,8 +35,8 @@ pub fn branch(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
 }
 
 pub fn rules(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
-    visit.repo(Access::Read)?;
-    Ok(Answer::ok(json!([])))
+    let rules = visit.repo(Access::Read)?.rules.clone();
+    visit.page(rules, Ok)
 }
 
 #[derive(Deserialize)]
@@ -48,13 +50,14 @@ struct Checks {
 #[derive(Deserialize)]
 struct Check {
     context: String,
+    app_id: Option<i64>,
 }
 
 fn told(rule: &Protection) -> Value {
     let mut whole = rule.more.get(WHOLE).cloned().unwrap_or_else(|| json!({}));
     if rule.status_check {
-        let checks: Vec<Value> =
-            rule.contexts.iter().map(|context| json!({ "context": context, "app_id": null })).collect();
+        let check = |context: &String| json!({ "context": context, "app_id": rule.pinned.get(context) });
+        let checks: Vec<Value> = rule.contexts.iter().map(check).collect();
         whole["required_status_checks"] =
             json!({ "strict": rule.up_to_date, "contexts": rule.contexts, "checks": checks });
     }
@@ -65,18 +68,46 @@ fn told(rule: &Protection) -> Value {
 pub fn protection(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let repo = visit.repo(Access::Read)?;
     visit.allowed(repo, Access::Admin).map_err(|_| Refusal::not_found())?;
-    let rule = visit.state.protection(repo.id, visit.param("branch"))?.ok_or_else(Refusal::not_found)?;
+    let unprotected = || Refusal::Missing(UNPROTECTED.to_owned());
+    let rule = visit.state.protection(repo.id, visit.param("branch"))?.ok_or_else(unprotected)?;
     Ok(Answer::ok(told(rule)))
 }
 
-/// Every switch is written as it is, and read as an object.
+/// Names are written as texts, and read as objects.
+fn people(written: &Value) -> Value {
+    let named = |key: &str, field: &str| -> Vec<Value> {
+        written[key].as_array().into_iter().flatten().map(|name| json!({ field: name })).collect()
+    };
+    json!({ "users": named("users", "login"), "teams": named("teams", "slug"), "apps": named("apps", "slug") })
+}
+
+/// Every switch is written as it is, and read as an object. What is not named is off.
 fn read_again(written: &Value) -> Value {
     let mut read = json!({});
-    for key in ["enforce_admins", "required_linear_history", "allow_force_pushes", "allow_deletions"] {
+    for key in [
+        "enforce_admins",
+        "required_linear_history",
+        "allow_force_pushes",
+        "allow_deletions",
+        "block_creations",
+        "required_conversation_resolution",
+        "lock_branch",
+        "allow_fork_syncing",
+    ] {
         read[key] = json!({ "enabled": written[key].as_bool().unwrap_or(false) });
     }
-    if written["required_pull_request_reviews"].is_object() {
-        read["required_pull_request_reviews"] = written["required_pull_request_reviews"].clone();
+    let reviews = &written["required_pull_request_reviews"];
+    if reviews.is_object() {
+        let mut told = reviews.clone();
+        for key in ["dismissal_restrictions", "bypass_pull_request_allowances"] {
+            if reviews[key].is_object() {
+                told[key] = people(&reviews[key]);
+            }
+        }
+        read["required_pull_request_reviews"] = told;
+    }
+    if written["restrictions"].is_object() {
+        read["restrictions"] = people(&written["restrictions"]);
     }
     read
 }
@@ -119,11 +150,15 @@ pub fn require(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
 
 fn apply(rule: &mut Protection, checks: Checks) {
     rule.up_to_date = checks.strict;
+    let pinned = |check: &Check| Some((check.context.clone(), u64::try_from(check.app_id?).ok()?));
+    rule.pinned = checks.checks.iter().filter_map(pinned).collect();
     rule.contexts = checks.checks.into_iter().map(|check| check.context).collect();
 }
 
 #[derive(Deserialize)]
 struct Make {
+    #[serde(default = "web")]
+    name: String,
     #[serde(default)]
     config: BTreeMap<String, String>,
     #[serde(default)]
@@ -136,7 +171,18 @@ fn yes() -> bool {
     true
 }
 
+fn web() -> String {
+    "web".to_owned()
+}
+
 fn hook(hook: &Hook) -> Value {
+    let code = *hook.last.lock().unwrap_or_else(PoisonError::into_inner);
+    let (status, message) = match code {
+        None => ("unused", None),
+        Some(200..300) => ("active", Some("OK".to_owned())),
+        Some(0) => ("failed to connect to host", None),
+        Some(code) => ("misconfigured", Some(format!("Invalid HTTP Response: {code}"))),
+    };
     json!({
         "id": hook.id,
         "type": "Repository",
@@ -144,7 +190,7 @@ fn hook(hook: &Hook) -> Value {
         "active": hook.active,
         "events": hook.events,
         "config": { "url": hook.url, "content_type": "json", "secret": "********", "insecure_ssl": "0" },
-        "last_response": { "code": null, "status": "unused", "message": null },
+        "last_response": { "code": code, "status": status, "message": message },
     })
 }
 
@@ -155,11 +201,18 @@ pub fn hooks(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     visit.page(hooks, |one| Ok(hook(one)))
 }
 
-/// A server without merge queues: it does not know their event.
+/// A server without merge queues: it does not know their event. Deliveries are forms here unless `content_type` says otherwise, and
+/// the stand-in writes none: such a hook is refused.
 pub fn add_hook(visit: &mut Visit<'_>) -> Result<Answer, Refusal> {
     let (id, mut form) = (visit.repo_id(Access::Admin)?, visit.form::<Make>()?);
     if let Some(unknown) = form.events.iter().find(|event| *event == "merge_group") {
         return Err(Refusal::Invalid(format!("The following events are invalid: {unknown}")));
+    }
+    if form.name != "web" {
+        return Err(Refusal::Invalid(format!("Hook with the name \"{}\" is not supported", form.name)));
+    }
+    if form.config.get("content_type").map(String::as_str) != Some("json") {
+        return Err(Refusal::Invalid("the stand-in delivers JSON alone, and `content_type` is `form`".to_owned()));
     }
     let new = NewHook {
         url: form.config.remove("url").ok_or_else(|| Refusal::Invalid("url is missing".to_owned()))?,

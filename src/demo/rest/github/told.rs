@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 use crate::demo::forge::model::{Access, AccountId, Comment, Issue, Repo, Status};
 use crate::demo::forge::{Refusal, State, Viewer};
 
+/// What a 404 says to those who may know that a branch has no protection.
+pub(super) const UNPROTECTED: &str = "Branch not protected";
+
 /// A refusal as this dialect says it: Gitea's words become GitHub's where drift-gate reads them.
 pub(in crate::demo::rest) fn refused(refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(status_of(refusal)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let message = match refusal {
         Refusal::Unauthorized(_) => "Bad credentials".to_owned(),
+        Refusal::Missing(words) if words == UNPROTECTED => words.clone(),
         Refusal::NotFound { .. } | Refusal::Missing(_) => "Not Found".to_owned(),
         Refusal::Locked(_) => "Repository was archived so is read-only.".to_owned(),
         Refusal::Forbidden(words) if words.contains("required scope") => {
