@@ -155,7 +155,8 @@ impl Reading<'_> {
                 self.wrong(at.span(), format!("a second [[repository]] is {repo}"), help);
                 return None;
             }
-            Some(Repository { forge, repo, sources, commands })
+            let is_github = self.github.contains(&forge);
+            Some(Repository { forge, repo, sources, commands, is_github })
         })
     }
 

@@ -207,7 +207,10 @@ fn parse(text: &str, file: &str, scope: Scope<'_>) -> Result<Config, ConfigError
         document: &mut document,
         scope,
         declared: shaped.forges,
-        github: Default::default(),
+        github: match scope {
+            Scope::Brought(bringer) if bringer.repository.is_github => [bringer.repository.forge.clone()].into(),
+            _ => Default::default(),
+        },
         problems,
         secrets: Vec::new(),
     };

@@ -110,6 +110,8 @@ pub struct Repository {
     pub sources: Vec<String>,
     /// Who may waive what its gates find.
     pub commands: Commands,
+    /// Its forge is GitHub, which takes contexts that differ in capitals only for one.
+    pub is_github: bool,
 }
 
 /// Who may give commands that not everyone may give, beside administrators of the repository with the pull request.

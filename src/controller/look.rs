@@ -33,9 +33,9 @@ const DECISIONS: usize = 8;
 const KEPT_TOGETHER: usize = 64;
 /// How long a decision waits for the next ones of its look to be kept with it.
 const GATHERED: Duration = Duration::from_millis(25);
-/// Up to so many other sides are read afresh for a delivery; a source with more consumers than that is judged against what
+/// Up to so many other sides are read afresh for a delivery or a comment; a source with more consumers than that is judged against what
 /// was last seen of them, which their own deliveries and the timer keep true.
-const OTHER_SIDES: usize = 16;
+pub(super) const OTHER_SIDES: usize = 16;
 
 /// While looks run, what falls due by itself waits at most so long.
 const WHILE_LOOKING: Duration = Duration::from_millis(500);
@@ -261,7 +261,7 @@ impl Controller {
             others = if partners.len() <= OTHER_SIDES { partners } else { BTreeSet::new() };
         }
         let others = futures_util::future::try_join_all(others.iter().map(|other| self.see(other, delivery)));
-        let (change, _) = tokio::try_join!(self.see_to_judge(repo, delivery), others)?;
+        let (change, _) = tokio::try_join!(self.see_to_judge(repo, delivery, &claimed.lease), others)?;
         Ok((level == Level::Read && change.heads > 0).then_some(change))
     }
 

@@ -35,6 +35,8 @@ const WHILE_SENDING: Duration = Duration::from_millis(500);
 const REFUSED: i64 = 5 * 60_000;
 /// How long a status is leased: longer than the request for it may take.
 const LEASE: Duration = Duration::from_secs(90);
+/// How long (ms) a leased status waits for its turn: a forge may be slow, or take one write at a time with a pause between.
+const WAITED: i64 = 45_000;
 /// How often it is tried to note what came of a status: for less time than the lease lasts.
 const NOTED: usize = 30;
 /// What was sent before may land until then.
@@ -78,6 +80,7 @@ impl Controller {
                 continue;
             }
             let claim = self.claim(forge, LEASE, free);
+            let at_the_latest = claim.now + WAITED;
             let turns = turns.entry(forge.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
             for outgoing in self.store.claim_unsent(&claim, claim.now + millis(LATE)).await? {
                 let (me, turns, shutdown) = (self.clone(), turns.clone(), shutdown.clone());
@@ -88,6 +91,10 @@ impl Controller {
                         () = shutdown.cancelled() => return Ok(()),
                         turn = turns.acquire_owned() => turn,
                     };
+                    if me.now() > at_the_latest {
+                        // It is claimed anew: a lease that ends on the way would have another send it as well.
+                        return me.store.release(&outgoing.lease).await;
+                    }
                     me.publish(&outgoing).await
                 });
             }

@@ -72,6 +72,9 @@ impl Controller {
                 if round.is_multiple_of(FACTS) {
                     self.prune().await;
                 }
+                if let Err(error) = self.leave_pulls(None).await {
+                    tracing::warn!(%error, "pull requests of gates that are gone stay open until the next round");
+                }
                 self.redeliver(round == 0).await;
                 self.evict().await;
             }

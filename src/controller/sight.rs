@@ -5,6 +5,8 @@
 //!   kept something else meanwhile, nobody can tell which of the two is newer, so the repository is read again.
 //! - *A repository changes, and the process dies before its partners are judged again*: they are hinted at in the transaction that
 //!   keeps what was seen.
+//! - *A look reads, and has lost its lease by then*: its decisions are refused, and whoever has the lease now may have read before it did.
+//!   The repository is hinted at then, which it is not while the look that read it judges it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use super::brought::Brought;
 use super::plan::{self, RepoKey, Seen, View};
 use super::{Controller, Trouble, lock, pairs};
 use crate::forge::{ForgeError, RepoName, Repository};
-use crate::store::{Kept, Level, NewSight, StoreError};
+use crate::store::{Kept, Lease, Level, NewSight, StoreError};
 
 /// Since when a repository cannot be read, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,15 +132,26 @@ impl Controller {
 
     /// Reads a repository, for a delivery or not, and keeps what was seen; hints at whom it concerns.
     pub(super) async fn see(&self, repo: &RepoKey, delivery: Option<&str>) -> Result<Change, StoreError> {
-        self.see_as(repo, delivery, false).await
+        self.see_as(repo, delivery, None).await
     }
 
-    /// Likewise, for a look at this repository: what is seen is judged by that look itself, and asks for no other.
-    pub(super) async fn see_to_judge(&self, repo: &RepoKey, delivery: Option<&str>) -> Result<Change, StoreError> {
-        self.see_as(repo, delivery, true).await
+    /// Likewise, for a look at this repository: what is seen is judged by that look itself, and asks for no other while its
+    /// lease is held.
+    pub(super) async fn see_to_judge(
+        &self,
+        repo: &RepoKey,
+        delivery: Option<&str>,
+        lease: &Lease,
+    ) -> Result<Change, StoreError> {
+        self.see_as(repo, delivery, Some(lease)).await
     }
 
-    async fn see_as(&self, repo: &RepoKey, delivery: Option<&str>, judged: bool) -> Result<Change, StoreError> {
+    async fn see_as(
+        &self,
+        repo: &RepoKey,
+        delivery: Option<&str>,
+        judged_by: Option<&Lease>,
+    ) -> Result<Change, StoreError> {
         let (version, before) = self.versioned(repo);
         let last_read = lock(&self.read_at).get(repo).copied();
         let began = self.now();
@@ -158,10 +171,7 @@ impl Controller {
         if now == *before && version > 0 {
             return Ok(change);
         }
-        let mut concerned = self.concerned(repo, &before, &now);
-        if judged {
-            concerned.remove(repo);
-        }
+        let concerned = self.concerned(repo, &before, &now);
         let sight = NewSight {
             forge: &repo.forge,
             name: &repo.name,
@@ -169,6 +179,7 @@ impl Controller {
             sight: &serde_json::to_string(&now).unwrap_or_default(),
             now: self.now(),
             delivery,
+            judged_by,
         };
         match self.store.keep_sight(&sight, &pairs(&concerned)).await? {
             Kept::Yes | Kept::Same => {}

@@ -5,7 +5,8 @@
 //! share what was judged.
 //!
 //! Traps: issues and pull requests count in one row of numbers, so a number that a gate names may be a pull request; one that
-//! is open is taken for that. An issue's repository is where its answer is read: what is told there is told by that
+//! is open is taken for that. Everyone who can comment may ask for all of this afresh: of a repository with very many other sides
+//! those are not read again for it. An issue's repository is where its answer is read: what is told there is told by that
 //! repository's own heads, as their statuses tell it.
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use super::decide::Answer;
 use super::judge::Stored;
+use super::look::OTHER_SIDES;
 use super::plan::{self, Ask, Gated, Known, RepoKey, Target, View};
 use super::{Controller, Trouble};
 use crate::forge::Pull;
@@ -63,7 +65,7 @@ impl Controller {
 
     /// Reads a repository and judges what comments under this number are about; `None` where it is neither an open pull request
     /// nor an issue that a gate names. `afresh` ignores what is remembered, and reads the other sides and the configuration in
-    /// them as well.
+    /// them as well, where they are few.
     pub(super) async fn now_of(
         &self,
         repo: &RepoKey,
@@ -76,7 +78,8 @@ impl Controller {
         }
         let others = plan::partners(&self.gates_now(), repo);
         self.see(repo, None).await?;
-        for other in others.iter().filter(|other| afresh || self.sight(other).is_none()) {
+        let few = others.len() <= OTHER_SIDES;
+        for other in others.iter().filter(|other| (afresh && few) || self.sight(other).is_none()) {
             self.see(other, None).await?;
         }
         let Some(sight) = self.sight(repo) else { return Ok(Ok(None)) };
@@ -113,7 +116,8 @@ impl Controller {
         Ok(Ok(Some(Now { view, subject, targets })))
     }
 
-    /// Has what was just judged afresh decided, and its statuses read back: of an issue also those on the other sides.
+    /// Has what was just judged afresh decided, and its statuses read back: of an issue also those on the other sides, where
+    /// they are few.
     pub(super) async fn look_again(&self, repo: &RepoKey, now: &Now) -> Result<(), StoreError> {
         match &now.subject {
             Subject::Pull(pull) => self.doubt(repo, &now.view, &pull.head_sha).await?,
@@ -121,12 +125,13 @@ impl Controller {
                 for (target, _) in &now.targets {
                     self.doubt(repo, &now.view, &target.sha).await?;
                 }
-                for other in plan::partners(gates, repo) {
-                    let Some(view) = self.view(&other) else { continue };
-                    for sha in plan::heads_for_others(gates, &other, &view).values() {
-                        self.doubt(&other, &view, sha).await?;
+                let others = plan::partners(gates, repo);
+                for other in others.iter().filter(|_| others.len() <= OTHER_SIDES) {
+                    let Some(view) = self.view(other) else { continue };
+                    for sha in plan::heads_for_others(gates, other, &view).values() {
+                        self.doubt(other, &view, sha).await?;
                     }
-                    self.hint(&other, Level::Decide).await?;
+                    self.hint(other, Level::Decide).await?;
                 }
             }
         }

@@ -116,12 +116,18 @@ pub fn prose(text: &str) -> String {
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '|' | '~' | '$' => {
                 out.extend(['\\', c]);
             }
+            // GitHub takes `GH-12` for the issue of that number.
+            '-' if ends_in_gh(&out) && rest.peek().is_some_and(char::is_ascii_digit) => out.extend([c, JOINER]),
             '-' | '+' | '=' if out.is_empty() => out.extend(['\\', c]),
             _ => out.push(c),
         }
     }
     // `www.` begins an address as well.
     out.replace("www.", "www\\.")
+}
+
+fn ends_in_gh(text: &str) -> bool {
+    text.len().checked_sub(2).and_then(|at| text.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case("gh"))
 }
 
 /// A name as code. Nothing is active in it, whatever it holds.
@@ -142,6 +148,7 @@ mod tests {
     fn a_sentence_mentions_nobody_and_links_nowhere() {
         assert_eq!(prose("ask @everyone"), "ask @\u{2060}everyone");
         assert_eq!(prose("fixes #12 <img src=x>"), "fixes \\#\u{2060}12 &lt;img src=x&gt;");
+        assert_eq!(prose("closes gh-12 ö-1 -1"), "closes gh-\u{2060}12 ö-1 -1");
         assert_eq!(prose("[a](https://x.example) a|b"), "\\[a\\]\\(https\\://x.example\\) a\\|b");
         assert_eq!(prose("see www.example.org: it_is"), "see www\\.example.org: it\\_is");
         assert_eq!(prose("a\n# b\u{202e}"), "a&lt;U+000A&gt;\\#\u{2060} b&lt;U+202E&gt;");

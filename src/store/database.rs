@@ -13,6 +13,8 @@
 //!   whether the file at the path is still the one that was opened.
 //! - *On SQLite nobody else writes while a transaction does; on PostgreSQL somebody does*: what reads and then writes locks its
 //!   rows there (see [`Database::for_update`]).
+//! - *A future that is dropped half way leaves the connection as nobody noted*: a transaction that is being rolled back, commits
+//!   that do not wait for the disk. Whoever writes next begins from what is known.
 //! - *PostgreSQL takes no text with U+0000 in it*, and what arrives may hold one: see [`clean`].
 
 use std::ops::{Deref, DerefMut};
@@ -69,10 +71,11 @@ struct Sqlite {
     file: Arc<File>,
 }
 
-/// The connection that writes, and whether its commits wait for the disk just now.
+/// The connection that writes, and whether its commits wait for the disk just now: `None` where nobody knows, because whoever
+/// was about to change that was dropped meanwhile.
 pub(super) struct Writer {
     connection: AnyConnection,
-    waits: bool,
+    waits: Option<bool>,
 }
 
 /// A file by its path and by what it is.
@@ -155,7 +158,7 @@ impl Database {
         let here = |error: sqlx::Error| StoreError::Url(told(&path, &error));
         let mut connection = AnyConnection::connect_with(&make).await.map_err(here)?;
         prepare(&mut connection).await.map_err(here)?;
-        let writer = Writer { connection, waits: true };
+        let writer = Writer { connection, waits: Some(true) };
         let file = File::at(&path).map_err(|error| StoreError::Url(format!("{}: {error}", path.display())))?;
         // From here on the file is there: a connection that would have to make it has lost it.
         let options = options(&format!("{url}{separator}mode=rw"))?;
@@ -230,9 +233,10 @@ impl Database {
         let waited = tokio::time::timeout(BUSY, sqlite.writer.clone().lock_owned()).await;
         let mut writer = waited.map_err(|_| StoreError::Silent)?;
         sqlite.file.is_still_there()?;
-        if writer.waits != waits {
+        if writer.waits != Some(waits) {
+            writer.waits = None;
             writer.connection.execute(if waits { SYNCED } else { "PRAGMA synchronous = NORMAL" }).await?;
-            writer.waits = waits;
+            writer.waits = Some(waits);
         }
         Ok(Writing::Only(writer, self.options.clone()))
     }
@@ -330,9 +334,9 @@ impl Writing {
                 }
                 if connection.is_in_transaction() {
                     // The driver counts a transaction that SQLite has ended by itself: the disk took no more.
-                    *connection = AnyConnection::connect_with(options).await?;
-                    prepare(connection).await?;
-                    *waits = true;
+                    let mut fresh = AnyConnection::connect_with(options).await?;
+                    prepare(&mut fresh).await?;
+                    (*connection, *waits) = (fresh, Some(true));
                 }
                 connection.begin_with("BEGIN IMMEDIATE").await
             }
@@ -479,5 +483,17 @@ mod tests {
         drop(tx);
         drop(writing);
         assert_eq!(waits(database.write().await.expect("free")).await, FULL);
+    }
+
+    #[tokio::test]
+    async fn whoever_gave_up_half_way_makes_no_commit_of_others_less_durable() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = Database::open(&format!("sqlite://{}/d.db", folder.path().display())).await.expect("opened");
+        let mut asking = Box::pin(database.write_unsynced());
+        assert!(futures_util::poll!(asking.as_mut()).is_pending(), "it asks the connection's thread");
+        drop(asking);
+        let mut writing = database.write().await.expect("free");
+        let waits: i64 = sqlx::query("PRAGMA synchronous").fetch_one(&mut *writing).await.expect("told").get(0);
+        assert_eq!(waits, 2, "FULL");
     }
 }

@@ -136,9 +136,12 @@ impl Store {
         if self.db.kind() == database::Kind::Postgres {
             return Ok(());
         }
-        sqlx::query("UPDATE wanted SET doubt = doubt + 1 WHERE told_state IS NULL OR told_state <> state OR told_description <> description")
-            .execute(&mut *self.db.write().await?)
-            .await?;
+        // What was told is forgotten as well: where it is wanted again by the time of the first look, nobody would ask.
+        let unnoted = format!(
+            "UPDATE wanted SET told_state = NULL, told_description = NULL, doubt = doubt + 1 WHERE {}",
+            wanted::UNSENT
+        );
+        sqlx::query(sqlx::AssertSqlSafe(unnoted)).execute(&mut *self.db.write().await?).await?;
         self.expire_leases(None, now).await
     }
 

@@ -138,16 +138,33 @@ impl Store {
         Ok(())
     }
 
-    /// Leases due rows of one forge's consumers to a holder, the longest waiting first.
+    /// Puts rows into a state and hints at them, unless they are in it or somebody works on them at `now` (Unix milliseconds).
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
+    pub async fn mark_pulls(&self, slots: &[PullSlot], state: &str, now: i64) -> Result<(), StoreError> {
+        let rows: Vec<(&str, &str)> = slots.iter().map(|of| (of.slot.as_str(), of.branch.as_str())).collect();
+        let marked = self.db.rows(1, &[("s", Holds::Text), ("b", Holds::Text)]);
+        let statement = format!(
+            "UPDATE pulls SET state = $2, hinted = hinted + 1 FROM {marked} AS marked \
+             WHERE slot = s AND branch = b AND state <> $2 AND (leased_until IS NULL OR leased_until <= $3)"
+        );
+        let mut connection = self.db.write().await?;
+        sqlx::query(AssertSqlSafe(statement)).bind(json(&rows)).bind(state).bind(now).execute(&mut *connection).await?;
+        Ok(())
+    }
+
+    /// Leases due rows of one forge's consumers to a holder, the longest waiting first; those in the state `anywhere` also where
+    /// the consumer is not configured.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is leased.
-    pub async fn claim_pulls(&self, claim: &Claim<'_>) -> Result<Vec<ClaimedPull>, StoreError> {
-        let Some(names) = self.registered_names(claim.forge) else { return Ok(Vec::new()) };
+    pub async fn claim_pulls(&self, claim: &Claim<'_>, anywhere: &str) -> Result<Vec<ClaimedPull>, StoreError> {
+        let names = self.registered_names(claim.forge).unwrap_or_else(|| "[]".to_owned());
         let (take, skip_locked) = (lease::TAKE, self.db.skip_locked(""));
         let statement = format!(
             "WITH free AS MATERIALIZED (\
-               SELECT slot AS s, branch AS b FROM pulls WHERE forge = $4 AND repository IN {} \
+               SELECT slot AS s, branch AS b FROM pulls WHERE forge = $4 AND (repository IN {} OR state = $7) \
                AND ((hinted > settled AND not_before <= $3) OR (look_at IS NOT NULL AND look_at <= $3)) \
                AND (leased_until IS NULL OR leased_until <= $3) \
                ORDER BY not_before, slot, branch LIMIT $6 {skip_locked}) \
@@ -162,6 +179,7 @@ impl Store {
             .bind(claim.forge)
             .bind(names)
             .bind(claim.most)
+            .bind(anywhere)
             .fetch_all(&mut *self.db.write().await?)
             .await?;
         Ok(rows.iter().map(claimed).collect())

@@ -8,8 +8,9 @@
 use sqlx::{AssertSqlSafe, Row};
 
 use super::database::json;
+use super::lease::{self, Lease};
 use super::queue::{Hint, hint_statement};
-use super::{Level, Store, StoreError};
+use super::{Fenced, Level, Store, StoreError};
 
 /// What was seen, to keep.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub struct NewSight<'a> {
     pub now: i64,
     /// The forge's id of the delivery that it was read for, if any.
     pub delivery: Option<&'a str>,
+    /// The lease of a look that judges the repository by this itself, so that nobody else needs to.
+    pub judged_by: Option<&'a Lease>,
 }
 
 /// Whether what was seen was kept.
@@ -69,15 +72,12 @@ impl Store {
             .collect())
     }
 
-    /// Keeps what was seen, and hints in the same transaction at who must be judged again because of it.
+    /// Keeps what was seen, and hints in the same transaction at who must be judged again because of it. The repository itself is
+    /// not hinted at where a look judges it that holds its lease: where that was lost, whoever has it now may have read before.
     ///
     /// # Errors
     /// [`StoreError::Database`] when the database cannot be written; then nothing is kept.
     pub async fn keep_sight(&self, new: &NewSight<'_>, concerned: &[(String, String)]) -> Result<Kept, StoreError> {
-        let hints: Vec<Hint<'_>> = concerned
-            .iter()
-            .map(|(forge, name)| (forge.as_str(), name.as_str(), new.now, Level::Decide.number(), new.delivery))
-            .collect();
         let mut connection = self.db.write().await?;
         let mut tx = connection.begin().await?;
         let version: i64 = sqlx::query("UPDATE sight_version SET version = version + 1 RETURNING version")
@@ -103,6 +103,15 @@ impl Store {
         .bind(new.sight)
         .execute(&mut *tx)
         .await?;
+        let is_judged = match new.judged_by {
+            Some(lease) => lease::are_held(&self.db, &mut tx, &[lease]).await? == Fenced::Done,
+            None => false,
+        };
+        let hints: Vec<Hint<'_>> = concerned
+            .iter()
+            .map(|(forge, name)| (forge.as_str(), name.as_str(), new.now, Level::Decide.number(), new.delivery))
+            .filter(|(forge, name, ..)| !(is_judged && (*forge, *name) == (new.forge, new.name)))
+            .collect();
         if !hints.is_empty() {
             let statement = hint_statement(&self.db, 1);
             sqlx::query(AssertSqlSafe(statement)).bind(json(&hints)).execute(&mut *tx).await?;

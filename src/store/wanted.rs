@@ -441,6 +441,8 @@ async fn keep(db: &Database, tx: &mut Transaction<'_, Any>, decisions: &[Judged]
     sqlx::query(AssertSqlSafe(history)).bind(decisions.as_str()).execute(&mut **tx).await?;
     // A new want starts afresh: the old one's failures say nothing about it.
     let same = "wanted.state = excluded.state AND wanted.description = excluded.description";
+    // While the old one is on its way to the forge nobody knows what stands there: who sends it may die before it notes that, and
+    // the new one may be what was told before.
     let wanted = format!(
         "INSERT INTO wanted (id, forge, repository, forge_id, sha, context, state, description, url, judgements, \
            decided_at, doubt) \
@@ -449,6 +451,7 @@ async fn keep(db: &Database, tx: &mut Transaction<'_, Any>, decisions: &[Judged]
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, description = excluded.description, \
            url = excluded.url, judgements = excluded.judgements, head = 1, left_at = NULL, decided_at = excluded.decided_at, \
            repository = excluded.repository, \
+           told_state = CASE WHEN {same} OR wanted.leased_until IS NULL THEN wanted.told_state ELSE NULL END, \
            attempts = CASE WHEN {same} THEN wanted.attempts ELSE 0 END, \
            not_before = CASE WHEN {same} THEN wanted.not_before ELSE 0 END"
     );

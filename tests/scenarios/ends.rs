@@ -1,6 +1,7 @@
 //! How a gate begins and ends, what a merge queue is told, and files that somebody must look at.
 
 use crate::host::eventually;
+use crate::ours;
 use crate::world::{BAKES, CORE, FILE, Setting, TEMPLATE, World};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
@@ -149,4 +150,80 @@ async fn a_repository_that_no_gate_has_to_do_with_any_more_is_told_so_at_the_nex
     says(&world, "molecule/hermes", &hermes, "success", "no longer gated").await;
     says(&world, CORE, &world.core_head, "success", "no longer gated").await;
     world.expect(CORE, &world.core_head, "success", "in sync").await;
+}
+
+const REPAIR: &str = "[[gate.repair]]\nkind = \"pin\"\n";
+const NEWER: &str = "name: Newer\n";
+const TAKEN_OUT: &str = "it was taken out of the configuration";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_that_is_taken_out_of_the_file_leaves_no_pull_request_open() {
+    let mut world = World::with(Setting { gate: REPAIR, ..Setting::default() }).await;
+    world.push_template(&[("config.yaml", Some(NEWER))]).await;
+    let repair = ours::the_open_one(&world, CORE, "a repair", |_| true).await;
+    world.expect_repair(&world.core_head, "open", "").await;
+    world.stop().await;
+    world.change_gate("");
+    world.start().await;
+    ours::is_closed(&world, CORE, ours::number(&repair), TAKEN_OUT).await;
+    eventually("its branch is gone", async || {
+        let branches = world.admin.get(&format!("/repos/{CORE}/branches?limit=50")).await.to_string();
+        if branches.contains("drift-gate/") { Err(branches) } else { Ok(()) }
+    })
+    .await;
+}
+
+/// A repository of its own that keeps the template's prompts, and is repaired.
+const EDGE: &str = r#"
+[[gate]]
+name = "edge"
+context = "drift-gate/edge"
+source = { forge = "main", repo = "molecule/platform-agent-template", branch = "main" }
+consumer = { forge = "main", repo = "molecule/edge", branches = ["main", "release"] }
+binding = { follow = true }
+[[gate.check]]
+kind = "mirror"
+folder = "prompts"
+copies = ["prompts"]
+[[gate.repair]]
+kind = "mirror"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_that_is_not_gated_any_more_keeps_no_repair_but_what_people_committed_to() {
+    let edge = "molecule/edge";
+    let mut world = World::before_the_first_look(Setting { behind: EDGE, ..Setting::default() }).await;
+    world.make_repository("edge").await;
+    world.admin.commit(edge, "main", &[("prompts/concierge.md", Some("# Old\n"))]).await;
+    world.admin.commit_new(edge, "main", "release", &[("README.md", Some("Released\n"))]).await;
+    world.start().await;
+    let open = eventually("a repair for each branch", async || {
+        let open = ours::of_bot(&world, edge, "open").await;
+        if open.len() == 2 { Ok(open) } else { Err(format!("{} are open", open.len())) }
+    })
+    .await;
+    let of = |base: &str| open.iter().find(|pull| pull["base"]["ref"] == base).expect("one for each branch");
+    let (main, release) = (of("main"), of("release"));
+    world.admin.commit(edge, &ours::branch(release), &[("prompts/more.md", Some("# Mine\n"))]).await;
+    world.stop().await;
+    world.behind("");
+    world.start().await;
+    ours::is_closed(&world, edge, ours::number(main), TAKEN_OUT).await;
+    let words = "Somebody else has committed here, so drift-gate does not close it.";
+    eventually("people are told", async || {
+        let said = ours::comments(&world, edge, ours::number(release)).await;
+        if said.iter().any(|one| one.contains(words)) { Ok(()) } else { Err(format!("{said:?}")) }
+    })
+    .await;
+    assert_eq!(ours::of_bot(&world, edge, "open").await.len(), 1, "what a person committed to stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_that_core_takes_out_of_its_own_file_takes_its_repair_with_it() {
+    let world = World::with(Setting { brings: true, ..Setting::default() }).await;
+    world.admin.commit(CORE, "main", &[(FILE, Some(&world.file(REPAIR)))]).await;
+    world.push_template(&[("config.yaml", Some(NEWER))]).await;
+    let repair = ours::the_open_one(&world, CORE, "a repair", |_| true).await;
+    world.admin.commit(CORE, "main", &[(FILE, None)]).await;
+    ours::is_closed(&world, CORE, ours::number(&repair), TAKEN_OUT).await;
 }

@@ -147,7 +147,7 @@ impl Api {
 }
 
 /// How long a story waits for what must come; on a quiet machine everything comes within a second.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a real forge may take to start: that is no part of a story.
 const START: Duration = Duration::from_secs(120);
 const GLANCE: Duration = Duration::from_millis(25);

@@ -211,6 +211,34 @@ async fn gates_that_name_one_issue_are_told_in_one_answer_and_others_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comment_does_not_have_a_whole_fleet_read_again() {
+    let names: Vec<String> = (0..17).map(|number| format!("fleet-{number}")).collect();
+    let behind: String = names.iter().map(|name| HERMES.replace("hermes", name)).collect();
+    let mut world = World::before_the_first_look(Setting { behind: behind.leak(), ..named() }).await;
+    for name in &names {
+        world.make_repository(name).await;
+        world.admin.commit(&format!("molecule/{name}"), "main", &[(&format!("{name}.yaml"), Some("name: x\n"))]).await;
+    }
+    open_issue(&world, CORE).await;
+    world.start().await;
+    world.expect(CORE, &world.core_head, "success", "in sync").await;
+    eventually("all statuses stand", async || {
+        let told = world.told("/status").await;
+        let left = (&told["dirty"]["count"], &told["unsent"]["count"], &told["leased"]["count"]);
+        if left == (&json!(0), &json!(0), &json!(0)) { Ok(()) } else { Err(told.to_string()) }
+    })
+    .await;
+    let before = world.proxy.count(&Method::GET, "/repos/molecule/fleet-");
+    let judged = world.metric("drift_gate_verdicts_total").await;
+    let asked = comment(&world.contributor, CORE, 1, "/drift-gate check").await;
+    reacted(&world, CORE, asked, "+1").await;
+    answered(&world, CORE, 1, "judged afresh").await;
+    world.idle().await;
+    assert!(world.metric("drift_gate_verdicts_total").await > judged, "nothing was judged anew");
+    assert_eq!(world.proxy.count(&Method::GET, "/repos/molecule/fleet-"), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_public_issue_nothing_is_told_that_only_the_private_template_has() {
     let world = world(Setting { private_template: true, ..named() }).await;
     let head = world.admin.commit(CORE, "main", &[(DOCKERFILE, Some("FROM alpine\n"))]).await;

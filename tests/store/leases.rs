@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use drift_gate::store::{Claim, Fenced, Level};
+use drift_gate::store::{Claim, Fenced, Kept, Level, NewSight};
 
 use crate::world::{Db, claim, comment, decision, decision_on, push, repo};
 
@@ -13,6 +13,7 @@ on_both!(
     a_lease_that_is_given_back_can_be_claimed_at_once,
     a_lease_that_ended_but_nobody_took_is_still_good,
     a_replica_that_stalled_cannot_decide_or_settle,
+    what_a_look_sees_is_judged_by_it_or_by_whoever_looks_now,
     what_is_put_off_is_due_at_once_behind_what_waits,
     a_repository_of_another_configuration_is_left_to_others,
     the_other_sides_of_a_gate_are_claimed_by_name,
@@ -85,6 +86,37 @@ async fn a_lease_that_ended_but_nobody_took_is_still_good(db: Db) {
     let decided = store.decide_held(&[decision("success", "in sync")], &[&looking.lease]).await.expect("decided");
     assert_eq!(decided, Fenced::Done);
     assert_eq!(store.settle_held(&looking, None).await.expect("settled"), Fenced::Done);
+}
+
+async fn what_a_look_sees_is_judged_by_it_or_by_whoever_looks_now(db: Db) {
+    let (one, other) = (db.replica().await, db.replica().await);
+    let sight = |base: i64, text: &'static str| NewSight {
+        forge: "main",
+        name: "core",
+        base,
+        sight: text,
+        now: 2_000,
+        delivery: None,
+        judged_by: None,
+    };
+    let concerned = [repo("core"), repo("template")];
+    one.accept(push("core")).await.expect("accepted");
+    let looking = one.claim(&claim("one", 1_000)).await.expect("claimed").remove(0);
+    // The lease has ended, and nobody has taken it: what is decided by it counts still.
+    let seen = NewSight { judged_by: Some(&looking.lease), ..sight(0, "first") };
+    assert_eq!(one.keep_sight(&seen, &concerned).await.expect("kept"), Kept::Yes);
+    let core = other.claim_named(&claim("other", 20_000), &["core"]).await.expect("claimed").remove(0);
+    assert_eq!(core.due.hinted, looking.due.hinted, "the look judges it");
+    let template = other.claim(&claim("other", 20_000)).await.expect("claimed").remove(0);
+    assert_eq!(template.due.name, "template", "its other side is to be judged by others");
+    // The other replica has read, judged and settled; only then does the stalled one keep what it read after that.
+    assert_eq!(other.settle_held(&core, None).await.expect("settled"), Fenced::Done);
+    let base = one.sights_since(0).await.expect("read")[0].version;
+    let seen = NewSight { judged_by: Some(&looking.lease), ..sight(base, "later") };
+    assert_eq!(one.keep_sight(&seen, &concerned).await.expect("kept"), Kept::Yes);
+    let again = other.claim(&claim("other", 21_000)).await.expect("claimed");
+    assert_eq!(again.len(), 1, "nobody has judged it by that");
+    assert_eq!(again[0].due.name, "core");
 }
 
 async fn what_is_put_off_is_due_at_once_behind_what_waits(db: Db) {

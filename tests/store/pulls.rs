@@ -11,6 +11,7 @@ on_both!(
     what_failed_is_tried_later_and_what_a_person_asks_for_at_once,
     a_row_of_another_configuration_is_left_to_others,
     a_time_to_look_again_makes_a_row_due,
+    what_no_gate_asks_for_any_more_is_ended_by_whoever_finds_it,
 );
 
 fn slot(gate: &str, repository: &str) -> PullSlot {
@@ -26,7 +27,7 @@ async fn hint(store: &Store) {
 }
 
 async fn take(store: &Store, claim: Claim<'_>) -> Option<ClaimedPull> {
-    store.claim_pulls(&claim).await.expect("claimed").into_iter().next()
+    store.claim_pulls(&claim, "ending").await.expect("claimed").into_iter().next()
 }
 
 async fn a_row_is_kept_by_one_replica_at_a_time_and_due_again_when_hinted(db: Db) {
@@ -103,4 +104,18 @@ async fn a_time_to_look_again_makes_a_row_due(db: Db) {
     assert_eq!(store.settle_pull_held(&held, &open(3), 1_100, Some(5_000)).await.expect("settled"), Fenced::Done);
     assert!(take(&store, claim("one", 4_999)).await.is_none());
     assert!(take(&store, claim("one", 5_000)).await.is_some());
+}
+
+async fn what_no_gate_asks_for_any_more_is_ended_by_whoever_finds_it(db: Db) {
+    let (one, other) = (db.replica().await, db.replica().await);
+    let gone = [slot("gone", "not-configured")];
+    one.hint_pulls(&gone, false).await.expect("hinted");
+    assert!(take(&one, claim("one", 1_000)).await.is_none(), "its consumer is no business of ours");
+    one.mark_pulls(&gone, "ending", 1_000).await.expect("marked");
+    let held = take(&other, claim("other", 1_000)).await.expect("anybody's");
+    assert_eq!(held.row.note.state, "ending");
+    one.mark_pulls(&gone, "other", 1_500).await.expect("let be");
+    assert_eq!(one.pulls().await.expect("read")[0].note.state, "ending", "somebody works on it");
+    assert_eq!(other.settle_pull_held(&held, &PullNote::default(), 2_000, None).await.expect("settled"), Fenced::Done);
+    assert!(take(&one, claim("one", 3_000)).await.is_none(), "nothing is left to do");
 }

@@ -10,6 +10,7 @@ on_both!(
     a_status_for_a_commit_that_is_no_head_any_more_is_not_sent,
     a_status_that_the_forge_refused_waits_and_says_why,
     what_was_not_noted_as_sent_is_in_doubt_after_a_restart,
+    what_a_dead_replica_may_have_sent_is_put_right_though_what_was_told_is_wanted_again,
     a_new_address_of_the_same_status_replaces_the_old_one,
 );
 
@@ -90,6 +91,21 @@ async fn what_was_not_noted_as_sent_is_in_doubt_after_a_restart(db: Db) {
     assert_ne!(sending.row.doubt, 0, "it may have been sent and not noted");
 }
 
+async fn what_a_dead_replica_may_have_sent_is_put_right_though_what_was_told_is_wanted_again(db: Db) {
+    let store = db.replica().await;
+    decide(&store, decision("success", "in sync")).await;
+    let sending = unsent(&store, 10).await.remove(0);
+    assert_eq!(store.told_held(&sending, 17).await.expect("told"), Fenced::Done);
+    // It sends that it drifts, and is never heard of again; meanwhile that is over.
+    decide(&store, decision("failure", "config.yaml differs")).await;
+    assert_eq!(unsent(&store, 20).await.len(), 1);
+    decide(&store, decision("success", "in sync")).await;
+    let again = unsent(&store, 50_000).await;
+    assert_eq!(again.len(), 1, "the forge may say that it drifts");
+    assert_ne!(again[0].row.doubt, 0, "it is read first");
+    assert_eq!((again[0].row.state.as_str(), again[0].row.is_told()), ("success", false));
+}
+
 async fn a_new_address_of_the_same_status_replaces_the_old_one(db: Db) {
     let store = db.replica().await;
     decide(&store, decision("failure", "config.yaml differs")).await;
@@ -100,4 +116,22 @@ async fn a_new_address_of_the_same_status_replaces_the_old_one(db: Db) {
     let row = store.wanted("new").await.expect("read").expect("a row");
     assert_eq!((row.url.as_str(), row.head), (url, true));
     assert_eq!(store.history("new", 10).await.expect("history").len(), 1, "what it said before comes along");
+}
+
+#[tokio::test]
+async fn a_sqlite_database_forgets_at_a_start_what_was_told_before_the_last_try() {
+    let db = Db::sqlite();
+    let store = db.replica().await;
+    decide(&store, decision("success", "in sync")).await;
+    let sending = unsent(&store, 10).await.remove(0);
+    assert_eq!(store.told_held(&sending, 17).await.expect("told"), Fenced::Done);
+    decide(&store, decision("failure", "config.yaml differs")).await;
+    // It was sent, and the power went: neither the lease nor that it was told had come to the disk.
+    drop(store);
+    let again = db.replica().await;
+    again.recover(40_000).await.expect("recovered");
+    decide(&again, decision("success", "in sync")).await;
+    let sending = unsent(&again, 50_000).await;
+    assert_eq!(sending.len(), 1, "the forge may say that it drifts");
+    assert_ne!(sending[0].row.doubt, 0, "it is read first");
 }

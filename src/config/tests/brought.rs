@@ -16,11 +16,16 @@ copies = ["canvas/tokens.css"]
 "#;
 
 fn gates(text: &str) -> Result<Vec<Gate>, ConfigError> {
+    gates_on(false, text)
+}
+
+fn gates_on(is_github: bool, text: &str) -> Result<Vec<Gate>, ConfigError> {
     let repository = Repository {
         forge: "main".into(),
         repo: "molecule/canvas".into(),
         sources: vec!["molecule/brand".into(), "molecule/design-tokens".into()],
         commands: crate::config::Commands::default(),
+        is_github,
     };
     let bringer = Bringer {
         repository: &repository,
@@ -46,6 +51,17 @@ fn a_gate_of_a_repository_is_between_that_repository_and_a_listed_source() {
     assert_eq!(found[0].consumer.branches, ["trunk"], "the default branch, where the file names none");
     assert_eq!(found[0].source.place, on_forge("molecule/design-tokens"));
     assert_eq!((found[0].context.as_str(), &found[0].binding), ("drift-gate", &Binding::Follow));
+}
+
+#[test]
+fn contexts_that_differ_in_capitals_only_are_a_fault_where_github_takes_them_for_one() {
+    let gate = |name: &str, context: &str| {
+        GATE.replace("name = \"tokens\"", &format!("name = \"{name}\"\ncontext = \"drift-gate/{context}\""))
+    };
+    let both = format!("{}{}", gate("tokens", "Tokens"), gate("others", "tokens"));
+    assert_eq!(gates_on(false, &both).expect("gates").len(), 2);
+    let fault = gates_on(true, &both).expect_err("a fault").to_string();
+    assert!(fault.contains("differs from `drift-gate/Tokens` in its capitals only"), "{fault}");
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn a_repository_s_own_file_names_its_own_issues_and_nobody_else_s() {
         repo: "molecule/canvas".into(),
         sources: vec!["molecule/design-tokens".into()],
         commands: Commands::default(),
+        is_github: false,
     };
     let bringer =
         Bringer { repository: &repository, forge_url: "https://git.example.org", default_branch: "main", taken: &[] };

@@ -64,8 +64,8 @@ impl From<Trouble> for Stop {
 pub(super) struct Keeper<'a> {
     pub me: &'a Controller,
     pub claimed: &'a ClaimedPull,
-    /// The gate, or the first of its group.
-    pub gated: Arc<Gated>,
+    /// The gate, or the first of its group; `None` where it stands in no file any more, and only what is open is closed.
+    pub gated: Option<Arc<Gated>>,
     pub slot: String,
     /// What the marker in its text names.
     pub marker: String,
@@ -89,6 +89,12 @@ pub(super) struct Done {
 }
 
 impl Keeper<'_> {
+    pub(super) fn gated(&self) -> Result<&Arc<Gated>, Stop> {
+        let gone =
+            || Stop::Blocked(format!("{} stands in no file any more; this is a defect of drift-gate", self.slot));
+        self.gated.as_ref().ok_or_else(gone)
+    }
+
     /// What is noted so far.
     pub(super) fn note(&self) -> PullNote {
         crate::controller::lock(self.note).clone()

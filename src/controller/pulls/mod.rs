@@ -8,6 +8,7 @@
 //! Races: a row is leased to one holder and each write begins with its renewal; see [`keeper`] for those with the forge.
 
 mod closing;
+mod gone;
 mod keeper;
 mod next;
 mod slots;
@@ -53,6 +54,8 @@ pub mod state {
     pub const OPENING: &str = "opening";
     /// It is open.
     pub const OPEN: &str = "open";
+    /// Its gate stands in no file any more: it is to be closed.
+    pub const ENDING: &str = "ending";
     /// It is being closed.
     pub const CLOSING: &str = "closing";
     /// Somebody else committed to it.
@@ -87,6 +90,9 @@ pub struct Standing {
 impl Controller {
     /// Hints at the pull requests that a look at a repository may concern.
     pub(super) async fn hint_pulls(&self, repo: &RepoKey, gates: &[Arc<Gated>]) -> Result<(), StoreError> {
+        if self.bringers.contains_key(repo) {
+            self.leave_pulls(Some(repo)).await?;
+        }
         let slots: Vec<PullSlot> =
             slots::of_repository(gates, repo, |repo| self.view(repo)).into_iter().map(|(slot, _)| slot).collect();
         if slots.is_empty() {
@@ -167,7 +173,7 @@ impl Controller {
             if free == 0 {
                 continue;
             }
-            for claimed in self.store.claim_pulls(&self.claim(forge, LEASE, free)).await? {
+            for claimed in self.store.claim_pulls(&self.claim(forge, LEASE, free), state::ENDING).await? {
                 let me = self.clone();
                 workers.begin(forge, async move { me.keep_pull(&claimed).await });
             }
@@ -179,12 +185,12 @@ impl Controller {
     async fn keep_pull(&self, claimed: &ClaimedPull) -> Result<(), StoreError> {
         self.sync().await?;
         let gates = self.gates_now();
-        let Some(slot) = slots::find(&gates, &claimed.row.slot.slot) else {
-            // Its gate, or its repair, stands in no file any more.
-            return self.settled(claimed, &PullNote::default(), None).await;
-        };
         let note = Mutex::new(claimed.row.note.clone());
-        let done = self.work_on(&slot, claimed, &note).await;
+        let done = match slots::find(&gates, &claimed.row.slot.slot) {
+            Some(slot) => self.work_on(&slot, claimed, &note).await,
+            None => self.end_of(claimed, &note).await,
+        };
+        let consumer = || gone::consumer_of(&claimed.row.slot);
         let so_far = note.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         match done {
             Ok(done) => self.settled(claimed, &done.note, done.look_at).await,
@@ -203,7 +209,7 @@ impl Controller {
                     );
                 }
                 // What the forge said may be news of the repository (it is archived): until that is read, each hint would try again.
-                let repo = written(&so_far).unwrap_or_else(|| slot.first().consumer.clone());
+                let repo = written(&so_far).unwrap_or_else(consumer);
                 if super::lock(&self.in_doubt).contains(&repo) {
                     self.hint(&repo, Level::Read).await?;
                 }
@@ -211,7 +217,7 @@ impl Controller {
                 self.settled(claimed, &note, Some(self.now() + BLOCKED_FOR)).await
             }
             Err(Stop::Moved(why)) => {
-                let repo = written(&so_far).unwrap_or_else(|| slot.first().consumer.clone());
+                let repo = written(&so_far).unwrap_or_else(consumer);
                 self.hint(&repo, Level::Read).await?;
                 self.postponed(claimed, &so_far, &why, backoff(claimed.row.attempts)).await
             }
@@ -306,7 +312,7 @@ impl Controller {
         Ok(Keeper {
             me: self,
             claimed,
-            gated: slot.first().clone(),
+            gated: Some(slot.first().clone()),
             marker: slot.marker(&claimed.row.slot.branch),
             slot: slot.id().to_owned(),
             api: self.api(&repo.forge)?,

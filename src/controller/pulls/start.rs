@@ -68,8 +68,8 @@ impl Keeper<'_> {
     /// Whether the source changed in what the gate is about since a workflow was last started.
     async fn is_worth_it(&self, last: &Option<String>, now: &ObjectId) -> Result<bool, Stop> {
         let Some(last) = last.as_deref().and_then(ObjectId::parse) else { return Ok(true) };
-        let (gate, now) = (self.gated.gate.clone(), now.clone());
+        let (gate, now) = (self.gated()?.gate.clone(), now.clone());
         let matters = move |world: &_| crate::gate::repair::matters(&gate, world, &last, &now);
-        Ok(self.me.ask(&self.gated, move |world| matters(world)).await?.0)
+        Ok(self.me.ask(self.gated()?, move |world| matters(world)).await?.0)
     }
 }

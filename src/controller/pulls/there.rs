@@ -120,7 +120,7 @@ impl Keeper<'_> {
         &self,
         ask: impl Fn(&dyn World) -> Result<Option<T>, TreeError> + Send + Sync + 'static,
     ) -> Result<T, Stop> {
-        let (answer, _) = self.me.ask(&self.gated, move |world| ask(world)).await?;
+        let (answer, _) = self.me.ask(self.gated()?, move |world| ask(world)).await?;
         answer.ok_or_else(|| Stop::later(format!("{} does not serve the pull request's commit yet", self.repo)))
     }
 }
