@@ -66,6 +66,7 @@ fn refused(config: &Config, file: &Path) -> Option<ConfigError> {
         repo: "this repository".to_owned(),
         sources: sources.iter().map(|(_, repo)| repo.clone()).collect(),
         commands: Commands::default(),
+        is_github: forge_url.ends_with("://github.com"),
     };
     let bringer = Bringer { repository: &repository, forge_url, default_branch: "main", taken: &[] };
     Config::parse_brought(&std::fs::read_to_string(file).ok()?, &file.display().to_string(), &bringer).err()

@@ -143,10 +143,8 @@ fn a_source_without_commits_will_do_for_copies() {
 
 #[test]
 fn a_stamp_does_not_take_the_place_of_what_nobody_committed() {
-    let world = World::in_sync();
+    let world = mirrored();
     world.configure(&format!("{MIRROR}[[gate.repair]]\nkind = \"stamp\"\npath = \"notes.txt\"\n"));
-    world.core.write("tests/prompts/concierge.md", "# You are\n");
-    world.core.write("tests/prompts/deep/more.md", "more\n");
     world.core.write("notes.txt", "committed\n");
     world.core.commit();
     world.core.write("notes.txt", "what took me all day\n");
