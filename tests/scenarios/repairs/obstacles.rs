@@ -126,14 +126,15 @@ async fn what_the_forge_refuses_for_now_is_tried_again_and_what_it_forbids_is_to
         assert_eq!(of_bot(&world, "open").await.len(), 1, "{status} {message}");
         assert_eq!(file(&world, "manifest.json", &branch(&repair)).await, manifest(&template), "{status} {message}");
     }
-    // Without a commit of its own nothing can be merged: that is said, and no other is tried at once.
+    // Without a commit of its own nothing can be merged: that is said, and the next look tries again.
     let world = with_repair().await;
     let pulls = format!("/repos/{CORE}/pulls");
     let words = "Invalid PullRequest: There are no changes between the head and the base";
-    world.proxy.say_next(Method::POST, &pulls, (422, words), None, 1);
+    world.proxy.say_next(Method::POST, &pulls, (422, words), None, 1_000);
     let template = world.push_template(&[("config.yaml", Some(NEW_CONFIG))]).await;
     world.expect_repair(&world.core_head, "blocked", "nothing to merge").await;
     assert!(of_bot(&world, "open").await.is_empty());
+    world.proxy.mend();
     let core = world.admin.commit(CORE, "main", &[("notes.txt", Some("another look\n"))]).await;
     world.expect(CORE, &core, "failure", "").await;
     repair_for(&world, &template).await;
