@@ -136,7 +136,7 @@ impl Controller {
         let mut out = format!("{MARK}\n");
         let mut explained = String::new();
         match now {
-            None => out.push_str("This pull request is not open: nothing is judged.\n"),
+            None => out.push_str("This is no open pull request, and no issue that a gate names: nothing is judged.\n"),
             Some(now) => self.verdicts_of(repo, now, &mut out, &mut explained).await?,
         }
         out.push_str("\nAsked last:\n\n");
