@@ -6,12 +6,12 @@
 //!
 //! The trap: the gates that a repository brings are not known while it was never read. Then nothing is left over.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use super::keeper::{Done, Keeper, Stop};
 use super::{slots, state, written};
 use crate::controller::Controller;
-use crate::controller::plan::{Gated, RepoKey};
+use crate::controller::plan::RepoKey;
 use crate::store::{ClaimedPull, PullNote, PullRow, PullSlot, StoreError};
 
 /// Why such a pull request is closed.
@@ -20,11 +20,11 @@ const WHY: &str = "No gate asks for this any more: it was taken out of the confi
 impl Controller {
     /// Marks what earlier configurations left open, so that it is closed; of one consumer, or of all.
     pub(in crate::controller) async fn leave_pulls(&self, consumer: Option<&RepoKey>) -> Result<(), StoreError> {
-        let gates = self.gates_now();
+        let asked = slots::ids(&self.gates_now());
         let rows = self.store.pulls().await?;
         let of = |row: &&PullRow| consumer.is_none_or(|repo| *repo == consumer_of(&row.slot));
-        let left = rows.iter().filter(of).filter(|row| self.is_left_over(row, &gates));
-        let left: Vec<PullSlot> = left.map(|row| row.slot.clone()).collect();
+        let is_left = |row: &&PullRow| is_open(row) && !asked.contains(&row.slot.slot) && self.knows_gates_of(row);
+        let left: Vec<PullSlot> = rows.iter().filter(of).filter(is_left).map(|row| row.slot.clone()).collect();
         if !left.is_empty() {
             self.store.mark_pulls(&left, state::ENDING, self.now()).await?;
             self.pull_wake.notify_one();
@@ -32,22 +32,20 @@ impl Controller {
         Ok(())
     }
 
-    fn is_left_over(&self, row: &PullRow, gates: &[Arc<Gated>]) -> bool {
-        if row.note.pull.is_none() || [state::NONE, state::REFUSED].contains(&row.note.state.as_str()) {
-            return false;
-        }
+    /// Whether it is known which gates the consumer of a row has.
+    fn knows_gates_of(&self, row: &PullRow) -> bool {
         let repo = consumer_of(&row.slot);
-        let is_known =
-            || self.sight(&repo).is_some_and(|sight| sight.view.is_some() && sight.brought.trouble.is_none());
-        slots::find(gates, &row.slot.slot).is_none() && (!self.bringers.contains_key(&repo) || is_known())
+        let is_read = || self.sight(&repo).is_some_and(|sight| sight.view.is_some() && sight.brought.trouble.is_none());
+        !self.bringers.contains_key(&repo) || is_read()
     }
 
     /// Closes what a row of no gate any more has open.
     pub(super) async fn end_of(&self, claimed: &ClaimedPull, note: &Mutex<PullNote>) -> Result<Done, Stop> {
         let (row, nothing) = (&claimed.row, || Done { note: PullNote::default(), look_at: None });
-        let Some(repo) = written(&row.note).filter(|_| self.is_left_over(row, &self.gates_now())) else {
-            return Ok(nothing());
-        };
+        let Some(repo) = written(&row.note).filter(|_| is_open(row)) else { return Ok(nothing()) };
+        if !self.knows_gates_of(row) {
+            return Err(Stop::later(format!("the gates of {} were not read yet", row.slot.repository)));
+        }
         let branch = row.note.head.clone().unwrap_or_default();
         // Whether other branches of the consumer were gated as well is not known any more.
         for marker in [row.slot.slot.clone(), format!("{}@{}", row.slot.slot, row.slot.branch)] {
@@ -88,6 +86,11 @@ impl Keeper<'_> {
         let words = format!("{why} Somebody else has committed here, so drift-gate does not close it.");
         self.api.post_comment(&self.name, number, &words).await.map(drop).map_err(|error| self.stop(error))
     }
+}
+
+/// Whether a pull request of a row may be open.
+fn is_open(row: &PullRow) -> bool {
+    row.note.pull.is_some() && ![state::NONE, state::REFUSED].contains(&row.note.state.as_str())
 }
 
 pub(super) fn consumer_of(slot: &PullSlot) -> RepoKey {

@@ -1,6 +1,7 @@
 //! Which pull requests there can be: one for each gate with a `[[gate.repair]]` and branch of its consumer, or one for all gates
 //! of a group.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::{PullRequest, Words};
@@ -30,6 +31,11 @@ pub(super) fn id(gated: &Gated) -> String {
 
 fn repairs(gated: &Gated) -> bool {
     !gated.gate.repairs.is_empty() && gated.before == Before::This
+}
+
+/// The ids of all slots that there are.
+pub(super) fn ids(gates: &[Arc<Gated>]) -> BTreeSet<String> {
+    gates.iter().filter(|gated| repairs(gated)).map(|gated| id(gated)).collect()
 }
 
 /// The slot of an id among the gates that judge.
