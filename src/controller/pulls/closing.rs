@@ -58,12 +58,6 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    /// The head of a branch of the repository that is written, as it is now; `None` where there is no such branch.
-    async fn head_of(&self, branch: &str) -> Result<Option<ObjectId>, Stop> {
-        let heads = self.me.branch_heads(&self.repo, &self.name).await.map_err(|error| self.stop(error))?;
-        Ok(heads.get(branch).cloned())
-    }
-
     /// The words stand in its text; who follows it is told as well.
     async fn say_why(&self, number: u64, why: &str) {
         if let Err(error) = self.api.post_comment(&self.name, number, why).await {

@@ -36,8 +36,8 @@ pub(super) enum Stop {
     Lost,
     /// Again, soon or after so many milliseconds.
     Later { why: String, after: Option<i64> },
-    /// The repository has another name by now: again, once that was read.
-    Moved(String),
+    /// A repository has another name by now: again, once that was read.
+    Moved { repo: RepoKey, why: String },
     /// The forge does not let us; in words, for people.
     Blocked(String),
 }
@@ -125,13 +125,17 @@ impl Keeper<'_> {
         Done { note, look_at }
     }
 
-    /// What an error of the forge means for the work.
+    /// What an error of the forge about the repository that is written means for the work.
     pub(super) fn stop(&self, error: ForgeError) -> Stop {
+        self.stop_at(&self.repo, error)
+    }
+
+    fn stop_at(&self, repo: &RepoKey, error: ForgeError) -> Stop {
         let is_archived = error.unwritten() == Some(Unwritten::Archived);
         if is_archived
             || matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. } | ForgeError::Denied { .. })
         {
-            self.me.doubt_facts(&self.repo);
+            self.me.doubt_facts(repo);
         }
         match &error {
             ForgeError::RateLimited { after, .. } => {
@@ -152,7 +156,7 @@ impl Keeper<'_> {
                 Unwritten::NoCommits => Stop::Blocked(format!("the forge sees nothing to merge: {message}")),
                 Unwritten::NotSupported => Stop::Blocked(message.clone()),
             },
-            ForgeError::Moved { .. } => Stop::Moved(error.to_string()),
+            ForgeError::Moved { .. } => Stop::Moved { repo: repo.clone(), why: error.to_string() },
             ForgeError::NotFound { .. } => Stop::later(error.to_string()),
             error if error.is_transient() => Stop::later(error.to_string()),
             error => Stop::Blocked(error.to_string()),
@@ -253,11 +257,7 @@ impl Keeper<'_> {
         for Stood { repo, branch, head } in &self.stood {
             if !heads.contains_key(repo) {
                 let now = self.me.branch_heads(repo, &self.me.current_name(repo)).await;
-                if matches!(now, Err(ForgeError::Moved { .. })) {
-                    self.me.doubt_facts(repo);
-                    self.me.hint(repo, Level::Read).await?;
-                }
-                heads.insert(repo, now.map_err(|error| self.stop(error))?);
+                heads.insert(repo, now.map_err(|error| self.stop_at(repo, error))?);
             }
             if heads.get(repo).and_then(|heads| heads.get(branch)) != head.as_ref() {
                 self.me.hint(repo, Level::Read).await?;
@@ -265,6 +265,12 @@ impl Keeper<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The head of a branch of the repository that is written, as it is now; `None` where there is no such branch.
+    pub(super) async fn head_of(&self, branch: &str) -> Result<Option<ObjectId>, Stop> {
+        let heads = self.me.branch_heads(&self.repo, &self.name).await.map_err(|error| self.stop(error))?;
+        Ok(heads.get(branch).cloned())
     }
 
     /// Of a dry run: says what would be done.
@@ -291,7 +297,7 @@ impl Keeper<'_> {
 
     /// Commits, and opens.
     async fn open(&self, wanted: &Wanted) -> Result<(u64, ObjectId), Stop> {
-        let heads = self.me.branch_heads(&self.repo, &self.name).await.map_err(|error| self.stop(error))?;
+        let there = self.head_of(&wanted.branch).await?;
         self.begin(|note| {
             note.state = state::OPENING.to_owned();
             note.words = String::new();
@@ -303,9 +309,9 @@ impl Keeper<'_> {
             note.closed_by = None;
         })
         .await?;
-        let head = match heads.get(&wanted.branch) {
+        let head = match there {
             None => self.commit_new(wanted).await?,
-            Some(there) => self.use_branch(there, wanted).await?,
+            Some(there) => self.use_branch(&there, wanted).await?,
         };
         self.begin(|note| note.tip = Some(head.to_string())).await?;
         let pull = NewPull {

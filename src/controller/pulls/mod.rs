@@ -190,7 +190,6 @@ impl Controller {
             Some(slot) => self.work_on(&slot, claimed, &note).await,
             None => self.end_of(claimed, &note).await,
         };
-        let consumer = || gone::consumer_of(&claimed.row.slot);
         let so_far = note.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         match done {
             Ok(done) => self.settled(claimed, &done.note, done.look_at).await,
@@ -209,15 +208,14 @@ impl Controller {
                     );
                 }
                 // What the forge said may be news of the repository (it is archived): until that is read, each hint would try again.
-                let repo = written(&so_far).unwrap_or_else(consumer);
+                let repo = written(&so_far).unwrap_or_else(|| gone::consumer_of(&claimed.row.slot));
                 if super::lock(&self.in_doubt).contains(&repo) {
                     self.hint(&repo, Level::Read).await?;
                 }
                 let note = PullNote { state: state::BLOCKED.to_owned(), words: why, ..so_far };
                 self.settled(claimed, &note, Some(self.now() + BLOCKED_FOR)).await
             }
-            Err(Stop::Moved(why)) => {
-                let repo = written(&so_far).unwrap_or_else(consumer);
+            Err(Stop::Moved { repo, why }) => {
                 self.hint(&repo, Level::Read).await?;
                 self.postponed(claimed, &so_far, &why, backoff(claimed.row.attempts)).await
             }
@@ -334,7 +332,10 @@ impl Controller {
     /// offered to the source and only that has one of ours.
     async fn where_ours_may_be(&self, gated: &Gated) -> RepoKey {
         let offers = gated.gate.repairs.iter().any(|rule| matches!(rule, Rule::Mirror { to: To::Source, .. }));
-        for repo in [&gated.consumer, &gated.source].into_iter().take(if offers { 2 } else { 0 }) {
+        if !offers {
+            return gated.consumer.clone();
+        }
+        for repo in [&gated.consumer, &gated.source] {
             let (view, us) = (self.view(repo), self.us(repo).await);
             if let (Some(view), Ok(us)) = (view, us)
                 && has_ours(&view, &us)
