@@ -129,16 +129,16 @@ fn not_asked(described: &Described, Need { name: _, level, called, what_for }: N
 
 fn events(app: &dyn AppSettings, described: &Described, queue: bool, findings: &mut Findings) {
     let wanted = app.events(queue);
-    let missing = wanted.iter().filter(|(event, _)| !described.events.iter().any(|heard| heard == event));
-    let before = findings.all.len();
-    for (event, what_for) in missing {
+    let is_missing = |(event, _): &&(&str, &str)| !described.events.iter().any(|heard| heard == event);
+    let missing: Vec<_> = wanted.iter().filter(is_missing).collect();
+    for (event, what_for) in &missing {
         findings.problem(
             "event",
             format!("the App does not hear of `{event}` ({what_for}): that is only seen when the timer looks"),
             format!("subscribe to it at {}/permissions", described.page),
         );
     }
-    if findings.all.len() == before {
+    if missing.is_empty() {
         findings.ok("event", "the App hears of all the events that are needed");
     }
 }
@@ -347,8 +347,7 @@ pub(super) async fn installed(
             return None;
         }
         Err(ForgeError::Moved { .. }) => {
-            let message = format!("{} has another name now", subject.repo);
-            findings.problem("repository", message, "write its new name into the configuration");
+            findings.renamed(&subject.repo);
             return None;
         }
         Err(error) => {

@@ -138,6 +138,12 @@ impl Findings {
         }
     }
 
+    /// A repository that answers under another name.
+    fn renamed(&mut self, repo: &crate::forge::RepoName) {
+        let message = format!("{repo} has another name now");
+        self.problem("repository", message, "write its new name into the configuration");
+    }
+
     fn count(&self, level: Level) -> usize {
         self.all.iter().filter(|finding| finding.level == level).count()
     }

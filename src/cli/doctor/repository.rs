@@ -61,8 +61,7 @@ async fn rights(
             return None;
         }
         Err(ForgeError::Moved { .. }) => {
-            let message = format!("{} has another name now", subject.repo);
-            findings.problem("repository", message, "write its new name into the configuration");
+            findings.renamed(&subject.repo);
             return None;
         }
         Err(error) => {
