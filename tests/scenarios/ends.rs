@@ -2,7 +2,7 @@
 
 use crate::host::eventually;
 use crate::ours;
-use crate::world::{BAKES, CORE, FILE, Setting, TEMPLATE, World};
+use crate::world::{BAKES, CORE, EDGE, FILE, HERMES, Setting, TEMPLATE, World};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
 
@@ -113,20 +113,6 @@ async fn a_gate_that_is_taken_out_of_the_file_leaves_no_check_hanging_either() {
     world.expect(TEMPLATE, &world.template_head, "success", "no longer gated").await;
 }
 
-/// A second gate of core, with a source of its own.
-const HERMES: &str = r#"
-[[gate]]
-name = "hermes"
-context = "drift-gate/hermes"
-source = { forge = "main", repo = "molecule/hermes", branch = "main" }
-consumer = { forge = "main", repo = "molecule/core", branches = ["main"] }
-binding = { follow = true }
-[[gate.check]]
-kind = "mirror"
-file = "hermes.yaml"
-copies = ["hermes.yaml"]
-"#;
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repository_that_no_gate_has_to_do_with_any_more_is_told_so_at_the_next_start() {
     let mut world = World::before_the_first_look(Setting { behind: HERMES, ..Setting::default() }).await;
@@ -173,26 +159,13 @@ async fn a_repair_that_is_taken_out_of_the_file_leaves_no_pull_request_open() {
     .await;
 }
 
-/// A repository of its own that keeps the template's prompts, and is repaired.
-const EDGE: &str = r#"
-[[gate]]
-name = "edge"
-context = "drift-gate/edge"
-source = { forge = "main", repo = "molecule/platform-agent-template", branch = "main" }
-consumer = { forge = "main", repo = "molecule/edge", branches = ["main", "release"] }
-binding = { follow = true }
-[[gate.check]]
-kind = "mirror"
-folder = "prompts"
-copies = ["prompts"]
-[[gate.repair]]
-kind = "mirror"
-"#;
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repository_that_is_not_gated_any_more_keeps_no_repair_but_what_people_committed_to() {
     let edge = "molecule/edge";
-    let mut world = World::before_the_first_look(Setting { behind: EDGE, ..Setting::default() }).await;
+    let branches = EDGE
+        .replace("\"molecule/edge\", branches = [\"main\"]", "\"molecule/edge\", branches = [\"main\", \"release\"]");
+    let behind: &'static str = format!("{branches}[[gate.repair]]\nkind = \"mirror\"\n").leak();
+    let mut world = World::before_the_first_look(Setting { behind, ..Setting::default() }).await;
     world.make_repository("edge").await;
     world.admin.commit(edge, "main", &[("prompts/concierge.md", Some("# Old\n"))]).await;
     world.admin.commit_new(edge, "main", "release", &[("README.md", Some("Released\n"))]).await;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::json;
 
-use crate::host::{BOT, eventually};
+use crate::host::eventually;
+use crate::ours;
 use crate::relay::Post;
 use crate::talk::{MARK, answered, answers, comment, log, reacted, reactions, write_over};
-use crate::world::{BAKES, CONFIG, CORE, FILE, Setting, TEMPLATE, World};
+use crate::world::{BAKES, CONFIG, CORE, FILE, HERMES, Setting, TEMPLATE, World};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
 /// The first issue of each repository.
@@ -156,11 +157,7 @@ async fn a_comment_on_an_issue_acts_once_whether_delivered_thrice_or_found_by_th
 async fn rebuild_opens_the_repair_before_its_time_for_those_who_may() {
     let gate = "issues = [\"molecule/core#1\"]\n[[gate.repair]]\nkind = \"pin\"\nafter = \"1d\"\n";
     let world = world(Setting { gate, behind: "[gate.commands]\nusers = [\"Nobody\"]\n", ..Setting::default() }).await;
-    let path = format!("/repos/{CORE}/pulls?state=open&limit=50");
-    let opened = async || {
-        let all = world.admin.get(&path).await;
-        all.as_array().expect("a list").iter().filter(|pull| pull["user"]["login"] == BOT).count()
-    };
+    let opened = async || ours::of_bot(&world, CORE, "open").await.len();
     world.push_template(&[("config.yaml", Some(&format!("{CONFIG}model: opus\n")))]).await;
     world.expect(CORE, &world.core_head, "failure", "config.yaml").await;
     let refused = comment(&world.contributor, CORE, 1, "/drift-gate rebuild").await;
@@ -175,23 +172,13 @@ async fn rebuild_opens_the_repair_before_its_time_for_those_who_may() {
 }
 
 /// A second gate of core, which names the same issue.
-const HERMES: &str = r#"
-[[gate]]
-name = "hermes"
-context = "drift-gate/hermes"
-source = { forge = "main", repo = "molecule/hermes", branch = "main" }
-consumer = { forge = "main", repo = "molecule/core", branches = ["main"] }
-binding = { follow = true }
-issues = ["molecule/core#1"]
-[[gate.check]]
-kind = "mirror"
-file = "hermes.yaml"
-copies = ["hermes.yaml"]
-"#;
+fn hermes() -> String {
+    HERMES.replace("[[gate.check]]", "issues = [\"molecule/core#1\"]\n[[gate.check]]")
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gates_that_name_one_issue_are_told_in_one_answer_and_others_are_not() {
-    let both = format!("{HERMES}{}", HERMES.replace("hermes", "apollo").replace("issues", "#"));
+    let both = format!("{}{}", hermes(), HERMES.replace("hermes", "apollo"));
     let behind: &'static str = both.leak();
     let mut world = World::before_the_first_look(Setting { behind, ..named() }).await;
     for (name, file) in [("hermes", "hermes.yaml"), ("apollo", "apollo.yaml")] {
@@ -213,7 +200,7 @@ async fn gates_that_name_one_issue_are_told_in_one_answer_and_others_are_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comment_does_not_have_a_whole_fleet_read_again() {
     let names: Vec<String> = (0..17).map(|number| format!("fleet-{number}")).collect();
-    let behind: String = names.iter().map(|name| HERMES.replace("hermes", name)).collect();
+    let behind: String = names.iter().map(|name| hermes().replace("hermes", name)).collect();
     let mut world = World::before_the_first_look(Setting { behind: behind.leak(), ..named() }).await;
     for name in &names {
         world.make_repository(name).await;

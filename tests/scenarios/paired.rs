@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use crate::host::eventually;
-use crate::world::{BAKES, CORE, PROMPT, Setting, TEMPLATE, World, manifest};
+use crate::world::{BAKES, CORE, EDGE, PROMPT, Setting, TEMPLATE, World, manifest};
 
 const DOCKERFILE: &str = "workspace-server/Dockerfile.platform-agent";
 const GUEST: &str =
@@ -99,20 +99,6 @@ async fn merged_in_the_other_order_both_sides_are_true_in_the_end_as_well() {
     world.expect(TEMPLATE, &template, "success", "in sync").await;
     world.expect(CORE, &core, "success", "in sync").await;
 }
-
-/// Another repository that keeps the template's prompts.
-const EDGE: &str = r#"
-[[gate]]
-name = "edge"
-context = "drift-gate/edge"
-source = { forge = "main", repo = "molecule/platform-agent-template", branch = "main" }
-consumer = { forge = "main", repo = "molecule/edge", branches = ["main"] }
-binding = { follow = true }
-[[gate.check]]
-kind = "mirror"
-folder = "prompts"
-copies = ["prompts"]
-"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partner_in_another_gates_consumer_is_that_gates_alone() {

@@ -41,6 +41,34 @@ ENTRY
 ENTRYPOINT ["/entrypoint-platform-agent.sh"]
 "#;
 
+/// A second gate of core, with a source of its own.
+pub const HERMES: &str = r#"
+[[gate]]
+name = "hermes"
+context = "drift-gate/hermes"
+source = { forge = "main", repo = "molecule/hermes", branch = "main" }
+consumer = { forge = "main", repo = "molecule/core", branches = ["main"] }
+binding = { follow = true }
+[[gate.check]]
+kind = "mirror"
+file = "hermes.yaml"
+copies = ["hermes.yaml"]
+"#;
+
+/// A gate of another repository, which keeps the template's prompts.
+pub const EDGE: &str = r#"
+[[gate]]
+name = "edge"
+context = "drift-gate/edge"
+source = { forge = "main", repo = "molecule/platform-agent-template", branch = "main" }
+consumer = { forge = "main", repo = "molecule/edge", branches = ["main"] }
+binding = { follow = true }
+[[gate.check]]
+kind = "mirror"
+folder = "prompts"
+copies = ["prompts"]
+"#;
+
 /// The manifest that pins the template at a commit.
 pub fn manifest(pin: &str) -> String {
     format!(

@@ -292,18 +292,7 @@ async fn what_is_required_of_another_app_waits_for_ever_and_stays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_gates_of_a_repository_need_is_asked_for_there() {
     let Some((world, _)) = world().await else { return };
-    let text = world.config();
-    let (server, gates) = text.split_once("[[gate]]").expect("a gate");
-    let own = format!("[[gate]]{gates}\n[[gate.repair]]\nkind = \"dispatch\"\nworkflow = \"build.yml\"\n")
-        .lines()
-        .filter(|line| !line.starts_with("consumer ="))
-        .map(|line| match line.starts_with("source =") {
-            true => format!("source = {{ url = \"{}/{TEMPLATE}\", branch = \"main\" }}\n", world.host.base()),
-            false => format!("{line}\n"),
-        })
-        .collect::<String>();
-    let listed = format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n");
-    std::fs::write(world.path("drift-gate.toml"), format!("{server}{listed}")).expect("written");
+    let own = format!("{}\n[[gate.repair]]\nkind = \"dispatch\"\nworkflow = \"build.yml\"\n", world.brought());
     world.admin.commit(CORE, "main", &[(".drift-gate.toml", Some(&own))]).await;
     let findings = world.findings(&[], 1);
     let core = format!("main/{CORE}");

@@ -236,18 +236,7 @@ async fn a_repository_a_branch_and_a_forge_that_are_not_there_are_told_each_for_
 #[tokio::test(flavor = "multi_thread")]
 async fn gates_that_a_repository_brings_are_looked_at_too() {
     let world = World::configured().await;
-    let text = world.config();
-    let (server, gates) = text.split_once("[[gate]]").expect("a gate");
-    let own = format!("[[gate]]{gates}")
-        .lines()
-        .filter(|line| !line.starts_with("consumer ="))
-        .map(|line| match line.starts_with("source =") {
-            true => format!("source = {{ url = \"{}/{TEMPLATE}\", branch = \"main\" }}\n", world.host.base()),
-            false => format!("{line}\n"),
-        })
-        .collect::<String>();
-    let listed = format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n");
-    std::fs::write(world.path("drift-gate.toml"), format!("{server}{listed}")).expect("written");
+    let own = world.brought();
     let about = format!("main/{CORE}");
     let findings = world.findings(&[], 1);
     let gates = of(&findings, &about, "gates");

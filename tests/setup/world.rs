@@ -94,6 +94,22 @@ impl World {
         std::fs::read_to_string(self.path("drift-gate.toml")).expect("a configuration")
     }
 
+    /// Its gate moves into a file of core's own, which the configuration only lists from now on; answers that file.
+    pub fn brought(&self) -> String {
+        let text = self.config();
+        let (server, gates) = text.split_once("[[gate]]").expect("a gate");
+        let listed = format!("[[repository]]\nforge = \"main\"\nrepo = \"{CORE}\"\nsources = [\"{TEMPLATE}\"]\n");
+        std::fs::write(self.path("drift-gate.toml"), format!("{server}{listed}")).expect("written");
+        let lines = format!("[[gate]]{gates}");
+        let lines = lines.lines().filter(|line| !line.starts_with("consumer =")).map(|line| {
+            match line.starts_with("source =") {
+                true => format!("source = {{ url = \"{}/{TEMPLATE}\", branch = \"main\" }}\n", self.host.base()),
+                false => format!("{line}\n"),
+            }
+        });
+        lines.collect()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

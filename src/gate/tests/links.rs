@@ -66,8 +66,8 @@ fn a_link_to_a_directory_is_all_that_is_in_it() {
 
 #[test]
 fn a_link_into_a_submodule_is_undecided() {
-    let module = template().submodule("shared", id('e')).link("prompts/concierge.md", "../shared/concierge.md");
-    let report = branch_of(&Gate { ignore: vec!["README.md".into(), "shared".into()], ..gate() }, core('a'), module);
+    let module = template().submodule("common", id('e')).link("prompts/concierge.md", "../common/concierge.md");
+    let report = branch_of(&Gate { ignore: vec!["README.md".into(), "common".into()], ..gate() }, core('a'), module);
     is_undecided(&report, &[("prompts/concierge.md", "submodule")]);
 }
 
